@@ -1,0 +1,85 @@
+import type { NamedTensor } from '../../protocols/tensor.ts';
+import type { AbortOptions, TensorSpec, VersionCid } from '../../protocols/types.ts';
+
+/** A version's files on this host's disk, as the publisher gave them. */
+export interface ModelFiles {
+  readonly cid: VersionCid;
+  /** Absolute path of a folder that holds this version's files and nothing else: a model may read what lies beside it. */
+  readonly directory: string;
+  /** File name of the model inside `directory`, such as `model.onnx`. */
+  readonly entry: string;
+  /** What the manifest declares; a model that differs in a name or datatype is refused. */
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}
+
+/**
+ * Where a loaded model stands.
+ *
+ * ```
+ * ready ──crash, kill──▶ restarting ──reloaded──▶ ready
+ *   │                        │ too many crashes in a row
+ *   │                        ▼
+ *   └──unload──▶ unloaded  failed          (unload leads to unloaded from every state)
+ * ```
+ */
+export type ModelState = 'ready' | 'restarting' | 'failed' | 'unloaded';
+
+export interface RunOptions extends AbortOptions {
+  /** Names of the outputs wanted; undefined or empty for all. */
+  readonly outputs?: readonly string[] | undefined;
+  /** Milliseconds this execution may take once it has begun; past them its process is killed. */
+  readonly limitMs: number;
+}
+
+export interface RunResult {
+  /** In the model's order, or in that of `RunOptions.outputs`; shapes are the real ones, whatever the model declared. */
+  readonly outputs: readonly NamedTensor[];
+  /** Milliseconds inside the model, without queueing and transfer. */
+  readonly executeMs: number;
+}
+
+/** A model that is in memory and answers. */
+export interface LoadedModel {
+  /** As the runtime reports them. */
+  readonly inputs: readonly TensorSpec[];
+  /** Outputs that can be asked for; sequences, maps and datatypes that cannot travel are left out. */
+  readonly outputs: readonly TensorSpec[];
+  /** Execution provider in use, such as `cpu` or `cuda`. */
+  readonly provider: string;
+  readonly state: ModelState;
+  /** Resident bytes of the process that holds the model, as last seen; null when unknown. */
+  readonly memoryBytes: number | null;
+
+  /** Calls back after each change of `state`, with a sentence on why for the log. */
+  onStateChange(callback: (state: ModelState, reason: string) => void): void;
+
+  /**
+   * Executes once. Runs of one model execute one after another, in the order of the calls; `inputs` must not be written to
+   * until the promise settles. An aborted `signal` rejects with its reason and abandons the result: it never stops the
+   * process, which others share.
+   *
+   * @throws {ERR_INVALID_INPUT} when the tensors do not fit the model.
+   * @throws {ERR_EXECUTION} when the model fails, crashes, or is stopped past `limitMs`.
+   * @throws {ERR_LIMIT} when the outputs are larger than the backend allows.
+   */
+  run(inputs: readonly NamedTensor[], options: RunOptions): Promise<RunResult>;
+
+  /** Frees the memory; runs still under way reject. Idempotent. Drain first to lose none. */
+  unload(): Promise<void>;
+}
+
+/** Executes models outside this process. Nothing a model does may harm the process that holds the backend. */
+export interface InferenceBackend {
+  /**
+   * Loads a model and resolves when it can answer. The caller owns the result and unloads it.
+   *
+   * @throws {ERR_INVALID_MODEL} when the files cannot be served.
+   * @throws {ERR_CONFIG} when the runtime is not installed.
+   * @throws {ERR_DEADLINE} when loading takes longer than the backend allows.
+   */
+  load(model: ModelFiles, options?: AbortOptions): Promise<LoadedModel>;
+
+  /** Unloads every model and waits for their processes to end. Idempotent. */
+  stop(): Promise<void>;
+}

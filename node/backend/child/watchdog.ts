@@ -1,0 +1,45 @@
+/**
+ * A thread of its own beside the model, for the thread that runs ONNX Runtime hears nothing while a model runs: no signal,
+ * no closed pipe, no timer. It kills the process, with itself, when the parent is gone or the memory bound is passed.
+ */
+import { rmdirSync, writeSync } from 'node:fs';
+import { workerData } from 'node:worker_threads';
+import { BUSY, MEMORY_VERDICT, RESIDENT_KIB, WATCHING, type WatchdogInit } from './watch-state.ts';
+
+/** Milliseconds between two looks: memory grows by some 2 GB/s at most, so a bound is passed by little. */
+const BUSY_INTERVAL_MS = 25;
+/** Nothing grows while no model runs, and the watched thread itself sees its pipe close. */
+const IDLE_INTERVAL_MS = 1000;
+
+function watch({ parentPid, maxMemoryBytes, state }: WatchdogInit): never {
+  const slots = new Int32Array(state);
+  for (;;) {
+    const busy = Atomics.load(slots, BUSY);
+    Atomics.wait(slots, BUSY, busy, busy === 1 ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS);
+    // An orphan is handed to another parent at once, so the id changes; ids of live processes are not reused.
+    if (process.ppid !== parentPid) {
+      removeWorkDirectory();
+      process.kill(process.pid, 'SIGKILL');
+    }
+    const resident = process.memoryUsage.rss();
+    Atomics.store(slots, RESIDENT_KIB, Math.ceil(resident / 1024));
+    if (maxMemoryBytes > 0 && resident > maxMemoryBytes) {
+      writeSync(2, `\n${MEMORY_VERDICT}${resident}\n`);
+      process.kill(process.pid, 'SIGKILL');
+    }
+  }
+}
+
+function removeWorkDirectory(): void {
+  try {
+    rmdirSync(process.cwd());
+  } catch {
+    // Not empty or already gone: what is left is an empty folder of the system's temporary files at worst.
+  }
+}
+
+const init = workerData as WatchdogInit;
+const started = new Int32Array(init.state);
+Atomics.store(started, WATCHING, 1);
+Atomics.notify(started, WATCHING);
+watch(init);

@@ -1,0 +1,148 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  DeadlineError,
+  ExecutionError,
+  InvalidModelError,
+  LimitError,
+} from '../../protocols/errors.ts';
+import type { TensorSpec } from '../../protocols/types.ts';
+import type { ModelFiles } from './backend.ts';
+import { ModelProcess } from './model-process.ts';
+import type { ResolvedOnnxInit } from './onnx-init.ts';
+import { PIPE_FRAME } from './pipe-frame.ts';
+import { decodeFailure, type LoadCommand, type LoadReport, type PipeFailure } from './pipe-message.ts';
+import { describeExit, isFault, memoryVerdict, type ProcessExit } from './process-exit.ts';
+
+/** Bytes of a frame besides the tensors' data: a thousand outputs of high rank, or the longest load report. */
+const FRAME_OVERHEAD_BYTES = 16 * 1024 * 1024;
+
+/** A process that holds a model and waits for runs. */
+export interface StartedModel {
+  readonly process: ModelProcess;
+  readonly report: LoadReport;
+  readonly provider: string;
+}
+
+export type ModelLoaderInit = ResolvedOnnxInit & { readonly workDir: string };
+
+/**
+ * Starts a process that holds the model, on the first of the providers that takes it.
+ *
+ * @throws {ERR_INVALID_MODEL | ERR_CONFIG | ERR_LIMIT | ERR_EXECUTION | ERR_DEADLINE} as the last provider's attempt did.
+ */
+export async function startModel(
+  files: ModelFiles,
+  providers: readonly string[],
+  init: ModelLoaderInit,
+  signal: AbortSignal,
+): Promise<StartedModel> {
+  let failure: unknown;
+  for (const provider of providers) {
+    try {
+      // A process for each attempt: a provider that fails may leave anything behind.
+      return await startOn(files, provider, init, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+async function startOn(
+  files: ModelFiles,
+  provider: string,
+  init: ModelLoaderInit,
+  signal: AbortSignal,
+): Promise<StartedModel> {
+  signal.throwIfAborted();
+  const process = await ModelProcess.start({
+    workDir: init.workDir,
+    maxMemoryBytes: init.maxMemoryBytes,
+    maxFrameBytes: init.maxResponseBytes + FRAME_OVERHEAD_BYTES,
+    niceness: init.niceness,
+  });
+  const { directory, entry } = files;
+  const { deviceId, threads, maxResponseBytes } = init;
+  const settings = { provider, deviceId, threads };
+  try {
+    const command: LoadCommand = { directory, entry, settings, maxResponseBytes };
+    process.send(PIPE_FRAME.load, 0, [Buffer.from(JSON.stringify(command))]);
+    const report = await loaded(process, files, init, signal);
+    checkDeclared('input', files.inputs, report.inputs, []);
+    checkDeclared('output', files.outputs, report.outputs, report.notes);
+    return { process, report, provider };
+  } catch (error) {
+    process.kill();
+    await process.exited;
+    throw error;
+  }
+}
+
+async function loaded(
+  process: ModelProcess,
+  { entry }: ModelFiles,
+  { loadTimeoutMs, maxMemoryBytes }: ModelLoaderInit,
+  signal: AbortSignal,
+): Promise<LoadReport> {
+  const settled = new AbortController();
+  try {
+    return await Promise.race([
+      answered(process),
+      process.exited.then((exit) => {
+        throw loadExitError(entry, exit, maxMemoryBytes);
+      }),
+      delay(loadTimeoutMs, undefined, { signal: settled.signal, ref: false }).then(() => {
+        throw new DeadlineError(`${entry} was not loaded within ${loadTimeoutMs} ms`, 'start');
+      }),
+      aborted(signal, settled.signal),
+    ]);
+  } finally {
+    settled.abort();
+  }
+}
+
+async function answered(process: ModelProcess): Promise<LoadReport> {
+  return new Promise((resolve, reject) => {
+    process.onFrame = ({ type, payload }) => {
+      const text = Buffer.from(payload).toString();
+      if (type === PIPE_FRAME.loaded) resolve(JSON.parse(text) as LoadReport);
+      else reject(decodeFailure(JSON.parse(text) as PipeFailure));
+    };
+  });
+}
+
+async function aborted(signal: AbortSignal, settled: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { signal: settled });
+  });
+}
+
+function loadExitError(entry: string, exit: ProcessExit, maxMemoryBytes: number): Error {
+  const what = `process ${describeExit(exit, maxMemoryBytes)} while it loaded ${entry}`;
+  if (memoryVerdict(exit) !== undefined) return new LimitError(what);
+  // A kill from outside says nothing of the model; nor does a process that could not even start.
+  return exit.signal !== null && isFault(exit)
+    ? new InvalidModelError(what)
+    : new ExecutionError(what);
+}
+
+/** The manifest is what callers were told: a model that is not it must not answer for it. */
+function checkDeclared(
+  kind: 'input' | 'output',
+  declared: readonly TensorSpec[],
+  found: readonly TensorSpec[],
+  notes: readonly string[],
+): void {
+  const text = (specs: readonly TensorSpec[]) =>
+    specs.map(({ name, datatype }) => `'${name}' ${datatype}`).join(', ') || 'none';
+  const byName = new Map(found.map((spec) => [spec.name, spec.datatype]));
+  const same =
+    declared.length === found.length &&
+    declared.every(({ name, datatype }) => byName.get(name) === datatype);
+  if (same) return;
+  const left = notes.length > 0 ? ` (${notes.join('; ')})` : '';
+  throw new InvalidModelError(
+    `manifest declares ${kind}s ${text(declared)}, the model has ${text(found)}${left}`,
+  );
+}

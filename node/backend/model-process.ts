@@ -1,0 +1,129 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { childEnvironment } from './child-environment.ts';
+import { encodePipeHeader, PipeFrameDecoder, type PipeFrame } from './pipe-frame.ts';
+import type { ProcessExit } from './process-exit.ts';
+
+/** Characters kept of what a child writes to standard error. */
+const MAX_STDERR = 16 * 1024;
+
+export interface ModelProcessInit {
+  /** Folder under which the process gets an empty one of its own as its working directory. */
+  readonly workDir: string;
+  /** Resident bytes past which its watchdog kills it; 0 for no bound. */
+  readonly maxMemoryBytes: number;
+  /** Bytes of one frame it may send. */
+  readonly maxFrameBytes: number;
+  /** Added to its scheduling priority, as by `nice`. */
+  readonly niceness: number;
+}
+
+/**
+ * One child process and the framed pipe to it. It ends by {@link kill}, by itself, or with this process, however that ends:
+ * the child sees its pipe close, and its watchdog thread sees its parent change.
+ */
+export class ModelProcess {
+  /** Called for each frame, in order; not after {@link exited} resolves. */
+  onFrame: (frame: PipeFrame) => void = () => {};
+  /** Resolves when the process is gone and all it sent has been read. Never rejects. */
+  readonly exited: Promise<ProcessExit>;
+  readonly #child: ChildProcess;
+  readonly #pipe: Socket;
+  #stderr = '';
+
+  private constructor(child: ChildProcess, directory: string, maxFrameBytes: number) {
+    this.#child = child;
+    this.#pipe = child.stdio[3] as Socket;
+    const decoder = new PipeFrameDecoder(maxFrameBytes);
+    this.#pipe.on('data', (chunk: Buffer) => {
+      try {
+        for (const frame of decoder.push(chunk)) this.onFrame(frame);
+      } catch (error) {
+        // A child that breaks its protocol is not worth talking to.
+        this.#fail(error);
+      }
+    });
+    // A dying child breaks the pipe; its exit tells the rest.
+    this.#pipe.on('error', () => {});
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#stderr = (this.#stderr + chunk.toString('latin1')).slice(-MAX_STDERR);
+    });
+    this.exited = this.#watch().then(async (exit) => {
+      await rm(directory, { recursive: true, force: true }).catch(() => {
+        // An empty folder that cannot be removed harms nobody; the backend empties its work folder when it starts.
+      });
+      return exit;
+    });
+  }
+
+  /** Starts a process. It waits for a load frame. */
+  static async start(init: ModelProcessInit): Promise<ModelProcess> {
+    const directory = await mkdtemp(path.join(init.workDir, 'model-'));
+    const entry = new URL(`./child/main${path.extname(import.meta.url)}`, import.meta.url);
+    const flags = ['--expose-gc', '--no-warnings'];
+    // Node before 22.18 runs the checkout's .ts files only when told to.
+    if (entry.href.endsWith('.ts') && !process.features.typescript) {
+      flags.push('--experimental-strip-types');
+    }
+    const child = spawn(
+      process.execPath,
+      [...flags, fileURLToPath(entry), String(process.pid), String(init.maxMemoryBytes)],
+      {
+        cwd: directory,
+        env: childEnvironment(process.env, directory),
+        stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+        windowsHide: true,
+      },
+    );
+    lowerPriority(child.pid, init.niceness);
+    return new ModelProcess(child, directory, init.maxFrameBytes);
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Sends one frame; the pieces must not be written to until it is answered. */
+  send(type: number, id: number, pieces: readonly Uint8Array[]): void {
+    const payloadBytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+    this.#pipe.cork();
+    this.#pipe.write(encodePipeHeader(type, id, payloadBytes));
+    for (const piece of pieces) this.#pipe.write(piece);
+    this.#pipe.uncork();
+  }
+
+  /** Ends the process at once, whatever it does. Idempotent. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  #fail(error: unknown): void {
+    this.#stderr += `\nError: ${error instanceof Error ? error.message : String(error)}\n`;
+    this.#pipe.destroy();
+    this.kill();
+  }
+
+  async #watch(): Promise<ProcessExit> {
+    return new Promise((resolve) => {
+      // Not 'exit': answers sent before the end may still be in the pipe then.
+      this.#child.once('close', (code, signal) => resolve({ code, signal, stderr: this.#stderr }));
+      this.#child.once('error', (error) => {
+        if (this.#child.pid !== undefined) return;
+        resolve({ code: null, signal: null, stderr: `Error: ${error.message}` });
+      });
+    });
+  }
+}
+
+function lowerPriority(pid: number | undefined, niceness: number): void {
+  if (pid === undefined || niceness === 0) return;
+  try {
+    os.setPriority(pid, niceness);
+  } catch {
+    // Already gone, or the system forbids it: the model then runs at our own priority.
+  }
+}

@@ -1,0 +1,86 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { InvalidModelError } from '../../protocols/errors.ts';
+import type { AbortOptions } from '../../protocols/types.ts';
+import type { InferenceBackend, LoadedModel, ModelFiles } from './backend.ts';
+import { startModel } from './model-loader.ts';
+import { type OnnxBackendInit, type ResolvedOnnxInit, resolveOnnxInit } from './onnx-init.ts';
+import { OnnxModel } from './onnx-model.ts';
+
+export type { OnnxBackendInit } from './onnx-init.ts';
+
+/**
+ * ONNX Runtime, each model in a child process of its own.
+ *
+ * @throws {ERR_CONFIG} when a setting is out of range.
+ */
+export function createOnnxBackend(init: OnnxBackendInit = {}): InferenceBackend {
+  return new OnnxBackend(resolveOnnxInit(init));
+}
+
+class OnnxBackend implements InferenceBackend {
+  readonly #init: ResolvedOnnxInit;
+  readonly #models = new Set<OnnxModel>();
+  /** Loads under way; each settles before `stop` does. */
+  readonly #loads = new Set<Promise<unknown>>();
+  readonly #stopping = new AbortController();
+  #workDir: Promise<string> | undefined;
+
+  constructor(init: ResolvedOnnxInit) {
+    this.#init = init;
+  }
+
+  async load(files: ModelFiles, options: AbortOptions = {}): Promise<LoadedModel> {
+    if (path.basename(files.entry) !== files.entry || files.entry.includes('\\')) {
+      throw new InvalidModelError(
+        `model file ${JSON.stringify(files.entry.slice(0, 80))} is not a plain file name`,
+      );
+    }
+    const loading = this.#load(files, options.signal);
+    const settled = loading.catch(() => {
+      // The caller hears of it; this copy only keeps `stop` waiting.
+    });
+    this.#loads.add(settled);
+    try {
+      return await loading;
+    } finally {
+      this.#loads.delete(settled);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new DOMException('the backend stops', 'AbortError'));
+    await Promise.all(this.#loads);
+    await Promise.all([...this.#models].map(async (model) => model.unload()));
+    const workDir = await this.#workDir;
+    if (workDir !== undefined) await rm(workDir, { recursive: true, force: true });
+  }
+
+  async #load(files: ModelFiles, signal: AbortSignal | undefined): Promise<OnnxModel> {
+    this.#stopping.signal.throwIfAborted();
+    this.#workDir ??= makeWorkDir(this.#init.workDir);
+    const init = { ...this.#init, workDir: await this.#workDir };
+    const stopping = this.#stopping.signal;
+    const started = await startModel(
+      files,
+      init.providers,
+      init,
+      signal === undefined ? stopping : AbortSignal.any([signal, stopping]),
+    );
+    const model = new OnnxModel(files, started, init);
+    this.#models.add(model);
+    model.onStateChange((state) => {
+      if (state === 'unloaded') this.#models.delete(model);
+    });
+    return model;
+  }
+}
+
+async function makeWorkDir(workDir: string | undefined): Promise<string> {
+  if (workDir === undefined) return mkdtemp(path.join(os.tmpdir(), 'gpu-swarm-'));
+  // What is in it was left by a process that was killed.
+  await rm(workDir, { recursive: true, force: true });
+  await mkdir(workDir, { recursive: true, mode: 0o700 });
+  return path.resolve(workDir);
+}

@@ -1,0 +1,80 @@
+import os from 'node:os';
+import { ConfigError } from '../../protocols/errors.ts';
+import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
+
+/** Milliseconds to load a model; the largest that one GPU holds, from a slow disk. */
+export const DEFAULT_LOAD_TIMEOUT_MS = 120_000;
+
+/** Crashes in a row, with no answer between, after which a model is given up. */
+export const DEFAULT_MAX_CRASHES = 3;
+
+/** Added to the priority of models' processes: the process that answers peers comes first on a busy host. */
+export const DEFAULT_NICENESS = 5;
+
+export interface OnnxBackendInit {
+  /**
+   * Folder for the children's empty working directories, used by this backend alone and emptied when it starts.
+   *
+   * @default a new folder under the system's temporary files
+   */
+  readonly workDir?: string | undefined;
+  /**
+   * Execution providers to try for each model, the best first; one that fails to load it makes way for the next.
+   *
+   * @default ['cpu']
+   */
+  readonly providers?: readonly string[] | undefined;
+  /** Which GPU, as the provider counts them. @default 0 */
+  readonly deviceId?: number | undefined;
+  /** Threads inside one operator of one model. @default cores - 1, at least 1 */
+  readonly threads?: number | undefined;
+  /** Resident bytes of one model's process, 0 for no bound; past it the process is killed. @default 3/4 of the memory */
+  readonly maxMemoryBytes?: number | undefined;
+  /** Bytes of all outputs of one run. @default 1 GiB */
+  readonly maxResponseBytes?: number | undefined;
+  /** Milliseconds one load may take. @default 120000 */
+  readonly loadTimeoutMs?: number | undefined;
+  /** Crashes in a row after which a model's state is `failed`. @default 3 */
+  readonly maxCrashes?: number | undefined;
+  /** Added to the priority of models' processes, 0 to 19. @default 5 */
+  readonly niceness?: number | undefined;
+}
+
+/** {@link OnnxBackendInit} with every default filled in; without `workDir` the backend makes one. */
+export type ResolvedOnnxInit = Required<Omit<OnnxBackendInit, 'workDir'>> &
+  Pick<OnnxBackendInit, 'workDir'>;
+
+/**
+ * Fills in defaults and checks ranges.
+ *
+ * @throws {ERR_CONFIG} naming the field that is wrong.
+ */
+export function resolveOnnxInit(init: OnnxBackendInit): ResolvedOnnxInit {
+  const resolved: ResolvedOnnxInit = {
+    workDir: init.workDir,
+    providers: init.providers ?? ['cpu'],
+    deviceId: init.deviceId ?? 0,
+    threads: init.threads ?? Math.max(1, os.availableParallelism() - 1),
+    maxMemoryBytes: init.maxMemoryBytes ?? Math.floor((os.totalmem() * 3) / 4),
+    maxResponseBytes: init.maxResponseBytes ?? MAX_BODY_BYTES,
+    loadTimeoutMs: init.loadTimeoutMs ?? DEFAULT_LOAD_TIMEOUT_MS,
+    maxCrashes: init.maxCrashes ?? DEFAULT_MAX_CRASHES,
+    niceness: init.niceness ?? DEFAULT_NICENESS,
+  };
+  if (resolved.providers.length === 0) {
+    throw new ConfigError('providers is empty, expected at least one execution provider');
+  }
+  checkRange('deviceId', resolved.deviceId, 0, 1024);
+  checkRange('threads', resolved.threads, 1, 1024);
+  checkRange('maxMemoryBytes', resolved.maxMemoryBytes, 0, Number.MAX_SAFE_INTEGER);
+  checkRange('maxResponseBytes', resolved.maxResponseBytes, 1, MAX_BODY_BYTES);
+  checkRange('loadTimeoutMs', resolved.loadTimeoutMs, 1, 3_600_000);
+  checkRange('maxCrashes', resolved.maxCrashes, 1, 1_000);
+  checkRange('niceness', resolved.niceness, 0, 19);
+  return resolved;
+}
+
+function checkRange(field: string, value: number, min: number, max: number): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return;
+  throw new ConfigError(`${field} is ${value}, expected an integer from ${min} to ${max}`);
+}

@@ -1,0 +1,214 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
+import { LevelDatastore } from 'datastore-level';
+import { signOwnerCertificate } from '../protocols/capacity/index.ts';
+import { StoreError } from '../protocols/errors.ts';
+import { handleInference, INFERENCE_VERSION } from '../protocols/inference/index.ts';
+import { protocolId } from '../protocols/protocol-id.ts';
+import { handleReplica, REPLICA_VERSION } from '../protocols/replica/index.ts';
+import { handleTransfer, TRANSFER_VERSION } from '../protocols/transfer/index.ts';
+import type { NodeId, OwnerId } from '../protocols/types.ts';
+import { loadOrCreateKey } from '../src/swarm/identity.ts';
+import { SwarmPeer } from '../src/swarm/peer.ts';
+import { serveRouting } from '../src/swarm/routing-service.ts';
+import { Announcer } from './announcer.ts';
+import type { InferenceBackend } from './backend/backend.ts';
+import { createOnnxBackend } from './backend/onnx-backend.ts';
+import { DeviceProber } from './device/device-prober.ts';
+import { InferenceService } from './inference-service.ts';
+import { type NodeInit, type ResolvedNodeInit, resolveNodeInit } from './node-init.ts';
+import { ReplicaSet } from './replica-set.ts';
+import { VersionStore } from './store/version-store.ts';
+
+const AGENT = 'gpu-swarm/0.1.0';
+
+/** Records are kept 48 h by their holders; re-putting every hour outlives any churn. */
+const REPUBLISH_INTERVAL_MS = 3_600_000;
+
+/** A replica request may fetch gigabytes: it ends when its work does, or after this. */
+const REPLICA_TIMEOUT_MS = 6 * 3_600_000;
+
+/** Streams one peer may have open here per protocol: libp2p's default of 32 resets the rest. */
+const MAX_STREAMS = 256;
+
+/** How long `stop` waits for what is under way. */
+const DRAIN_TIMEOUT_MS = 10_000;
+
+interface NodeParts {
+  readonly init: ResolvedNodeInit;
+  readonly datastore: LevelDatastore;
+  readonly store: VersionStore;
+  readonly backend: InferenceBackend;
+  readonly peer: SwarmPeer;
+  readonly replicas: ReplicaSet;
+  readonly inference: InferenceService;
+  readonly announcer: Announcer;
+}
+
+/** A GPU host in the swarm: stores, runs and announces model versions. */
+export class SwarmNode {
+  readonly #parts: NodeParts;
+  readonly #republish: NodeJS.Timeout;
+  #stopped: Promise<void> | undefined;
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts;
+    this.#republish = setInterval(() => void parts.replicas.republish(), REPUBLISH_INTERVAL_MS);
+    this.#republish.unref();
+  }
+
+  get id(): NodeId {
+    return this.#parts.peer.id;
+  }
+
+  /** Multiaddrs others can dial, with `/p2p/<id>`. */
+  get addresses(): string[] {
+    return this.#parts.peer.addresses;
+  }
+
+  get replicas(): ReplicaSet {
+    return this.#parts.replicas;
+  }
+
+  /** Tells the swarm that this node takes nothing new, and refuses what comes all the same. */
+  async drain(): Promise<void> {
+    this.#parts.inference.drain();
+    await this.#parts.announcer.drain();
+  }
+
+  /** Drains, ends what runs, then closes from the outside in. Twice is once. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    const { announcer, replicas, backend, peer, store, datastore } = this.#parts;
+    clearInterval(this.#republish);
+    await this.drain();
+    await announcer.stop();
+    await Promise.race([
+      replicas.stop(),
+      new Promise((resolve) => setTimeout(resolve, DRAIN_TIMEOUT_MS).unref()),
+    ]);
+    await backend.stop();
+    await peer.stop();
+    await store.close();
+    await datastore.close();
+  }
+}
+
+/**
+ * Starts a node: identity, stores, backend, peer, protocols, the versions it held before, announcements.
+ *
+ * @throws {ERR_CONFIG} when a setting is wrong; {ERR_STORE} when the data folder is locked or damaged.
+ */
+export async function createNode(nodeInit: NodeInit): Promise<SwarmNode> {
+  const init = resolveNodeInit(nodeInit);
+  await mkdir(init.dataDir, { recursive: true, mode: 0o700 });
+  const privateKey = await loadOrCreateKey(path.join(init.dataDir, 'node.key'));
+  const store = await VersionStore.open(path.join(init.dataDir, 'store'));
+  const datastore = await openDatastore(path.join(init.dataDir, 'records'));
+  const backend = createOnnxBackend({
+    workDir: path.join(init.dataDir, 'run'),
+    threads: init.threads,
+  });
+  const peer = await SwarmPeer.start({
+    network: init.network,
+    privateKey,
+    dhtMode: 'server',
+    bootstrap: init.bootstrap,
+    listen: init.listen,
+    announce: init.announce,
+    datastore,
+    sequences: store.sequences,
+    mdns: init.mdns,
+  });
+  const devices = new DeviceProber({ cacheDir: init.dataDir, logger: init.logger });
+  const ownerKey = init.ownerKey ?? privateKey;
+  const replicas: ReplicaSet = new ReplicaSet(
+    { peer, store, backend, changed: () => announcer.changed() },
+    init,
+  );
+  const announcer: Announcer = new Announcer(
+    peer,
+    { versions: () => replicas.announced(), devices: () => devices.devices },
+    {
+      privateKey,
+      owner: peerIdFromPrivateKey(ownerKey).toString() as OwnerId,
+      ownerCertificate: await signOwnerCertificate(peer.id, ownerKey),
+      zone: init.zone,
+      agent: AGENT,
+      intervalMs: init.announceIntervalMs,
+      logger: init.logger,
+    },
+  );
+  const inference = new InferenceService(
+    {
+      replicas,
+      sequenceOf: ({ origin }) =>
+        peer.releases.cached(origin.publisher, origin.name)?.record.sequence ?? origin.sequence,
+    },
+    init,
+  );
+  const parts: NodeParts = {
+    init,
+    datastore,
+    store,
+    backend,
+    peer,
+    replicas,
+    inference,
+    announcer,
+  };
+  await serve(parts);
+  announcer.start();
+  devices.start(() => announcer.changed());
+  await replicas.restore();
+  return new SwarmNode(parts);
+}
+
+async function serve({ init, peer, store, replicas, inference }: NodeParts): Promise<void> {
+  const { libp2p, network } = peer;
+  const streams = { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS };
+  await libp2p.handle(
+    protocolId(network, 'inference', INFERENCE_VERSION),
+    (stream, connection) =>
+      handleInference(stream, connection.remotePeer.toString(), inference, {
+        onProtocolError: (error) => {
+          init.logger.warn(
+            { err: error, peer: connection.remotePeer.toString() },
+            'inference stream reset',
+          );
+        },
+      }),
+    streams,
+  );
+  await libp2p.handle(
+    protocolId(network, 'transfer', TRANSFER_VERSION),
+    (stream) => handleTransfer(stream, store),
+    streams,
+  );
+  await libp2p.handle(
+    protocolId(network, 'replica', REPLICA_VERSION),
+    (stream, connection) =>
+      handleReplica(
+        stream,
+        (request, signal) => replicas.hold(request, connection.remotePeer.toString(), signal),
+        AbortSignal.timeout(REPLICA_TIMEOUT_MS),
+      ),
+    streams,
+  );
+  await serveRouting(peer);
+}
+
+async function openDatastore(folder: string): Promise<LevelDatastore> {
+  const datastore = new LevelDatastore(folder);
+  try {
+    await datastore.open();
+    return datastore;
+  } catch (cause) {
+    throw new StoreError(`${folder} cannot be opened: another process may be using it`, { cause });
+  }
+}

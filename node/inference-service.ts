@@ -1,0 +1,116 @@
+import {
+  BusyError,
+  ForbiddenError,
+  LimitError,
+  LoadingError,
+  NotFoundError,
+} from '../protocols/errors.ts';
+import type {
+  Admission,
+  ExecutionResult,
+  InferenceHandler,
+  RequestHeader,
+} from '../protocols/inference/index.ts';
+import { checkInputs } from '../protocols/input-check.ts';
+import type { NamedTensor } from '../protocols/tensor.ts';
+import type { LoadReport, VersionCid } from '../protocols/types.ts';
+import { type AllowList, allows } from './node-init.ts';
+import type { Replica } from './replica.ts';
+
+export interface InferenceServiceInit {
+  readonly allowCallers: AllowList;
+  readonly maxRequestBytes: number;
+}
+
+export interface InferenceServiceComponents {
+  readonly replicas: { get(cid: VersionCid): Replica | undefined };
+  /** Sequence of the newest release record this node knows for a model; 0 when none. */
+  readonly sequenceOf: (replica: Replica) => number;
+}
+
+/** Answers requests from the replicas of this node; refuses what it can from the header alone, before any body. */
+export class InferenceService implements InferenceHandler {
+  readonly #components: InferenceServiceComponents;
+  readonly #init: InferenceServiceInit;
+  #draining = false;
+
+  constructor(components: InferenceServiceComponents, init: InferenceServiceInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  /** From now on every new request is refused as busy; those admitted go on. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /**
+   * Admits a request by its header.
+   *
+   * @throws {ERR_FORBIDDEN | ERR_BUSY | ERR_NOT_FOUND | ERR_LOADING | ERR_LIMIT | ERR_INVALID_INPUT} to refuse it.
+   */
+  admit(
+    header: RequestHeader,
+    context: { readonly caller: string; readonly bodyBytes: number },
+  ): Admission {
+    if (!allows(this.#init.allowCallers, context.caller)) {
+      throw new ForbiddenError(`this node does not answer caller ${context.caller}`);
+    }
+    if (this.#draining)
+      throw new BusyError('this node is draining and takes no new requests', 1_000);
+    const replica = this.#ready(header.version);
+    const { model, queue } = replica;
+    if (model === undefined || queue === undefined) {
+      throw new LoadingError(`version ${header.version} is still loading`, null);
+    }
+    if (context.bodyBytes > this.#init.maxRequestBytes) {
+      throw new LimitError(
+        `request has ${context.bodyBytes} bytes of tensors, this node takes at most ${this.#init.maxRequestBytes}`,
+      );
+    }
+    checkInputs(model.inputs, header.inputs);
+    queue.admit(header.deadlineMs);
+    return { execute: (inputs, options) => this.#execute(replica, header, inputs, options.signal) };
+  }
+
+  load(version?: VersionCid): LoadReport {
+    const queue = version === undefined ? undefined : this.#components.replicas.get(version)?.queue;
+    return queue?.load() ?? { inFlight: 0, queued: 0, slots: 1, serviceMs: null };
+  }
+
+  #ready(cid: VersionCid): Replica {
+    const replica = this.#components.replicas.get(cid);
+    switch (replica?.state) {
+      case 'ready':
+        return replica;
+      case 'loading':
+        throw new LoadingError(`version ${cid} is still loading`, null);
+      default:
+        throw new NotFoundError(`this node does not hold version ${cid}`);
+    }
+  }
+
+  async #execute(
+    replica: Replica,
+    header: RequestHeader,
+    inputs: readonly NamedTensor[],
+    signal: AbortSignal,
+  ): Promise<ExecutionResult> {
+    const { queue } = replica;
+    if (queue === undefined)
+      throw new LoadingError(`version ${header.version} is still loading`, null);
+    const { outputs, queueMs, executeMs } = await queue.submit(inputs, {
+      deadlineAtMs: performance.now() + header.deadlineMs,
+      priority: header.priority,
+      outputs: header.outputs,
+      signal,
+    });
+    return {
+      outputs,
+      queueMs,
+      executeMs,
+      load: queue.load(),
+      releaseSequence: this.#components.sequenceOf(replica),
+    };
+  }
+}

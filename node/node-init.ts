@@ -1,0 +1,105 @@
+import type { PrivateKey } from '@libp2p/interface';
+import type { Logger } from 'pino';
+import { ConfigError } from '../protocols/errors.ts';
+import { DEFAULT_MAX_REQUEST_BYTES } from '../protocols/limits.ts';
+import { DEFAULT_NETWORK, parseNetwork } from '../protocols/protocol-id.ts';
+import { parsePublisherId } from '../protocols/reference.ts';
+
+/** How often a node announces itself when nothing changes; the lease is three of these. */
+export const DEFAULT_ANNOUNCE_INTERVAL_MS = 10_000;
+
+/** Requests that may wait for one version. */
+export const DEFAULT_MAX_QUEUED = 256;
+
+/** Milliseconds one execution may take until enough were measured to know better. */
+export const DEFAULT_EXECUTION_LIMIT_MS = 10_000;
+
+/** Who is served: everyone, or the ids listed. An empty list serves nobody. */
+export type AllowList = 'any' | readonly string[];
+
+export interface NodeInit {
+  /** Folder that holds the node's key, records and models; made when missing. */
+  readonly dataDir: string;
+  /** Multiaddrs with `/p2p/<id>` of peers to join by. @default [] */
+  readonly bootstrap?: readonly string[] | undefined;
+  /** Multiaddrs to listen on. @default ['/ip4/0.0.0.0/tcp/0'] */
+  readonly listen?: readonly string[] | undefined;
+  /** Multiaddrs to announce instead of those listened on. @default those listened on */
+  readonly announce?: readonly string[] | undefined;
+  /** Name of the swarm. @default 'main' */
+  readonly network?: string | undefined;
+  /** Find peers on the local network. @default true */
+  readonly mdns?: boolean | undefined;
+  /** Publishers whose models this node runs. @default [] (none) */
+  readonly allowPublishers?: AllowList | undefined;
+  /** Peer ids whose requests this node answers. @default 'any' */
+  readonly allowCallers?: AllowList | undefined;
+  /** Where the node is, in its owner's words; replicas are spread over zones. @default '' */
+  readonly zone?: string | undefined;
+  /** The owner's key. @default the node's own key: it is its own owner */
+  readonly ownerKey?: PrivateKey | undefined;
+  /** ONNX Runtime threads of one model's process; undefined leaves it to the backend. @default cores - 1 */
+  readonly threads?: number | undefined;
+  /** Bytes of tensors in one request. @default 201326592 (192 MiB) */
+  readonly maxRequestBytes?: number | undefined;
+  /** Requests waiting per version; more are refused as busy. @default 256 */
+  readonly maxQueued?: number | undefined;
+  /** Milliseconds one execution may take before its process is stopped, until measured. @default 10000 */
+  readonly executionLimitMs?: number | undefined;
+  /** Milliseconds between announcements. @default 10000 */
+  readonly announceIntervalMs?: number | undefined;
+  /** Where the node writes its log. */
+  readonly logger: Logger;
+}
+
+/** {@link NodeInit} with every default filled in. */
+export type ResolvedNodeInit = Required<Omit<NodeInit, 'announce' | 'ownerKey' | 'threads'>> &
+  Pick<NodeInit, 'announce' | 'ownerKey' | 'threads'>;
+
+/**
+ * Fills in defaults and checks ranges.
+ *
+ * @throws {ERR_CONFIG | ERR_INVALID_INPUT} naming the field that is wrong.
+ */
+export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
+  const resolved: ResolvedNodeInit = {
+    dataDir: init.dataDir,
+    bootstrap: init.bootstrap ?? [],
+    listen: init.listen ?? ['/ip4/0.0.0.0/tcp/0'],
+    announce: init.announce,
+    network: parseNetwork(init.network ?? DEFAULT_NETWORK),
+    mdns: init.mdns ?? true,
+    allowPublishers: init.allowPublishers ?? [],
+    allowCallers: init.allowCallers ?? 'any',
+    zone: init.zone ?? '',
+    ownerKey: init.ownerKey,
+    threads: init.threads,
+    maxRequestBytes: init.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES,
+    maxQueued: init.maxQueued ?? DEFAULT_MAX_QUEUED,
+    executionLimitMs: init.executionLimitMs ?? DEFAULT_EXECUTION_LIMIT_MS,
+    announceIntervalMs: init.announceIntervalMs ?? DEFAULT_ANNOUNCE_INTERVAL_MS,
+    logger: init.logger,
+  };
+  for (const list of [resolved.allowPublishers, resolved.allowCallers]) {
+    if (list !== 'any') for (const id of list) parsePublisherId(id);
+  }
+  checkRange('maxRequestBytes', resolved.maxRequestBytes, 1, 1024 ** 3);
+  checkRange('maxQueued', resolved.maxQueued, 1, 65_536);
+  checkRange('executionLimitMs', resolved.executionLimitMs, 100, 3_600_000);
+  checkRange('announceIntervalMs', resolved.announceIntervalMs, 100, 60_000);
+  if (resolved.threads !== undefined) checkRange('threads', resolved.threads, 1, 512);
+  if (resolved.zone.length > 64) {
+    throw new ConfigError(`zone has ${resolved.zone.length} characters, expected at most 64`);
+  }
+  return resolved;
+}
+
+/** True when the list lets the id in. */
+export function allows(list: AllowList, id: string): boolean {
+  return list === 'any' || list.includes(id);
+}
+
+function checkRange(field: string, value: number, min: number, max: number): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return;
+  throw new ConfigError(`${field} is ${value}, expected an integer from ${min} to ${max}`);
+}

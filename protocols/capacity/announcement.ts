@@ -1,0 +1,139 @@
+import * as dagCbor from '@ipld/dag-cbor';
+import type { PrivateKey } from '@libp2p/interface';
+import { z } from 'zod';
+import { openEnvelope, signEnvelope } from '../codec/signed-envelope.ts';
+import { InvalidRecordError } from '../errors.ts';
+import { MAX_ANNOUNCEMENT_BYTES } from '../limits.ts';
+import type { LoadReport, NodeId, OwnerId, PublisherId, VersionCid } from '../types.ts';
+import { openOwnerCertificate } from './owner-certificate.ts';
+
+const DOMAIN = 'gpu-swarm:capacity:1';
+
+/** Versions in one announcement; with longest names still under `MAX_ANNOUNCEMENT_BYTES`. Further ones go on a further page. */
+export const MAX_ANNOUNCED_VERSIONS = 4;
+
+/** A device and the execution providers that really work on it. Unknown memory is null, never 0. */
+export interface AnnouncedDevice {
+  readonly kind: 'gpu' | 'cpu';
+  readonly name: string;
+  readonly memoryBytes: number | null;
+  readonly providers: readonly string[];
+}
+
+/** `loading`: being fetched or started; `ready`: serves; `gone`: was served and is no longer. */
+export type ReplicaState = 'loading' | 'ready' | 'gone';
+
+/** What a node says of one version it holds. */
+export interface AnnouncedVersion {
+  readonly cid: VersionCid;
+  readonly publisher: PublisherId;
+  readonly name: string;
+  readonly state: ReplicaState;
+  readonly load: LoadReport;
+}
+
+/** What a node tells the swarm of itself, about every ten seconds and on change. */
+export interface Announcement {
+  readonly node: NodeId;
+  /** Strictly increasing per node, over restarts too: milliseconds since 1970 at issue, moved on by one when that stood still. */
+  readonly sequence: number;
+  /** Milliseconds from receipt for which this holds; three announcement intervals. */
+  readonly leaseMs: number;
+  /** Multiaddrs to dial, without the peer id. */
+  readonly addresses: readonly string[];
+  readonly owner: OwnerId;
+  /** Signed statement by `owner` that this node is theirs. */
+  readonly ownerCertificate: Uint8Array;
+  /** Where the node is, in the owner's words: a region, a building; '' when not told. */
+  readonly zone: string;
+  /** `draining` nodes finish what they have and take no more. */
+  readonly state: 'serving' | 'draining';
+  readonly devices: readonly AnnouncedDevice[];
+  readonly memoryTotalBytes: number;
+  readonly memoryFreeBytes: number;
+  /** Software and version, such as `gpu-swarm/0.1.0`. */
+  readonly agent: string;
+  /** At most `MAX_ANNOUNCED_VERSIONS`: a node with more sends further announcements. */
+  readonly versions: readonly AnnouncedVersion[];
+}
+
+const count = z.int().min(0);
+const shortText = z.string().max(128);
+
+const versionSchema = z.object({
+  cid: z.string().min(32).max(128),
+  publisher: z.string().min(32).max(128),
+  name: z.string().min(1).max(64),
+  state: z.enum(['loading', 'ready', 'gone']),
+  load: z.object({
+    inFlight: count,
+    queued: count,
+    slots: count,
+    serviceMs: z.number().min(0).nullable(),
+  }),
+});
+
+const announcementSchema = z.object({
+  node: shortText,
+  sequence: z.int().min(1),
+  leaseMs: z.int().min(1).max(600_000),
+  addresses: z.array(z.string().max(256)).max(8),
+  owner: shortText,
+  ownerCertificate: z.instanceof(Uint8Array),
+  zone: z.string().max(64),
+  state: z.enum(['serving', 'draining']),
+  devices: z
+    .array(
+      z.object({
+        kind: z.enum(['gpu', 'cpu']),
+        name: shortText,
+        memoryBytes: count.nullable(),
+        providers: z.array(z.string().max(32)).max(8),
+      }),
+    )
+    .max(16),
+  memoryTotalBytes: count,
+  memoryFreeBytes: count,
+  agent: z.string().max(64),
+  versions: z.array(versionSchema).max(MAX_ANNOUNCED_VERSIONS),
+});
+
+/** Signs an announcement with the node's own key. */
+export async function signAnnouncement(
+  announcement: Announcement,
+  key: PrivateKey,
+): Promise<Uint8Array> {
+  const bytes = await signEnvelope(DOMAIN, dagCbor.encode(announcement), key);
+  if (bytes.byteLength > MAX_ANNOUNCEMENT_BYTES) {
+    throw new InvalidRecordError(
+      `announcement has ${bytes.byteLength} bytes, expected at most ${MAX_ANNOUNCEMENT_BYTES}`,
+    );
+  }
+  return bytes;
+}
+
+/**
+ * Reads an announcement: size, form, the node's signature, then its owner's.
+ *
+ * @throws {ERR_LIMIT | ERR_INVALID_RECORD} when any of them is wrong.
+ */
+export async function openAnnouncement(bytes: Uint8Array): Promise<Announcement> {
+  const { signer, payload } = await openEnvelope(DOMAIN, bytes, MAX_ANNOUNCEMENT_BYTES);
+  const parsed = announcementSchema.safeParse(dagCbor.decode(payload));
+  if (!parsed.success) {
+    throw new InvalidRecordError(`announcement: ${z.prettifyError(parsed.error).slice(0, 300)}`);
+  }
+  const announcement = parsed.data as unknown as Announcement;
+  if (announcement.node !== signer) {
+    throw new InvalidRecordError(
+      `announcement of node ${announcement.node} is signed by ${signer}`,
+    );
+  }
+  const certificate = await openOwnerCertificate(announcement.ownerCertificate);
+  if (certificate.owner !== announcement.owner || certificate.node !== announcement.node) {
+    throw new InvalidRecordError(
+      `announcement of node ${announcement.node} shows a certificate for node ${certificate.node} by owner ${certificate.owner}`,
+    );
+  }
+  return announcement;
+}

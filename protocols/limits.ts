@@ -1,0 +1,51 @@
+/**
+ * Every hard bound on what a peer may make us hold, with its unit and where it bites. docs/limits.md is the same table.
+ */
+
+/** Bytes of one frame on any of our streams: a chunk of a tensor plus its header. Read in `codec/frame.ts`. */
+export const MAX_FRAME_BYTES = 256 * 1024;
+
+/** Bytes of tensor data in one frame: small enough that a small request never waits long behind a large one. */
+export const MAX_DATA_CHUNK_BYTES = 64 * 1024;
+
+/** Bytes of a body that may be sent before the receiver grants credit: a refusal then precedes any larger body. */
+export const UNSOLICITED_BODY_BYTES = 64 * 1024;
+
+/** Bytes of all tensors of one request or response; a node may set less. */
+export const MAX_BODY_BYTES = 1024 * 1024 * 1024;
+
+/** Default bytes of one request's tensors that a node accepts. Three hundred images of 224 × 224 × 3 FP32. */
+export const DEFAULT_MAX_REQUEST_BYTES = 192 * 1024 * 1024;
+
+/** Tensors in one request or response. */
+export const MAX_TENSORS = 1024;
+
+/** Dimensions of one tensor; ONNX models in the wild stay under 8. */
+export const MAX_RANK = 32;
+
+/** UTF-8 bytes of a tensor's name. Exporters write paths; the longest seen was 65 536. */
+export const MAX_NAME_BYTES = 65_536;
+
+/** Requests one peer may have open on one inference stream. */
+export const MAX_REQUESTS_PER_STREAM = 1024;
+
+/** Bytes of an encoded manifest. */
+export const MAX_MANIFEST_BYTES = 1024 * 1024;
+
+/** Bytes of an encoded chunk list, a block of its own: 36 000 chunks of one file. */
+export const MAX_CHUNK_LIST_BYTES = 2 * 1024 * 1024;
+
+/** Bytes of one chunk of a file. */
+export const MAX_CHUNK_BYTES = 2 * 1024 * 1024;
+
+/** Bytes of a signed release record. */
+export const MAX_RELEASE_BYTES = 16 * 1024;
+
+/** Bytes of a signed capacity announcement, so that gossip stays light: it has no backpressure. */
+export const MAX_ANNOUNCEMENT_BYTES = 2 * 1024;
+
+/** UTF-8 characters of another peer's text that are kept in an error or a log field. */
+export const MAX_REMOTE_TEXT = 512;
+
+/** Milliseconds a peer has to send the rest of a frame it began. */
+export const FRAME_TIMEOUT_MS = 30_000;

@@ -1,0 +1,25 @@
+const MAX_FILE_NAME_BYTES = 255;
+
+// What Windows refuses: a model published on one system must be storable on all.
+const RESERVED = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)/i;
+const CONTROL = /\p{Cc}/u;
+const FORBIDDEN = /[/\\:*?"<>|]/;
+
+/** Why a text cannot name a file of a package, or undefined when it can: a plain name, the same on every system. */
+export function fileNameFault(name: string): string | undefined {
+  if (name === '') return 'is empty';
+  if (name === '.' || name === '..') return 'is a directory';
+  if (new TextEncoder().encode(name).byteLength > MAX_FILE_NAME_BYTES) {
+    return `is longer than ${MAX_FILE_NAME_BYTES} bytes`;
+  }
+  if (FORBIDDEN.test(name)) return 'holds one of / \\ : * ? " < > |, expected a plain file name';
+  if (CONTROL.test(name)) return 'holds a control character';
+  if (name.endsWith('.') || name.endsWith(' ')) return 'ends with a dot or a space';
+  if (RESERVED.test(name)) return 'is a reserved device name';
+  return undefined;
+}
+
+/** Two names with the same key are one file on some system: letter case and Unicode form do not count there. */
+export function fileNameKey(name: string): string {
+  return name.normalize('NFC').toLowerCase();
+}

@@ -1,0 +1,163 @@
+import * as dagCbor from '@ipld/dag-cbor';
+import type { PrivateKey } from '@libp2p/interface';
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+import { CID } from 'multiformats/cid';
+import { openEnvelope, type SignatureDomain, signEnvelope } from '../codec/signed-envelope.ts';
+import { InvalidRecordError, LimitError } from '../errors.ts';
+import { MAX_RELEASE_BYTES } from '../limits.ts';
+import { describeSchemaIssue } from '../schema-issue.ts';
+import type { PublisherId, VersionCid } from '../types.ts';
+import { releaseSchema } from './release-schema.ts';
+
+const DOMAIN: SignatureDomain = 'gpu-swarm:release:1';
+
+/** How far into the future `issuedAtMs` may lie: clocks of honest machines are off by an hour now and then. */
+export const MAX_CLOCK_SKEW_MS = 2 * 3_600_000;
+
+/** Where one channel points. */
+export interface ReleaseChannel {
+  readonly cid: VersionCid;
+  /** Share of requests, above 0 and at most 1, that a partial channel such as `canary` takes from `stable`. */
+  readonly weight?: number | undefined;
+}
+
+/** One move of a channel. */
+export interface ReleaseMove {
+  /** Sequence of the record that made it. */
+  readonly sequence: number;
+  readonly channel: string;
+  /** Null when the channel was taken away. */
+  readonly cid: VersionCid | null;
+  readonly atMs: number;
+}
+
+/** A publisher's pointer: which version each channel of a model is. */
+export interface ReleaseRecord {
+  readonly schema: 1;
+  readonly publisher: PublisherId;
+  readonly name: string;
+  /** Strictly increasing from 1; the highest one seen is the truth. */
+  readonly sequence: number;
+  /** By channel name. Without prototype, so that no name finds anything that is not a channel. */
+  readonly channels: Readonly<Record<string, ReleaseChannel>>;
+  /** The latest moves, oldest first. */
+  readonly history: readonly ReleaseMove[];
+  /** Milliseconds since 1970 by the publisher's clock. */
+  readonly issuedAtMs: number;
+  /** From then on nobody believes the record, however often it is put again. */
+  readonly expiresAtMs: number;
+}
+
+export interface DecodeReleaseOptions {
+  /** Milliseconds since 1970 to judge validity by; null leaves validity unchecked. @default Date.now() */
+  readonly nowMs?: number | null | undefined;
+}
+
+/**
+ * Signs a record with its publisher's key.
+ *
+ * @throws {ERR_INVALID_RECORD} when a field is out of bounds or the key is not the publisher's.
+ * @throws {ERR_LIMIT} when the signed record is larger than {@link MAX_RELEASE_BYTES}.
+ */
+export async function signRelease(
+  record: ReleaseRecord,
+  privateKey: PrivateKey,
+): Promise<Uint8Array> {
+  const signer = peerIdFromPrivateKey(privateKey).toString();
+  if (signer !== record.publisher) {
+    throw new InvalidRecordError(
+      `release record is ${record.publisher}'s, but the key is that of ${signer}`,
+    );
+  }
+  const payload = dagCbor.encode(toWire(check(toWire(record))));
+  const bytes = await signEnvelope(DOMAIN, payload, privateKey);
+  if (bytes.byteLength > MAX_RELEASE_BYTES) {
+    throw new LimitError(
+      `release record has ${bytes.byteLength} bytes, expected at most ${MAX_RELEASE_BYTES}`,
+    );
+  }
+  return bytes;
+}
+
+/**
+ * Opens a signed record: size, then form, then key, then signature, then the payload, then validity.
+ *
+ * Keys of a later program are ignored; whoever passes a record on passes on the bytes.
+ *
+ * @throws {ERR_LIMIT} when it is larger than {@link MAX_RELEASE_BYTES}.
+ * @throws {ERR_INVALID_RECORD} when it is malformed, not signed by its publisher, expired, or from too far in the future.
+ */
+export async function decodeRelease(
+  bytes: Uint8Array,
+  options: DecodeReleaseOptions = {},
+): Promise<ReleaseRecord> {
+  const { signer, payload } = await openEnvelope(DOMAIN, bytes, MAX_RELEASE_BYTES);
+  let value: unknown;
+  try {
+    value = dagCbor.decode(payload);
+  } catch (cause) {
+    throw new InvalidRecordError('release record has a payload that is not dag-cbor', { cause });
+  }
+  const record = check(value);
+  if (record.publisher !== signer) {
+    throw new InvalidRecordError(
+      `release record of ${record.publisher} is signed by ${signer}, expected its publisher`,
+    );
+  }
+  // One key has several texts; were they all accepted, each would be another publisher with its own sequence.
+  if (peerIdFromString(signer).toString() !== signer) {
+    throw new InvalidRecordError(`release record names its publisher ${signer} in an unusual form`);
+  }
+  const nowMs = options.nowMs === undefined ? Date.now() : options.nowMs;
+  if (nowMs !== null) checkValidity(record, nowMs);
+  return record;
+}
+
+function checkValidity(record: ReleaseRecord, nowMs: number): void {
+  const what = `release record ${record.sequence} of ${record.publisher}/${record.name}`;
+  if (nowMs >= record.expiresAtMs) {
+    throw new InvalidRecordError(
+      `${what} expired at ${new Date(record.expiresAtMs).toISOString()}`,
+    );
+  }
+  if (record.issuedAtMs > nowMs + MAX_CLOCK_SKEW_MS) {
+    throw new InvalidRecordError(
+      `${what} was issued at ${new Date(record.issuedAtMs).toISOString()}, more than ${MAX_CLOCK_SKEW_MS} ms ahead of this machine's clock`,
+    );
+  }
+}
+
+function check(value: unknown): ReleaseRecord {
+  const parsed = releaseSchema.safeParse(value);
+  if (!parsed.success) {
+    throw new InvalidRecordError(`release record ${describeSchemaIssue(parsed.error)}`);
+  }
+  const channels: Record<string, ReleaseChannel> = Object.create(null);
+  Object.assign(channels, parsed.data.channels);
+  return { ...parsed.data, channels };
+}
+
+function toWire(record: ReleaseRecord): unknown {
+  return {
+    ...record,
+    channels: Object.fromEntries(
+      Object.entries(record.channels).map(([name, { cid, weight }]) => [
+        name,
+        { cid: link(cid), ...(weight === undefined ? {} : { weight }) },
+      ]),
+    ),
+    history: record.history.map((move) => ({
+      ...move,
+      cid: move.cid === null ? null : link(move.cid),
+    })),
+  };
+}
+
+function link(text: string): unknown {
+  try {
+    return CID.parse(text);
+  } catch {
+    // The schema names the field that is no link.
+    return text;
+  }
+}

@@ -1,0 +1,317 @@
+import { Float16Array } from '@petamoriken/float16';
+import type { Datatype } from './datatype.ts';
+import { elementBytes } from './datatype.ts';
+import { InvalidInputError } from './errors.ts';
+import { MAX_RANK } from './limits.ts';
+
+/** The values a tensor can be made from. FP16 takes numbers, or a `Uint16Array` of raw bits. */
+export type TensorData =
+  | ArrayBufferView
+  | readonly number[]
+  | readonly bigint[]
+  | readonly boolean[]
+  | readonly string[];
+
+/** A typed view of a tensor's elements; FP16 is its raw bits, BOOL one byte 0 or 1 an element. */
+export type TypedArray =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | BigUint64Array
+  | BigInt64Array
+  | Float32Array
+  | Float64Array;
+
+/** A tensor with the name of the model input or output it is for. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
+const VIEWS = {
+  BOOL: Uint8Array,
+  UINT8: Uint8Array,
+  UINT16: Uint16Array,
+  UINT32: Uint32Array,
+  UINT64: BigUint64Array,
+  INT8: Int8Array,
+  INT16: Int16Array,
+  INT32: Int32Array,
+  INT64: BigInt64Array,
+  FP16: Uint16Array,
+  FP32: Float32Array,
+  FP64: Float64Array,
+} as const;
+
+const INTEGER_RANGE: Partial<Record<Datatype, readonly [bigint, bigint]>> = {
+  UINT8: [0n, 255n],
+  UINT16: [0n, 65_535n],
+  UINT32: [0n, 4_294_967_295n],
+  UINT64: [0n, 2n ** 64n - 1n],
+  INT8: [-128n, 127n],
+  INT16: [-32_768n, 32_767n],
+  INT32: [-(2n ** 31n), 2n ** 31n - 1n],
+  INT64: [-(2n ** 63n), 2n ** 63n - 1n],
+};
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+const toUtf8 = new TextEncoder();
+
+/**
+ * An n-dimensional array in the form that travels: row-major, little-endian, contiguous.
+ *
+ * `bytes` is owned by the tensor: whoever hands it in must not write to it again. Element `i` of a `BYTES` tensor is a
+ * 32-bit little-endian length and that many bytes, as in the Open Inference Protocol's binary form.
+ */
+export class Tensor {
+  readonly datatype: Datatype;
+  /** Row-major dimensions; `[]` is a scalar. */
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array;
+
+  /**
+   * Wraps bytes that are already in wire form, without copying.
+   *
+   * @throws {ERR_INVALID_INPUT} when the shape is malformed or its element count does not match the bytes.
+   */
+  constructor(datatype: Datatype, shape: readonly number[], bytes: Uint8Array) {
+    const count = elementCount(shape);
+    const size = elementBytes(datatype);
+    if (size !== null && bytes.byteLength !== count * size) {
+      throw new InvalidInputError(
+        `${datatype} tensor of shape ${formatShape(shape)} needs ${count * size} bytes, got ${bytes.byteLength}`,
+      );
+    }
+    if (size === null) checkBytesElements(bytes, count);
+    this.datatype = datatype;
+    this.shape = shape;
+    this.bytes = bytes;
+  }
+
+  /**
+   * Makes a tensor from values: a typed array of the datatype is wrapped without a copy, anything else is converted.
+   *
+   * @throws {ERR_INVALID_INPUT} when the values do not fill the shape or do not fit the datatype.
+   */
+  static from(datatype: Datatype, shape: readonly number[], data: TensorData): Tensor {
+    const count = elementCount(shape);
+    const found = ArrayBuffer.isView(data) ? viewLength(datatype, data) : data.length;
+    if (found !== count) {
+      throw new InvalidInputError(
+        `${datatype} tensor of shape ${formatShape(shape)} needs ${count} elements, got ${found}`,
+      );
+    }
+    return new Tensor(datatype, [...shape], encodeElements(datatype, data));
+  }
+
+  /** Number of elements; 1 for a scalar, 0 when a dimension is 0. */
+  get size(): number {
+    return elementCount(this.shape);
+  }
+
+  /**
+   * The elements as a typed array that shares memory with `bytes` where alignment allows, else a copy.
+   *
+   * @throws {ERR_INVALID_INPUT} for `BYTES`, whose elements are read with {@link strings}.
+   */
+  get data(): TypedArray {
+    if (this.datatype === 'BYTES') {
+      throw new InvalidInputError('a BYTES tensor has no typed array, read it with strings()');
+    }
+    const View = VIEWS[this.datatype];
+    const { buffer, byteOffset, byteLength } = this.bytes;
+    if (byteOffset % View.BYTES_PER_ELEMENT === 0) {
+      return new View(buffer as ArrayBuffer, byteOffset, byteLength / View.BYTES_PER_ELEMENT);
+    }
+    return new View(this.bytes.slice().buffer);
+  }
+
+  /**
+   * The elements of a `BYTES` tensor, each a copy-free view.
+   *
+   * @throws {ERR_INVALID_INPUT} for any other datatype.
+   */
+  elements(): Uint8Array[] {
+    if (this.datatype !== 'BYTES') {
+      throw new InvalidInputError(`elements() reads BYTES tensors, this one is ${this.datatype}`);
+    }
+    return [...bytesElements(this.bytes)];
+  }
+
+  /**
+   * The elements of a `BYTES` tensor as UTF-8 text.
+   *
+   * @throws {ERR_INVALID_INPUT} for another datatype or bytes that are not UTF-8.
+   */
+  strings(): string[] {
+    return this.elements().map((element, index) => {
+      try {
+        return utf8.decode(element);
+      } catch (cause) {
+        throw new InvalidInputError(`element ${index} of a BYTES tensor is not valid UTF-8`, {
+          cause,
+        });
+      }
+    });
+  }
+
+  /** The elements as plain values in row-major order: numbers, bigints for 64-bit integers, booleans, strings. */
+  toArray(): number[] | bigint[] | boolean[] | string[] {
+    if (this.datatype === 'BYTES') return this.strings();
+    const data = this.data;
+    if (this.datatype === 'BOOL') return Array.from(data as Uint8Array, (value) => value !== 0);
+    if (this.datatype === 'FP16') {
+      return Array.from(new Float16Array((data as Uint16Array).slice().buffer));
+    }
+    return Array.from(data as Float32Array);
+  }
+}
+
+/**
+ * The number of elements of a shape.
+ *
+ * @throws {ERR_INVALID_INPUT} when a dimension is not a safe integer >= 0, there are too many, or the product overflows.
+ */
+export function elementCount(shape: readonly number[]): number {
+  if (shape.length > MAX_RANK) {
+    throw new InvalidInputError(
+      `shape has ${shape.length} dimensions, expected at most ${MAX_RANK}`,
+    );
+  }
+  let count = 1;
+  for (const dimension of shape) {
+    if (!Number.isSafeInteger(dimension) || dimension < 0) {
+      throw new InvalidInputError(
+        `shape ${formatShape(shape)} has dimension ${String(dimension)}, expected an integer >= 0`,
+      );
+    }
+    count *= dimension;
+  }
+  if (!Number.isSafeInteger(count)) {
+    throw new InvalidInputError(`shape ${formatShape(shape)} has too many elements to count`);
+  }
+  return count;
+}
+
+/** `[1, 3, 224]`, with `?` for a free dimension without a name. */
+export function formatShape(shape: readonly (number | string | null)[]): string {
+  return `[${shape.map((dimension) => dimension ?? '?').join(', ')}]`;
+}
+
+/** Elements in a typed array given for a datatype: raw bits and raw bytes are counted by element, not by array item. */
+function viewLength(datatype: Datatype, view: ArrayBufferView): number {
+  if (datatype === 'BYTES') {
+    throw new InvalidInputError(
+      'a BYTES tensor is made from an array of strings, got a typed array',
+    );
+  }
+  const { BYTES_PER_ELEMENT: size } = VIEWS[datatype];
+  return view instanceof Uint8Array && size > 1 ? view.byteLength / size : viewItems(view);
+}
+
+function viewItems(view: ArrayBufferView): number {
+  return 'length' in view && typeof view.length === 'number' ? view.length : view.byteLength;
+}
+
+function encodeElements(datatype: Datatype, data: TensorData): Uint8Array {
+  if (datatype === 'BYTES') return encodeStrings(data as readonly string[]);
+  const View = VIEWS[datatype];
+  if (ArrayBuffer.isView(data)) {
+    const exact =
+      data.constructor === View ||
+      data instanceof Uint8Array ||
+      data instanceof Uint8ClampedArray ||
+      (datatype === 'FP16' && data.constructor.name === 'Float16Array');
+    if (exact) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    return encodeNumbers(datatype, Array.from(data as Float64Array));
+  }
+  return encodeNumbers(datatype, data as readonly (number | bigint | boolean)[]);
+}
+
+function encodeNumbers(
+  datatype: Exclude<Datatype, 'BYTES'>,
+  values: readonly (number | bigint | boolean)[],
+): Uint8Array {
+  const range = INTEGER_RANGE[datatype];
+  if (range !== undefined) return encodeIntegers(datatype, values, range);
+  if (datatype === 'BOOL') {
+    return Uint8Array.from(values, (value, index) => {
+      if (value === true || value === 1) return 1;
+      if (value === false || value === 0) return 0;
+      throw notOf(datatype, value, index);
+    });
+  }
+  const numbers = values.map((value, index) => {
+    if (typeof value !== 'number') throw notOf(datatype, value, index);
+    return value;
+  });
+  if (datatype === 'FP16') return new Uint8Array(Float16Array.from(numbers).buffer);
+  return new Uint8Array((datatype === 'FP64' ? Float64Array : Float32Array).from(numbers).buffer);
+}
+
+function encodeIntegers(
+  datatype: Exclude<Datatype, 'BYTES'>,
+  values: readonly (number | bigint | boolean)[],
+  [low, high]: readonly [bigint, bigint],
+): Uint8Array {
+  const wide = datatype === 'INT64' || datatype === 'UINT64';
+  const out = new VIEWS[datatype](values.length);
+  values.forEach((value, index) => {
+    // A number beyond 2^53 has already lost its last digits: refusing it keeps 64-bit integers exact.
+    const exact =
+      typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value));
+    if (!exact) throw notOf(datatype, value, index);
+    if (BigInt(value) < low || BigInt(value) > high) throw notOf(datatype, value, index);
+    out[index] = wide ? BigInt(value) : Number(value);
+  });
+  return new Uint8Array(out.buffer);
+}
+
+function notOf(datatype: Datatype, value: unknown, index: number): InvalidInputError {
+  return new InvalidInputError(
+    `element ${index} is ${typeof value === 'bigint' ? `${value}n` : String(value).slice(0, 40)} (${typeof value}), which is not a ${datatype} value`,
+  );
+}
+
+function encodeStrings(values: readonly unknown[]): Uint8Array {
+  const parts = values.map((value, index) => {
+    if (typeof value !== 'string') throw notOf('BYTES', value, index);
+    return toUtf8.encode(value);
+  });
+  const out = new Uint8Array(parts.reduce((total, part) => total + 4 + part.byteLength, 0));
+  const view = new DataView(out.buffer);
+  let offset = 0;
+  for (const part of parts) {
+    view.setUint32(offset, part.byteLength, true);
+    out.set(part, offset + 4);
+    offset += 4 + part.byteLength;
+  }
+  return out;
+}
+
+function* bytesElements(bytes: Uint8Array): Generator<Uint8Array> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let offset = 0;
+  while (offset < bytes.byteLength) {
+    const left = bytes.byteLength - offset;
+    const length = left < 4 ? -1 : view.getUint32(offset, true);
+    if (length < 0 || length > left - 4) {
+      throw new InvalidInputError(
+        `BYTES tensor ends inside an element at byte ${offset}: ${left} bytes are left`,
+      );
+    }
+    yield bytes.subarray(offset + 4, offset + 4 + length);
+    offset += 4 + length;
+  }
+}
+
+function checkBytesElements(bytes: Uint8Array, count: number): void {
+  let found = 0;
+  for (const _ of bytesElements(bytes)) found += 1;
+  if (found !== count) {
+    throw new InvalidInputError(`BYTES tensor needs ${count} elements, got ${found}`);
+  }
+}

@@ -1,0 +1,19 @@
+import { EXIT } from './exit-code.ts';
+
+/** The signals that end a command. */
+export type InterruptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
+/** Why a command was told to end: the reason that its abort signal carries. */
+export class Interrupted extends Error {
+  readonly signal: InterruptSignal | 'parent';
+
+  constructor(signal: InterruptSignal | 'parent') {
+    super(signal === 'parent' ? 'the parent process ended' : `interrupted by ${signal}`);
+    this.name = 'Interrupted';
+    this.signal = signal;
+  }
+
+  get exitCode(): number {
+    return this.signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated;
+  }
+}

@@ -1,0 +1,188 @@
+import { DEFAULT_NETWORK } from '../../protocols/protocol-id.ts';
+
+/** How a setting is written on the command line, in the environment and in the configuration file. */
+interface SettingSpec {
+  /** `list` settings are repeated flags, comma- or space-separated in the environment, arrays in the file. */
+  readonly kind: 'text' | 'list' | 'integer' | 'switch';
+  readonly flags: string;
+  readonly env: string;
+  readonly about: string;
+  readonly fallback?: SettingValue;
+  /** Bounds of an integer. */
+  readonly range?: readonly [number, number];
+  /** What a text may be. */
+  readonly choices?: readonly string[];
+}
+
+export type SettingValue = string | number | boolean | readonly string[];
+
+/** Levels of the daemons' log, from pino. */
+export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+
+/** Every setting of every command. A flag wins over the environment, that over the file, that over the default. */
+export const SETTINGS = {
+  network: {
+    kind: 'text',
+    flags: '--network <name>',
+    env: 'SWARM_NETWORK',
+    about: 'name of the swarm; peers of other networks are never met',
+    fallback: DEFAULT_NETWORK,
+  },
+  bootstrap: {
+    kind: 'list',
+    flags: '--bootstrap <multiaddr>',
+    env: 'SWARM_BOOTSTRAP',
+    about: 'a peer to join by, such as /ip4/…/tcp/…/p2p/12D3KooW… (repeat for several)',
+    fallback: [],
+  },
+  mdns: {
+    kind: 'switch',
+    flags: '--mdns',
+    env: 'SWARM_MDNS',
+    about: 'find peers on the local network (--no-mdns: do not)',
+  },
+  data: {
+    kind: 'text',
+    flags: '--data <dir>',
+    env: 'SWARM_DATA',
+    about: 'folder of keys, records and models; made when missing',
+  },
+  listen: {
+    kind: 'list',
+    flags: '--listen <multiaddr>',
+    env: 'SWARM_LISTEN',
+    about: 'address to listen on (repeat for several); port 0 takes a free one',
+    fallback: ['/ip4/0.0.0.0/tcp/0'],
+  },
+  announce: {
+    kind: 'list',
+    flags: '--announce <multiaddr>',
+    env: 'SWARM_ANNOUNCE',
+    about: 'address to tell others instead of those listened on (repeat for several)',
+  },
+  allowPublisher: {
+    kind: 'list',
+    flags: '--allow-publisher <id>',
+    env: 'SWARM_ALLOW_PUBLISHER',
+    about: "publisher whose models this node runs, or 'any' (repeat for several)",
+    fallback: [],
+  },
+  allowCaller: {
+    kind: 'list',
+    flags: '--allow-caller <id>',
+    env: 'SWARM_ALLOW_CALLER',
+    about: "peer whose requests this node answers, or 'any' (repeat for several)",
+    fallback: ['any'],
+  },
+  zone: {
+    kind: 'text',
+    flags: '--zone <name>',
+    env: 'SWARM_ZONE',
+    about: 'where the node is, in your words; replicas are spread over zones',
+    fallback: '',
+  },
+  ownerKey: {
+    kind: 'text',
+    flags: '--owner-key <file>',
+    env: 'SWARM_OWNER_KEY',
+    about: "key of the node's owner; without it the node is its own owner",
+  },
+  threads: {
+    kind: 'integer',
+    flags: '--threads <n>',
+    env: 'SWARM_THREADS',
+    about: "ONNX Runtime threads of one model's process",
+    range: [1, 512],
+  },
+  announceIntervalMs: {
+    kind: 'integer',
+    flags: '--announce-interval <ms>',
+    env: 'SWARM_ANNOUNCE_INTERVAL_MS',
+    about: 'milliseconds between announcements; the lease is three of these',
+    range: [100, 60_000],
+    fallback: 10_000,
+  },
+  logLevel: {
+    kind: 'text',
+    flags: '--log-level <level>',
+    env: 'SWARM_LOG_LEVEL',
+    about: 'what the log on stderr tells',
+    choices: LOG_LEVELS,
+    fallback: 'info',
+  },
+  identity: {
+    kind: 'text',
+    flags: '--identity <file>',
+    env: 'SWARM_IDENTITY',
+    about: 'key that nodes see as the caller, made when missing; without it a fresh one each time',
+  },
+  key: {
+    kind: 'text',
+    flags: '--key <file>',
+    env: 'SWARM_PUBLISHER_KEY',
+    about: "the publisher's key, made when missing; by default publisher.key in the data folder",
+  },
+  channel: {
+    kind: 'text',
+    flags: '--channel <name>',
+    env: 'SWARM_CHANNEL',
+    about: 'channel of the model to point at this version',
+    fallback: 'stable',
+  },
+  replicas: {
+    kind: 'integer',
+    flags: '--replicas <n>',
+    env: 'SWARM_REPLICAS',
+    about: "nodes to wait for; by default the package's minReplicas, or all nodes when fewer",
+    range: [1, 1000],
+  },
+  timeoutMs: {
+    kind: 'integer',
+    flags: '--timeout <ms>',
+    env: 'SWARM_TIMEOUT_MS',
+    about: 'milliseconds the whole publication may take',
+    range: [100, 86_400_000],
+    fallback: 600_000,
+  },
+  deadlineMs: {
+    kind: 'integer',
+    flags: '--deadline <ms>',
+    env: 'SWARM_DEADLINE_MS',
+    about: 'milliseconds the call may take, retries on other nodes included',
+    range: [1, 86_400_000],
+    fallback: 30_000,
+  },
+} as const satisfies Readonly<Record<string, SettingSpec>>;
+
+export type SettingKey = keyof typeof SETTINGS;
+
+/** The settings in use, as the commands read them; what is undefined has no value and no default. */
+export interface Settings {
+  readonly network: string;
+  readonly bootstrap: readonly string[];
+  readonly mdns: boolean | undefined;
+  readonly data: string | undefined;
+  readonly listen: readonly string[];
+  readonly announce: readonly string[] | undefined;
+  readonly allowPublisher: readonly string[];
+  readonly allowCaller: readonly string[];
+  readonly zone: string;
+  readonly ownerKey: string | undefined;
+  readonly threads: number | undefined;
+  readonly announceIntervalMs: number;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
+  readonly identity: string | undefined;
+  readonly key: string | undefined;
+  readonly channel: string;
+  readonly replicas: number | undefined;
+  readonly timeoutMs: number;
+  readonly deadlineMs: number;
+}
+
+/** All keys, in the order in which help and `swarm config` show them. */
+export const SETTING_KEYS = Object.keys(SETTINGS) as readonly SettingKey[];
+
+/** What is known of a setting, without the literal types of the table. */
+export function settingSpec(key: SettingKey): SettingSpec {
+  return SETTINGS[key];
+}

@@ -1,0 +1,67 @@
+import type { PrivateKey } from '@libp2p/interface';
+import { ConfigError } from '../../protocols/errors.ts';
+import { DEFAULT_NETWORK, parseNetwork } from '../../protocols/protocol-id.ts';
+
+/** How long a call may take when it does not say: long enough for a cold model, short enough for a person. */
+export const DEFAULT_DEADLINE_MS = 30_000;
+
+/** How long `createClient` waits for a first peer. */
+export const DEFAULT_JOIN_TIMEOUT_MS = 10_000;
+
+export interface SwarmClientInit {
+  /** Multiaddrs with `/p2p/<id>` of any peers of the swarm: bootstrap servers, nodes. Empty only with `mdns`. @default [] */
+  readonly bootstrap?: readonly string[] | undefined;
+  /** Name of the swarm; peers of different networks never meet. @default 'main' */
+  readonly network?: string | undefined;
+  /** Find peers on the local network by multicast DNS. @default false */
+  readonly mdns?: boolean | undefined;
+  /**
+   * `full` joins gossip for the versions it uses and hears of changes at once; `light` asks a peer for a snapshot and lives
+   * on the load that answers carry: for short-lived programs. @default 'full'
+   */
+  readonly mode?: 'full' | 'light' | undefined;
+  /** The client's identity, which nodes may allow or refuse. @default a fresh Ed25519 key */
+  readonly privateKey?: PrivateKey | undefined;
+  /** Milliseconds a call may take when it does not say; 0 is refused. @default 30000 */
+  readonly deadlineMs?: number | undefined;
+  /** Milliseconds to wait for the first peer. @default 10000 */
+  readonly joinTimeoutMs?: number | undefined;
+}
+
+/** {@link SwarmClientInit} with every default filled in. */
+export interface ResolvedClientInit {
+  readonly bootstrap: readonly string[];
+  readonly network: string;
+  readonly mdns: boolean;
+  readonly mode: 'full' | 'light';
+  readonly privateKey: PrivateKey | undefined;
+  readonly deadlineMs: number;
+  readonly joinTimeoutMs: number;
+}
+
+/**
+ * Fills in defaults and checks ranges and relations.
+ *
+ * @throws {ERR_CONFIG} naming the field that is wrong.
+ */
+export function resolveClientInit(init: SwarmClientInit): ResolvedClientInit {
+  const resolved: ResolvedClientInit = {
+    bootstrap: init.bootstrap ?? [],
+    network: parseNetwork(init.network ?? DEFAULT_NETWORK),
+    mdns: init.mdns ?? false,
+    mode: init.mode ?? 'full',
+    privateKey: init.privateKey,
+    deadlineMs: init.deadlineMs ?? DEFAULT_DEADLINE_MS,
+    joinTimeoutMs: init.joinTimeoutMs ?? DEFAULT_JOIN_TIMEOUT_MS,
+  };
+  for (const field of ['deadlineMs', 'joinTimeoutMs'] as const) {
+    const value = resolved[field];
+    if (!(value > 0 && value <= 86_400_000)) {
+      throw new ConfigError(`${field} is ${value}, expected more than 0 and at most 86400000 ms`);
+    }
+  }
+  if (resolved.bootstrap.length === 0 && !resolved.mdns) {
+    throw new ConfigError('bootstrap is empty and mdns is off: there is no way into the swarm');
+  }
+  return resolved;
+}

@@ -1,0 +1,72 @@
+import { peerIdFromString } from '@libp2p/peer-id';
+import { CID } from 'multiformats/cid';
+import { NoNodeError } from '../../protocols/errors.ts';
+import { MAX_MANIFEST_BYTES } from '../../protocols/limits.ts';
+import { decodeManifest, type Manifest } from '../../protocols/manifest/index.ts';
+import { protocolId } from '../../protocols/protocol-id.ts';
+import { TRANSFER_VERSION, TransferConnection } from '../../protocols/transfer/index.ts';
+import type { NodeId, VersionCid } from '../../protocols/types.ts';
+import type { SwarmPeer } from '../swarm/peer.ts';
+
+/** Manifests kept in memory; they never change, so the oldest simply goes. */
+const MAX_CACHED = 64;
+
+/** Reads manifests from whoever holds the version; a manifest that does not match its CID is nobody's. */
+export class ManifestReader {
+  readonly #peer: SwarmPeer;
+  readonly #cache = new Map<VersionCid, Manifest>();
+
+  constructor(peer: SwarmPeer) {
+    this.#peer = peer;
+  }
+
+  /**
+   * The manifest of a version.
+   *
+   * @throws {ERR_NO_NODE} when no known holder answered; `details.failures` says why each did not.
+   */
+  async read(cid: VersionCid, signal: AbortSignal): Promise<Manifest> {
+    const cached = this.#cache.get(cid);
+    if (cached !== undefined) return cached;
+    const failures: string[] = [];
+    for (const { node } of this.#peer.view.holders(cid, Date.now())) {
+      try {
+        const manifest = await this.#readFrom(node.announcement.node, cid, signal);
+        this.#cache.set(cid, manifest);
+        const [oldest] = this.#cache.keys();
+        if (this.#cache.size > MAX_CACHED && oldest !== undefined) this.#cache.delete(oldest);
+        return manifest;
+      } catch (error) {
+        signal.throwIfAborted();
+        failures.push(
+          `${node.announcement.node}: ${error instanceof Error ? error.message : String(error)}`,
+        );
+      }
+    }
+    throw new NoNodeError(`no node that holds version ${cid} could give its manifest`, {
+      details: { version: cid, failures },
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#cache.clear();
+  }
+
+  async #readFrom(node: NodeId, cid: VersionCid, signal: AbortSignal): Promise<Manifest> {
+    await this.#peer.learnAddresses(node);
+    const stream = await this.#peer.libp2p.dialProtocol(
+      peerIdFromString(node),
+      protocolId(this.#peer.network, 'transfer', TRANSFER_VERSION),
+      { signal },
+    );
+    const connection = new TransferConnection(stream);
+    try {
+      const bytes = await connection.fetch(CID.parse(cid).multihash.digest, MAX_MANIFEST_BYTES, {
+        signal,
+      });
+      return decodeManifest(bytes, cid);
+    } finally {
+      await connection.close();
+    }
+  }
+}

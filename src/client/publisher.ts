@@ -1,0 +1,224 @@
+import type { PrivateKey } from '@libp2p/interface';
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+import { isSwarmError, NoNodeError, NotFoundError } from '../../protocols/errors.ts';
+import { type Manifest, manifestBytes, resolveDeployment } from '../../protocols/manifest/index.ts';
+import { protocolId } from '../../protocols/protocol-id.ts';
+import { DEFAULT_CHANNEL } from '../../protocols/reference.ts';
+import { type ReleaseRecord, setChannel, signRelease } from '../../protocols/release/index.ts';
+import {
+  REPLICA_VERSION,
+  type ReplicaProgress,
+  requestReplica,
+} from '../../protocols/replica/index.ts';
+import {
+  type BlockSource,
+  handleTransfer,
+  TRANSFER_VERSION,
+} from '../../protocols/transfer/index.ts';
+import type { AbortOptions, NodeId, PublisherId, VersionCid } from '../../protocols/types.ts';
+import { type PlacementCandidate, rankForReplica } from '../policy/replica-placement.ts';
+import type { SwarmPeer } from '../swarm/peer.ts';
+
+/** Resident bytes of a loaded model per byte of its files, measured for models loaded by path. */
+const MEMORY_PER_FILE_BYTE = 1.35;
+
+/** Transfer streams one node may open to a publisher. */
+const MAX_STREAMS = 64;
+
+/** A version ready to be published: its manifest and where its blocks are read from. */
+export interface PublishableVersion {
+  readonly cid: VersionCid;
+  readonly manifest: Manifest;
+  readonly source: BlockSource;
+}
+
+export interface PublishOptions extends AbortOptions {
+  readonly name: string;
+  /** The publisher's key; its peer id is the publisher. */
+  readonly key: PrivateKey;
+  /** @default 'stable' */
+  readonly channel?: string | undefined;
+  /** Replicas that must be READY. @default the manifest's minimum, or the number of nodes where there are fewer */
+  readonly replicas?: number | undefined;
+  /** The publisher's own copy of the last record, for when the DHT does not answer. */
+  readonly previous?: Uint8Array | undefined;
+  readonly onProgress?: ((event: PublishProgress) => void) | undefined;
+}
+
+/** How one node gets on, or why it does not. */
+export type PublishProgress =
+  | ({ readonly node: NodeId } & ReplicaProgress)
+  | {
+      readonly node: NodeId;
+      readonly state: 'refused';
+      readonly code: string;
+      readonly message: string;
+    };
+
+export interface PublishResult {
+  readonly publisher: PublisherId;
+  readonly name: string;
+  readonly channel: string;
+  readonly cid: VersionCid;
+  readonly sequence: number;
+  /** Nodes where the version is READY. */
+  readonly replicas: readonly NodeId[];
+  /** The signed record, for the publisher to keep. */
+  readonly record: Uint8Array;
+}
+
+/**
+ * Publishes a version: asks nodes to hold it until enough are READY, then moves the channel to it.
+ *
+ * The channel moves last, so that no client is sent to a version nobody serves. When too few nodes take the version nothing
+ * is released.
+ *
+ * @throws {ERR_NO_NODE} when too few nodes became READY; `details.refusals` says which refused and why.
+ */
+export async function publishVersion(
+  peer: SwarmPeer,
+  version: PublishableVersion,
+  options: PublishOptions,
+): Promise<PublishResult> {
+  const signal = options.signal ?? AbortSignal.timeout(3_600_000);
+  const publisher = peerIdFromPrivateKey(options.key).toString() as PublisherId;
+  const channel = options.channel ?? DEFAULT_CHANNEL;
+  const previous = await newestRecord(peer, publisher, options, signal);
+  const next = setChannel(previous, {
+    publisher,
+    name: options.name,
+    channel,
+    cid: version.cid,
+    nowMs: Date.now(),
+  });
+  const record = await signRelease(next, options.key);
+  await peer.libp2p.handle(
+    protocolId(peer.network, 'transfer', TRANSFER_VERSION),
+    (stream) => handleTransfer(stream, version.source),
+    { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS },
+  );
+  const replicas = await placeReplicas(peer, version, next, record, options, signal);
+  await peer.releases.publish(record, { signal });
+  const { name, cid } = { name: options.name, cid: version.cid };
+  return { publisher, name, channel, cid, sequence: next.sequence, replicas, record };
+}
+
+/** The newest of what the DHT has and what the publisher kept: a sequence must never be given twice. */
+async function newestRecord(
+  peer: SwarmPeer,
+  publisher: PublisherId,
+  options: PublishOptions,
+  signal: AbortSignal,
+): Promise<ReleaseRecord | undefined> {
+  if (options.previous !== undefined) await peer.releases.offer(options.previous);
+  try {
+    return (await peer.releases.find(publisher, options.name, { signal, fresh: true })).record;
+  } catch (error) {
+    if (error instanceof NotFoundError) return undefined;
+    throw error;
+  }
+}
+
+async function placeReplicas(
+  peer: SwarmPeer,
+  version: PublishableVersion,
+  next: ReleaseRecord,
+  record: Uint8Array,
+  options: PublishOptions,
+  signal: AbortSignal,
+): Promise<NodeId[]> {
+  const ranked = await rankNodes(peer, version, signal);
+  const wanted =
+    options.replicas ??
+    Math.min(resolveDeployment(version.manifest.deployment).minReplicas, ranked.length);
+  const ready: NodeId[] = [];
+  const refusals: { node: NodeId; code: string; message: string }[] = [];
+  const request = { publisher: next.publisher, name: next.name, cid: version.cid, release: record };
+  const queue = ranked.map(({ node }) => node);
+  // As many in parallel as replicas are missing; each that refuses is followed by the next in rank.
+  const worker = async (): Promise<void> => {
+    for (;;) {
+      const node = queue.shift();
+      if (node === undefined) return;
+      try {
+        for await (const progress of askNode(peer, node, request, signal)) {
+          options.onProgress?.({ node, ...progress });
+        }
+        ready.push(node);
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        const code = isSwarmError(error) ? error.code : 'ERR_CONNECTION';
+        const message = error instanceof Error ? error.message : String(error);
+        refusals.push({ node, code, message });
+        options.onProgress?.({ node, state: 'refused', code, message });
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, wanted) }, worker));
+  if (ready.length >= Math.max(1, wanted)) return ready;
+  throw tooFew(ready.length, Math.max(1, wanted), refusals);
+}
+
+async function* askNode(
+  peer: SwarmPeer,
+  node: NodeId,
+  request: Parameters<typeof requestReplica>[1],
+  signal: AbortSignal,
+): AsyncGenerator<ReplicaProgress> {
+  await peer.learnAddresses(node);
+  const stream = await peer.libp2p.dialProtocol(
+    peerIdFromString(node),
+    protocolId(peer.network, 'replica', REPLICA_VERSION),
+    { signal },
+  );
+  yield* requestReplica(stream, request, signal);
+}
+
+async function rankNodes(
+  peer: SwarmPeer,
+  version: PublishableVersion,
+  signal: AbortSignal,
+): Promise<PlacementCandidate[]> {
+  await peer.connected(signal);
+  const asked = peer.libp2p
+    .getPeers()
+    .map((id) => peer.snapshot(id.toString(), { kind: 'nodes' }, signal));
+  await Promise.allSettled(asked);
+  const now = Date.now();
+  const holders = new Set(
+    peer.view.holders(version.cid, now).map(({ node }) => node.announcement.node),
+  );
+  const candidates = peer.view
+    .nodes(now)
+    .filter(({ announcement }) => announcement.state === 'serving')
+    .map(({ announcement: { node, owner, zone, memoryFreeBytes } }) => ({
+      node,
+      owner,
+      zone,
+      memoryFreeBytes,
+      holdsVersion: holders.has(node),
+    }));
+  if (candidates.length === 0) {
+    throw new NoNodeError(
+      'no node is known to the peers of this swarm: start one with `swarm node`',
+    );
+  }
+  return rankForReplica(
+    candidates,
+    version.cid,
+    manifestBytes(version.manifest) * MEMORY_PER_FILE_BYTE,
+  );
+}
+
+function tooFew(
+  ready: number,
+  wanted: number,
+  refusals: readonly { node: NodeId; code: string; message: string }[],
+): NoNodeError {
+  const why = refusals.map(({ node, message }) => `${node}: ${message}`).join('; ');
+  return new NoNodeError(
+    `${ready} of ${wanted} replicas are READY, nothing was released; ${why === '' ? 'no further node is known' : `refused by ${why}`}`,
+    { details: { ready, wanted, refusals } },
+  );
+}

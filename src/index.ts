@@ -1,0 +1,27 @@
+/**
+ * The client of a GPU swarm: `createClient`, `infer`, tensors and errors. What is not exported here is private.
+ *
+ * @packageDocumentation
+ */
+export { DATATYPES, type Datatype } from '../protocols/datatype.ts';
+export * from '../protocols/errors.ts';
+export type { Manifest } from '../protocols/manifest/index.ts';
+export { formatModelRef, type ModelRef, parseModelRef } from '../protocols/reference.ts';
+export { Tensor, type TensorData, type TypedArray } from '../protocols/tensor.ts';
+export type {
+  AbortOptions,
+  LoadReport,
+  NodeId,
+  OwnerId,
+  PublisherId,
+  TensorSpec,
+  VersionCid,
+} from '../protocols/types.ts';
+export { createClient, SwarmClient } from './client/client.ts';
+export {
+  DEFAULT_DEADLINE_MS,
+  DEFAULT_JOIN_TIMEOUT_MS,
+  type SwarmClientInit,
+} from './client/client-init.ts';
+export type { FailedAttempt, InferOptions, InferResult } from './client/inference-router.ts';
+export type { ResolvedModel } from './client/model-resolver.ts';

@@ -1,0 +1,253 @@
+import { InvalidModelError } from '../../protocols/errors.ts';
+import { MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from '../../protocols/limits.ts';
+import type { TensorSpec } from '../../protocols/types.ts';
+import { elementTypeName, tensorBytes } from './element-type.ts';
+import { fileNameFault, nameFault, quoted } from './model-name.ts';
+import type { GraphValue, OnnxGraph, TensorInfo } from './onnx-graph.ts';
+
+/**
+ * Operator domains that ONNX Runtime's npm package registers and that run on any host. Left out on purpose:
+ * `com.microsoft.nchwc`, which only graphs that were optimised for one kind of CPU contain; `ai.onnx.training` and
+ * `ai.onnx.preview.training`, which ONNX forbids in an inference graph; `ai.onnx.contrib` and all others, which need a
+ * library that is not in the package.
+ */
+export const DEFAULT_DOMAINS: readonly string[] = ['', 'ai.onnx.ml', 'com.microsoft'];
+
+/** `EPContext` holds or names a file with code compiled for one device: neither portable nor fit to be trusted. */
+const REFUSED_OPERATORS: ReadonlySet<string> = new Set(['com.microsoft:EPContext']);
+
+/** Operators whose running time the graph does not bound. */
+const CONTROL_FLOW: ReadonlySet<string> = new Set(['If', 'Loop', 'Scan', 'SequenceMap']);
+
+export interface ModelLimits {
+  /** Operator domains that may be used, `''` for ONNX's own. @default DEFAULT_DOMAINS */
+  readonly domains?: readonly string[];
+  /** Nodes, with the model's functions expanded. Creating a session of 100 000 takes 5 s. @default 200_000 */
+  readonly maxNodes?: number;
+  /** Graphs within graphs; ONNX Runtime itself fails between 30 and 60. @default 32 */
+  readonly maxSubgraphDepth?: number;
+  /** Inputs, and outputs. @default MAX_TENSORS of docs/limits.md */
+  readonly maxValues?: number;
+  /** UTF-8 bytes of the name of an input or output. @default MAX_NAME_BYTES of docs/limits.md */
+  readonly maxNameBytes?: number;
+  /** Stored tensors, those in attributes included: a graph of `maxNodes` constants passes. @default 200_000 */
+  readonly maxTensors?: number;
+  /** Files of external data. Exporters that write a file per tensor make some hundreds. @default 4096 */
+  readonly maxExternalFiles?: number;
+  /** Bytes of all weights when unpacked. @default Infinity: whoever loads the model knows its memory */
+  readonly maxWeightBytes?: number;
+}
+
+/** What a model that passed offers to callers, and what its publisher should hear. */
+export interface ModelInterface {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  /** Outputs that no answer can carry, such as the maps of a classifier exported with ZipMap. */
+  readonly omittedOutputs: readonly { readonly name: string; readonly type: string }[];
+  /** Operators by which the running time depends on the input, or never ends: the runner's deadline holds them. */
+  readonly controlFlow: readonly string[];
+}
+
+/**
+ * Says whether a model may be served, before a runtime sees it. Pure. Operator types, opset versions and types within
+ * the graph are left to ONNX Runtime, which knows them all.
+ *
+ * @throws {ERR_INVALID_MODEL} that names the first fault
+ */
+export function checkOnnxGraph(graph: OnnxGraph, limits: ModelLimits = {}): ModelInterface {
+  checkCounts(graph, limits);
+  checkOperators(graph, limits.domains ?? DEFAULT_DOMAINS);
+  checkTensors(graph);
+  checkExternalNames(graph);
+  const inputs = checkInputs(graph, limits);
+  const { outputs, omittedOutputs } = checkOutputs(graph, limits);
+  const controlFlow = graph.operators
+    .filter(({ domain, type }) => domain === '' && CONTROL_FLOW.has(type))
+    .map(({ type }) => type);
+  return { inputs, outputs, omittedOutputs, controlFlow };
+}
+
+/**
+ * Says whether the files of external data are there and long enough.
+ *
+ * @param fileBytes sizes of the files beside the model, by name
+ * @throws {ERR_INVALID_MODEL} that names the file and tensor
+ */
+export function checkExternalFiles(graph: OnnxGraph, fileBytes: ReadonlyMap<string, number>): void {
+  for (const tensor of graph.tensors) {
+    const { location } = tensor;
+    if (location.kind !== 'external') {
+      continue;
+    }
+    const found = fileBytes.get(location.file);
+    if (found === undefined) {
+      throw fault(
+        graph,
+        `keeps tensor ${quoted(tensor.name)} in ${quoted(location.file)}, which is not beside it`,
+      );
+    }
+    const end = location.offset + (location.length ?? tensor.byteLength);
+    if (end > found) {
+      throw fault(
+        graph,
+        `keeps tensor ${quoted(tensor.name)} in ${quoted(location.file)} up to byte ${end}, the file has ${found} bytes`,
+      );
+    }
+  }
+}
+
+function checkCounts(graph: OnnxGraph, limits: ModelLimits): void {
+  const counts: [what: string, found: number, max: number][] = [
+    ['nodes', graph.nodeCount, limits.maxNodes ?? 200_000],
+    ['nodes with its functions expanded', graph.expandedNodeCount, limits.maxNodes ?? 200_000],
+    ['levels of subgraphs', graph.maxSubgraphDepth, limits.maxSubgraphDepth ?? 32],
+    ['inputs', graph.inputs.length, limits.maxValues ?? MAX_TENSORS],
+    ['outputs', graph.outputs.length, limits.maxValues ?? MAX_TENSORS],
+    ['stored tensors', graph.tensors.length, limits.maxTensors ?? 200_000],
+    ['external files', graph.externalFiles.length, limits.maxExternalFiles ?? 4096],
+    ['bytes of weights', graph.weightBytes, limits.maxWeightBytes ?? Number.POSITIVE_INFINITY],
+  ];
+  for (const [what, found, max] of counts) {
+    if (found > max) {
+      throw fault(graph, `has ${found} ${what}, expected at most ${max}`);
+    }
+  }
+}
+
+function checkOperators(graph: OnnxGraph, domains: readonly string[]): void {
+  const allowed = new Set(domains.map((domain) => (domain === 'ai.onnx' ? '' : domain)));
+  const own = new Set(graph.functions.map(({ domain, name }) => `${domain}:${name}`));
+  for (const { domain, type } of graph.operators) {
+    const name = `${domain}:${type}`;
+    if (own.has(name)) {
+      continue;
+    }
+    if (!allowed.has(domain)) {
+      const expected = [...allowed].map((known) => (known === '' ? 'ai.onnx' : known)).join(', ');
+      throw fault(
+        graph,
+        `uses operator ${quoted(type)} of domain ${quoted(domain)}, expected domains ${expected}`,
+      );
+    }
+    if (REFUSED_OPERATORS.has(name)) {
+      throw fault(graph, `uses operator '${type}', which is compiled for one device only`);
+    }
+  }
+}
+
+function checkTensors(graph: OnnxGraph): void {
+  for (const tensor of graph.tensors) {
+    const { shape } = tensor;
+    if (shape.length > MAX_RANK || shape.some((size) => size < 0)) {
+      throw fault(
+        graph,
+        `has tensor ${quoted(tensor.name)} of shape [${shape.slice(0, MAX_RANK).join(', ')}], expected sizes from 0 in at most ${MAX_RANK} dimensions`,
+      );
+    }
+    if (!Number.isSafeInteger(tensor.byteLength)) {
+      throw fault(graph, `has tensor ${quoted(tensor.name)} of ${tensor.byteLength} bytes`);
+    }
+    checkStoredBytes(graph, tensor);
+  }
+}
+
+function checkStoredBytes(graph: OnnxGraph, tensor: TensorInfo): void {
+  const expected = tensorBytes(tensor.elementType, tensor.shape);
+  const { location } = tensor;
+  // In attributes and sparse tensors other rules hold, and ONNX Runtime checks them.
+  if (expected === null || tensor.role !== 'initializer') {
+    return;
+  }
+  const found = location.kind === 'inline' ? location.storedBytes : (location.length ?? expected);
+  // Numbers in protobuf's own encoding take what bytes they need; nothing at all is still too little.
+  if (tensor.encoding === 'typed' ? found === 0 && expected > 0 : found !== expected) {
+    throw fault(
+      graph,
+      `has initializer ${quoted(tensor.name)} with ${found} bytes of data, expected ${expected} for ${elementTypeName(tensor.elementType)}[${tensor.shape.join(', ')}]`,
+    );
+  }
+}
+
+function checkExternalNames(graph: OnnxGraph): void {
+  for (const file of graph.externalFiles) {
+    const wrong = fileNameFault(file);
+    if (wrong !== undefined) {
+      throw fault(graph, `keeps weights in external file ${quoted(file)}: the name ${wrong}`);
+    }
+  }
+}
+
+function checkInputs(graph: OnnxGraph, limits: ModelLimits): TensorSpec[] {
+  checkNames(graph, 'input', graph.inputs, limits);
+  return graph.inputs.map((input) => {
+    if (input.kind === 'unsupported') {
+      throw fault(
+        graph,
+        `has input ${quoted(input.name)} of type ${quoted(input.type)}, which requests cannot carry`,
+      );
+    }
+    if (!input.ranked) {
+      throw fault(
+        graph,
+        `has input ${quoted(input.name)} without a shape; declare one, with names for the free dimensions`,
+      );
+    }
+    return { name: input.name, datatype: input.datatype, shape: input.shape };
+  });
+}
+
+function checkOutputs(
+  graph: OnnxGraph,
+  limits: ModelLimits,
+): Pick<ModelInterface, 'outputs' | 'omittedOutputs'> {
+  checkNames(graph, 'output', graph.outputs, limits);
+  const outputs: TensorSpec[] = [];
+  const omittedOutputs: { name: string; type: string }[] = [];
+  for (const output of graph.outputs) {
+    if (output.kind === 'unsupported') {
+      omittedOutputs.push({ name: output.name, type: output.type });
+    } else if (output.name === '__proto__') {
+      // ONNX Runtime for Node returns outputs as an object's properties, on which this one gets lost.
+      omittedOutputs.push({ name: output.name, type: 'name that the runtime cannot return' });
+    } else {
+      outputs.push({ name: output.name, datatype: output.datatype, shape: output.shape });
+    }
+  }
+  if (outputs.length === 0) {
+    const found = omittedOutputs.map(({ name, type }) => `${quoted(name)} of type ${quoted(type)}`);
+    throw fault(
+      graph,
+      `has no output that an answer can carry, expected at least one tensor, found ${found.slice(0, 3).join(', ') || 'none'}`,
+    );
+  }
+  return { outputs, omittedOutputs };
+}
+
+function checkNames(
+  graph: OnnxGraph,
+  what: 'input' | 'output',
+  values: readonly GraphValue[],
+  limits: ModelLimits,
+): void {
+  const seen = new Set<string>();
+  for (const value of values) {
+    const rank = value.kind === 'tensor' ? value.shape.length : 0;
+    const wrong =
+      nameFault(value.name, limits.maxNameBytes ?? MAX_NAME_BYTES) ??
+      (seen.has(value.name) ? 'is used twice' : undefined);
+    if (wrong !== undefined) {
+      throw fault(graph, `has an ${what} whose name ${quoted(value.name)} ${wrong}`);
+    }
+    if (rank > MAX_RANK) {
+      throw fault(
+        graph,
+        `has ${what} ${quoted(value.name)} of ${rank} dimensions, expected at most ${MAX_RANK}`,
+      );
+    }
+    seen.add(value.name);
+  }
+}
+
+function fault(graph: OnnxGraph, what: string): InvalidModelError {
+  return new InvalidModelError(`${graph.fileName} ${what}`, { details: { file: graph.fileName } });
+}

@@ -1,0 +1,106 @@
+import type { LoadReport, NodeId } from '../../protocols/types.ts';
+
+/** What a client knows of a node that is READY for the version it wants. */
+export interface Candidate {
+  readonly node: NodeId;
+  /** The freshest load report: from an answer, else from an announcement. */
+  readonly load: LoadReport;
+  /** Requests this client sent there since that report and that are still open. */
+  readonly sentSinceReport: number;
+  /** Smoothed round trip without queue and execution, in milliseconds; null before the first answer. */
+  readonly roundTripMs: number | null;
+  /** Smoothed bytes per millisecond of past large bodies; null when none was sent. */
+  readonly bytesPerMs: number | null;
+  /** Milliseconds on the caller's clock until which the node is avoided after a failure; 0 when it is not. */
+  readonly coolingUntilMs: number;
+}
+
+/** The request that looks for a node. */
+export interface RoutingRequest {
+  readonly bodyBytes: number;
+  /** Nodes that already failed or refused this request. */
+  readonly tried: ReadonlySet<NodeId>;
+}
+
+/** Milliseconds assumed for a round trip never measured: a WAN's, so that measured near nodes win. */
+export const ASSUMED_ROUND_TRIP_MS = 50;
+
+/** Bytes per millisecond assumed for a path never measured: 100 Mbit/s. */
+export const ASSUMED_BYTES_PER_MS = 12_500;
+
+/** Milliseconds of one execution assumed when no candidate has measured any. */
+export const ASSUMED_SERVICE_MS = 20;
+
+/**
+ * Estimated milliseconds until the answer: round trip + transfer + (waiting ÷ slots + 1) × service time.
+ *
+ * `fallbackServiceMs` stands in where the node has not measured yet.
+ */
+export function estimateCompletionMs(
+  candidate: Candidate,
+  bodyBytes: number,
+  fallbackServiceMs: number,
+): number {
+  const { load } = candidate;
+  const serviceMs = load.serviceMs ?? fallbackServiceMs;
+  const waiting = load.queued + load.inFlight + candidate.sentSinceReport;
+  const turns = Math.max(0, (waiting - Math.max(0, load.slots - 1)) / Math.max(1, load.slots));
+  const transferMs = bodyBytes / (candidate.bytesPerMs ?? ASSUMED_BYTES_PER_MS);
+  return (candidate.roundTripMs ?? ASSUMED_ROUND_TRIP_MS) + transferMs + (turns + 1) * serviceMs;
+}
+
+/**
+ * Picks the node with the least estimated completion time among those not tried and not cooling; ties fall at random.
+ *
+ * When all are cooling, the one whose cooling ends first is tried: a single candidate must not be lost to one failure.
+ * Undefined when every candidate was tried.
+ */
+export function selectNode<C extends Candidate>(
+  candidates: readonly C[],
+  request: RoutingRequest,
+  nowMs: number,
+  random: () => number,
+): C | undefined {
+  const untried = candidates.filter((candidate) => !request.tried.has(candidate.node));
+  const warm = untried.filter((candidate) => candidate.coolingUntilMs <= nowMs);
+  if (warm.length === 0) return leastBad(untried);
+  const fallbackServiceMs = fastestService(warm);
+  let best: C | undefined;
+  let bestScore = Number.POSITIVE_INFINITY;
+  let ties = 1;
+  for (const candidate of warm) {
+    const score = estimateCompletionMs(candidate, request.bodyBytes, fallbackServiceMs);
+    if (score < bestScore) {
+      best = candidate;
+      bestScore = score;
+      ties = 1;
+    } else if (score === bestScore) {
+      // Reservoir sampling: each of the tied nodes is as likely, whatever their order.
+      ties += 1;
+      if (random() * ties < 1) best = candidate;
+    }
+  }
+  return best;
+}
+
+/** How long a node is avoided after its n-th failure in a row: 15 s, doubling to 5 min. */
+export function coolingMs(failuresInARow: number): number {
+  return Math.min(15_000 * 2 ** Math.max(0, failuresInARow - 1), 300_000);
+}
+
+/** Optimism about the unmeasured: as fast as the fastest known, so that a new node gets its first request. */
+function fastestService(candidates: readonly Candidate[]): number {
+  let fastest = Number.POSITIVE_INFINITY;
+  for (const { load } of candidates) {
+    if (load.serviceMs !== null) fastest = Math.min(fastest, load.serviceMs);
+  }
+  return Number.isFinite(fastest) ? fastest : ASSUMED_SERVICE_MS;
+}
+
+function leastBad<C extends Candidate>(candidates: readonly C[]): C | undefined {
+  let best: C | undefined;
+  for (const candidate of candidates) {
+    if (best === undefined || candidate.coolingUntilMs < best.coolingUntilMs) best = candidate;
+  }
+  return best;
+}

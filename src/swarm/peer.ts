@@ -1,0 +1,199 @@
+import type { PrivateKey } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import type { Datastore } from 'interface-datastore';
+import { openAnnouncement } from '../../protocols/capacity/index.ts';
+import { ConfigError, ConnectionError } from '../../protocols/errors.ts';
+import { parseNetwork, protocolId } from '../../protocols/protocol-id.ts';
+import type { SequenceStore } from '../../protocols/release/index.ts';
+import {
+  ROUTING_VERSION,
+  type RoutingQuery,
+  type RoutingSnapshot,
+  requestSnapshot,
+} from '../../protocols/routing/index.ts';
+import type { NodeId } from '../../protocols/types.ts';
+import { CapacityGossip } from './capacity-gossip.ts';
+import { createSwarmLibp2p, type SwarmLibp2p } from './libp2p.ts';
+import { ReleaseDirectory } from './releases.ts';
+import { SwarmView } from './view.ts';
+
+/** How often a peer that lost all others tries the way in again. */
+const REJOIN_INTERVAL_MS = 2_000;
+
+const JOIN_TIMEOUT_MS = 10_000;
+
+export interface SwarmPeerInit {
+  readonly network: string;
+  readonly privateKey: PrivateKey;
+  readonly dhtMode: 'server' | 'client';
+  /** Multiaddrs, with `/p2p/<id>`, of peers that are tried when this one knows nobody. */
+  readonly bootstrap: readonly string[];
+  readonly listen?: readonly string[] | undefined;
+  readonly announce?: readonly string[] | undefined;
+  readonly datastore?: Datastore | undefined;
+  readonly sequences: SequenceStore;
+  readonly mdns?: boolean | undefined;
+  readonly maxConnections?: number | undefined;
+}
+
+/** What client, node and bootstrap server have in common: the stack, the view of the swarm, the releases, the way in. */
+export class SwarmPeer {
+  readonly network: string;
+  readonly libp2p: SwarmLibp2p;
+  readonly view = new SwarmView();
+  readonly releases: ReleaseDirectory;
+  readonly gossip: CapacityGossip;
+  readonly #bootstrap: readonly Multiaddr[];
+  readonly #stopping = new AbortController();
+  #rejoin: NodeJS.Timeout | undefined;
+
+  /** Starts libp2p and begins to join; {@link connected} tells when a first peer is there. */
+  static async start(init: SwarmPeerInit): Promise<SwarmPeer> {
+    const network = parseNetwork(init.network);
+    const bootstrap = init.bootstrap.map(parseBootstrap);
+    let started: SwarmPeer | undefined;
+    const libp2p = await createSwarmLibp2p({
+      ...init,
+      network,
+      onRelease: (bytes) => {
+        // The validator has checked it; what it let in, memory may know before the next look-up.
+        started?.releases.offer(bytes).catch(() => undefined);
+      },
+    });
+    started = new SwarmPeer(libp2p, network, bootstrap);
+    return started;
+  }
+
+  private constructor(libp2p: SwarmLibp2p, network: string, bootstrap: readonly Multiaddr[]) {
+    this.libp2p = libp2p;
+    this.network = network;
+    this.releases = new ReleaseDirectory(libp2p);
+    this.gossip = new CapacityGossip(libp2p, network, this.view);
+    this.#bootstrap = bootstrap;
+    libp2p.addEventListener('peer:discovery', ({ detail }) => {
+      if (libp2p.getConnections().length >= 8) return;
+      libp2p.dial(detail.id, { signal: this.#deadline(JOIN_TIMEOUT_MS) }).catch(() => {
+        // A peer that mDNS saw may be of another network or gone: it is one of many ways in.
+      });
+    });
+    this.#join();
+    this.#rejoin = setInterval(() => this.#join(), REJOIN_INTERVAL_MS);
+    this.#rejoin.unref();
+  }
+
+  get id(): NodeId {
+    return this.libp2p.peerId.toString() as NodeId;
+  }
+
+  /** Multiaddrs that others can dial, with `/p2p/<id>`. */
+  get addresses(): string[] {
+    return this.libp2p.getMultiaddrs().map(String);
+  }
+
+  /**
+   * Resolves once connected to at least one peer.
+   *
+   * @throws {ERR_CONNECTION} when the signal aborts first; names the addresses tried.
+   */
+  async connected(signal: AbortSignal): Promise<void> {
+    if (this.libp2p.getPeers().length > 0) return;
+    await new Promise<void>((resolve, reject) => {
+      const settle = (): void => {
+        this.libp2p.removeEventListener('peer:connect', onConnect);
+        signal.removeEventListener('abort', onAbort);
+      };
+      const onConnect = (): void => {
+        settle();
+        resolve();
+      };
+      const onAbort = (): void => {
+        settle();
+        const tried = this.#bootstrap.map(String).join(', ') || 'mDNS only';
+        reject(
+          new ConnectionError(
+            `no peer of network '${this.network}' could be reached (tried ${tried})`,
+          ),
+        );
+      };
+      if (signal.aborted) return onAbort();
+      this.libp2p.addEventListener('peer:connect', onConnect);
+      signal.addEventListener('abort', onAbort);
+    });
+  }
+
+  /** Asks one connected peer for a routing snapshot and takes in what its signatures prove. */
+  async snapshot(peer: string, query: RoutingQuery, signal: AbortSignal): Promise<RoutingSnapshot> {
+    const stream = await this.libp2p.dialProtocol(
+      peerIdFromString(peer),
+      protocolId(this.network, 'routing', ROUTING_VERSION),
+      { signal },
+    );
+    const snapshot = await requestSnapshot(stream, query, signal);
+    if (snapshot.release !== null) await this.releases.offer(snapshot.release);
+    for (const { bytes, ageMs } of snapshot.announcements) {
+      try {
+        this.view.add(await openAnnouncement(bytes), bytes, Date.now(), ageMs);
+      } catch {
+        // One bad announcement says nothing of the others: each stands by its own signature.
+      }
+    }
+    return snapshot;
+  }
+
+  /** Adds a node's announced addresses to the peer store, so that it can be dialled by its id. */
+  async learnAddresses(node: NodeId): Promise<void> {
+    const known = this.view.node(node, Date.now());
+    if (known === undefined) return;
+    await this.libp2p.peerStore.merge(peerIdFromString(node), {
+      multiaddrs: known.announcement.addresses.map((address) => multiaddr(address)),
+    });
+  }
+
+  /** A signal that aborts after `ms`, or when this peer stops. */
+  #deadline(ms: number): AbortSignal {
+    return AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(ms)]);
+  }
+
+  /** Dials the way in when nobody is connected: at start, and again whenever all peers vanished. */
+  #join(): void {
+    if (this.libp2p.getPeers().length > 0 || this.#stopping.signal.aborted) return;
+    for (const address of this.#bootstrap) {
+      this.libp2p.dial(address, { signal: this.#deadline(JOIN_TIMEOUT_MS) }).catch(() => {
+        // Tried again at the next interval for as long as nobody is connected.
+      });
+    }
+    void this.#redialKnown();
+  }
+
+  /** A swarm outlives its bootstrap servers: the peers met before are ways in too. */
+  async #redialKnown(): Promise<void> {
+    const known = await this.libp2p.peerStore.all();
+    for (const peer of known.slice(0, 16)) {
+      if (peer.id.equals(this.libp2p.peerId)) continue;
+      this.libp2p.dial(peer.id, { signal: this.#deadline(JOIN_TIMEOUT_MS) }).catch(() => {
+        // As above.
+      });
+    }
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#rejoin);
+    this.#stopping.abort();
+    await this.libp2p.stop();
+  }
+}
+
+function parseBootstrap(address: string): Multiaddr {
+  try {
+    const parsed = multiaddr(address);
+    if (parsed.getComponents().some(({ name }) => name === 'p2p')) return parsed;
+  } catch (cause) {
+    throw new ConfigError(`bootstrap address ${JSON.stringify(address)} is not a multiaddr`, {
+      cause,
+    });
+  }
+  throw new ConfigError(
+    `bootstrap address ${JSON.stringify(address)} lacks its peer id, expected …/p2p/12D3KooW…`,
+  );
+}

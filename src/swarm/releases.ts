@@ -1,0 +1,136 @@
+import type { QueryEvent } from '@libp2p/kad-dht';
+import { sha256 } from '../../protocols/digest.ts';
+import { DeadlineError, NotFoundError } from '../../protocols/errors.ts';
+import {
+  compareReleases,
+  decodeRelease,
+  type ReleaseRecord,
+  releaseKey,
+} from '../../protocols/release/index.ts';
+import type { AbortOptions, PublisherId } from '../../protocols/types.ts';
+import type { SwarmLibp2p } from './libp2p.ts';
+
+/** How long a record found in the DHT answers for itself before it is looked up again. */
+export const RELEASE_CACHE_MS = 5_000;
+
+/** Records kept in memory; the one used longest ago goes first. */
+const MAX_CACHED_RELEASES = 1024;
+
+/** A record as it was signed and as it reads. */
+export interface SignedRelease {
+  readonly bytes: Uint8Array;
+  readonly record: ReleaseRecord;
+}
+
+export interface FindReleaseOptions extends AbortOptions {
+  /** Ask the DHT even when memory holds a recent record. @default false */
+  readonly fresh?: boolean | undefined;
+}
+
+interface CachedRelease extends SignedRelease {
+  readonly hash: Uint8Array;
+  readonly checkedAtMs: number;
+}
+
+/** Finds and publishes release records: the DHT is the truth, memory a cache that never goes back to a lower sequence. */
+export class ReleaseDirectory {
+  readonly #libp2p: SwarmLibp2p;
+  readonly #cache = new Map<string, CachedRelease>();
+
+  constructor(libp2p: SwarmLibp2p) {
+    this.#libp2p = libp2p;
+  }
+
+  /**
+   * The newest release record of a model.
+   *
+   * @throws {ERR_NOT_FOUND} when neither memory nor the DHT has one.
+   * @throws {ERR_DEADLINE} when the signal's time ran out before an answer.
+   */
+  async find(
+    publisher: PublisherId,
+    name: string,
+    options: FindReleaseOptions = {},
+  ): Promise<SignedRelease> {
+    const cached = this.#cache.get(cacheKey(publisher, name));
+    const fresh = cached !== undefined && Date.now() - cached.checkedAtMs < RELEASE_CACHE_MS;
+    if (fresh && options.fresh !== true) return cached;
+    const found = await this.#query(publisher, name, options);
+    if (found !== undefined) await this.offer(found);
+    const best = this.#cache.get(cacheKey(publisher, name));
+    if (best !== undefined) return best;
+    if (options.signal?.aborted === true) {
+      throw new DeadlineError(`no answer from the DHT for ${publisher}/${name} in time`, 'resolve');
+    }
+    throw new NotFoundError(`model ${publisher}/${name} is unknown: no release record in the DHT`);
+  }
+
+  /** What memory holds, however old. */
+  cached(publisher: PublisherId, name: string): SignedRelease | undefined {
+    return this.#cache.get(cacheKey(publisher, name));
+  }
+
+  /**
+   * Takes in a record from anywhere, after checking its signature. The higher sequence stays.
+   *
+   * @throws {ERR_INVALID_RECORD | ERR_LIMIT} when the record is not what it claims.
+   */
+  async offer(bytes: Uint8Array): Promise<SignedRelease> {
+    const record = await decodeRelease(bytes);
+    const key = cacheKey(record.publisher, record.name);
+    const known = this.#cache.get(key);
+    const offered = { bytes, record, hash: sha256(bytes), checkedAtMs: Date.now() };
+    const supersedes =
+      known === undefined ||
+      compareReleases(
+        { sequence: record.sequence, hash: offered.hash },
+        { sequence: known.record.sequence, hash: known.hash },
+      ) >= 0;
+    const best: CachedRelease = supersedes
+      ? offered
+      : { ...known, checkedAtMs: offered.checkedAtMs };
+    this.#cache.delete(key);
+    this.#cache.set(key, best);
+    const [oldest] = this.#cache.keys();
+    if (this.#cache.size > MAX_CACHED_RELEASES && oldest !== undefined) this.#cache.delete(oldest);
+    return best;
+  }
+
+  /** Puts a record into the DHT; returns how many peers took it. */
+  async publish(bytes: Uint8Array, options: AbortOptions = {}): Promise<number> {
+    const { record } = await this.offer(bytes);
+    const key = releaseKey(record.publisher, record.name);
+    let stored = 0;
+    const events = this.#libp2p.services.dht.put(key, bytes, {
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    for await (const event of events) if (isStored(event)) stored += 1;
+    return stored;
+  }
+
+  async #query(
+    publisher: PublisherId,
+    name: string,
+    options: AbortOptions,
+  ): Promise<Uint8Array | undefined> {
+    let found: Uint8Array | undefined;
+    try {
+      const events = this.#libp2p.services.dht.get(releaseKey(publisher, name), {
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      });
+      // The last VALUE event is the one the selector chose.
+      for await (const event of events) if (event.name === 'VALUE') found = event.value;
+    } catch {
+      // A query that fails (no peers yet, no record, time ran out) found nothing; the caller says which it was.
+    }
+    return found;
+  }
+}
+
+function cacheKey(publisher: string, name: string): string {
+  return `${publisher}/${name}`;
+}
+
+function isStored(event: QueryEvent): boolean {
+  return event.name === 'PEER_RESPONSE' && event.messageName === 'PUT_VALUE';
+}

@@ -1,0 +1,155 @@
+import type { Announcement, AnnouncedVersion } from '../../protocols/capacity/index.ts';
+import type { NodeId, VersionCid } from '../../protocols/types.ts';
+
+/** Nodes remembered at most; the ones not heard for longest go first. */
+export const MAX_VIEW_NODES = 4096;
+
+/** A node as its latest announcements tell it. */
+export interface NodeView {
+  readonly announcement: Announcement;
+  /** The announcement as it was signed, to be relayed. */
+  readonly bytes: Uint8Array;
+  /** Milliseconds on the local clock when it was received, less the age a relay gave it. */
+  readonly heardAtMs: number;
+}
+
+/** One version on one node, with the node it stands on. */
+export interface ReplicaView {
+  readonly node: NodeView;
+  readonly version: AnnouncedVersion;
+  readonly heardAtMs: number;
+}
+
+interface NodeEntry {
+  latest: NodeView;
+  /** The latest status of each version; a node with many spreads them over several announcements. */
+  readonly versions: Map<
+    VersionCid,
+    { readonly version: AnnouncedVersion; readonly page: NodeView }
+  >;
+}
+
+/**
+ * What is known of the swarm's nodes: signed hints with a lease, fed by gossip and by snapshots.
+ *
+ * Invariant: an entry is never older than its lease when it is read.
+ */
+export class SwarmView {
+  readonly #nodes = new Map<NodeId, NodeEntry>();
+  readonly #listeners = new Set<(announcement: Announcement) => void>();
+
+  /**
+   * Takes in an announcement whose signature was checked. Returns false when it is older than what is known or past its
+   * lease, and then changes nothing.
+   */
+  add(announcement: Announcement, bytes: Uint8Array, nowMs: number, ageMs = 0): boolean {
+    if (ageMs >= announcement.leaseMs) return false;
+    const view: NodeView = { announcement, bytes, heardAtMs: nowMs - ageMs };
+    const known = this.#nodes.get(announcement.node);
+    const newer = known === undefined || announcement.sequence > known.latest.announcement.sequence;
+    const entry = known ?? { latest: view, versions: new Map() };
+    if (newer) entry.latest = view;
+    let changed = newer;
+    for (const version of announcement.versions) {
+      const seen = entry.versions.get(version.cid);
+      const sequence = seen?.page.announcement.sequence ?? 0;
+      if (announcement.sequence <= sequence) continue;
+      entry.versions.set(version.cid, { version, page: view });
+      changed = true;
+    }
+    if (!changed) return false;
+    // Deleting first moves the node to the end: the map's order is that of the last word heard.
+    this.#nodes.delete(announcement.node);
+    this.#nodes.set(announcement.node, entry);
+    this.#trim();
+    for (const listener of this.#listeners) listener(announcement);
+    return true;
+  }
+
+  /** Calls back for each announcement taken in; returns the function that ends it. */
+  onChange(listener: (announcement: Announcement) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Forgets a node, for example after it was found dead by direct contact. */
+  forget(node: NodeId): void {
+    this.#nodes.delete(node);
+  }
+
+  /** The node, when its lease runs. */
+  node(node: NodeId, nowMs: number): NodeView | undefined {
+    const entry = this.#nodes.get(node);
+    return entry !== undefined && isLive(entry.latest, nowMs) ? entry.latest : undefined;
+  }
+
+  /** All nodes whose lease runs, the most recently heard last. */
+  nodes(nowMs: number): NodeView[] {
+    const live: NodeView[] = [];
+    for (const entry of this.#nodes.values())
+      if (isLive(entry.latest, nowMs)) live.push(entry.latest);
+    return live;
+  }
+
+  /** Every version of every live node, in any state but `gone`. */
+  replicas(nowMs: number): ReplicaView[] {
+    const found: ReplicaView[] = [];
+    for (const entry of this.#nodes.values()) {
+      for (const { version, page } of entry.versions.values()) {
+        if (version.state === 'gone' || !isLive(page, nowMs)) continue;
+        found.push({ node: entry.latest, version, heardAtMs: page.heardAtMs });
+      }
+    }
+    return found;
+  }
+
+  /** The live replicas of one version that are READY on nodes that still take requests. */
+  ready(cid: VersionCid, nowMs: number): ReplicaView[] {
+    return this.holders(cid, nowMs).filter(
+      ({ node, version }) => version.state === 'ready' && node.announcement.state === 'serving',
+    );
+  }
+
+  /** The live replicas of one version, ready or still loading. */
+  holders(cid: VersionCid, nowMs: number): ReplicaView[] {
+    const found: ReplicaView[] = [];
+    for (const entry of this.#nodes.values()) {
+      const held = entry.versions.get(cid);
+      if (held === undefined || held.version.state === 'gone' || !isLive(held.page, nowMs))
+        continue;
+      found.push({ node: entry.latest, version: held.version, heardAtMs: held.page.heardAtMs });
+    }
+    return found;
+  }
+
+  /** The announcements that tell of a version, to be relayed to a peer that asks. */
+  announcementsOf(cid: VersionCid, nowMs: number): NodeView[] {
+    const found: NodeView[] = [];
+    for (const entry of this.#nodes.values()) {
+      const held = entry.versions.get(cid);
+      if (held !== undefined && isLive(held.page, nowMs)) found.push(held.page);
+    }
+    return found;
+  }
+
+  /** Every live announcement, pages of one node included. */
+  announcements(nowMs: number): NodeView[] {
+    const found = new Set<NodeView>();
+    for (const entry of this.#nodes.values()) {
+      if (isLive(entry.latest, nowMs)) found.add(entry.latest);
+      for (const { page } of entry.versions.values()) if (isLive(page, nowMs)) found.add(page);
+    }
+    return [...found];
+  }
+
+  #trim(): void {
+    for (const node of this.#nodes.keys()) {
+      if (this.#nodes.size <= MAX_VIEW_NODES) return;
+      this.#nodes.delete(node);
+    }
+  }
+}
+
+function isLive(view: NodeView, nowMs: number): boolean {
+  return nowMs - view.heardAtMs < view.announcement.leaseMs;
+}

@@ -1,0 +1,51 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import * as limits from '../../protocols/limits.ts';
+
+const root = new URL('../../', import.meta.url);
+const read = (path: string): string => readFileSync(new URL(path, root), 'utf8');
+
+function sources(): string {
+  const folders = ['protocols', 'src', 'node', 'bootstrap'];
+  return folders
+    .flatMap((folder) =>
+      readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.ts'))
+        .map((file) => read(`${folder}/${file}`)),
+    )
+    .join('\n');
+}
+
+describe('docs/errors.md', () => {
+  const documented = [...read('docs/errors.md').matchAll(/^\| `(ERR_[A-Z_]+)`/gm)].map(
+    ([, code]) => code,
+  );
+  const declared = [...read('protocols/errors.ts').matchAll(/^ {2}\| '(ERR_[A-Z_]+)'/gm)].map(
+    ([, code]) => code,
+  );
+
+  it('lists every code that exists, and no other', () => {
+    expect(documented.toSorted()).toEqual(declared.toSorted());
+  });
+
+  it('lists only codes that are thrown somewhere', () => {
+    const text = sources();
+    const classes = [
+      ...read('protocols/errors.ts').matchAll(
+        /class (\w+Error) extends SwarmError[\s\S]*?super\('(ERR_[A-Z_]+)'/g,
+      ),
+    ];
+    expect(classes).toHaveLength(declared.length);
+    for (const [, name, code] of classes)
+      expect(text, `${code} is never thrown`).toContain(`new ${name}(`);
+  });
+});
+
+describe('docs/limits.md', () => {
+  it('has every limit of protocols/limits.ts with its value, and no other', () => {
+    const documented = [...read('docs/limits.md').matchAll(/^\| `([A-Z_]+)` \| (\d+) \|/gm)].map(
+      ([, name, value]) => [name, Number(value)],
+    );
+    expect(Object.fromEntries(documented)).toEqual({ ...limits });
+  });
+});

@@ -5,10 +5,11 @@ const { enableCompileCache } = require('node:module');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
-// Compiled code is kept between runs: a command starts in half the time.
-enableCompileCache();
-
 const root = path.dirname(__dirname);
+
+// Compiled code is kept between runs: a command starts in half the time. Where the folder cannot be written, it starts all the same.
+enableCompileCache(path.join(root, 'node_modules', '.cache', 'compile'));
+
 const source = path.join(root, 'src', 'cli', 'main.ts');
 const built = path.join(root, 'dist', 'src', 'cli', 'main.js');
 
@@ -16,7 +17,7 @@ const built = path.join(root, 'dist', 'src', 'cli', 'main.js');
 const entry = process.features.typescript && existsSync(source) ? source : built;
 
 if (existsSync(entry)) {
-  import(pathToFileURL(entry).href).then((cli) => cli.main());
+  void import(pathToFileURL(entry).href).then((cli) => cli.main());
 } else {
   process.stderr.write(
     `error: Node ${process.version} cannot run the TypeScript sources of this checkout: run it through npm (npx swarm ...), or build first (npm run build)\n`,

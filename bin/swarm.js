@@ -15,9 +15,19 @@ if (major > NEEDED_MAJOR || (major === NEEDED_MAJOR && minor >= NEEDED_MINOR)) {
   require('./start.js');
 } else {
   process.stderr.write(
-    'error: swarm needs Node ' + NEEDED_MAJOR + '.' + NEEDED_MINOR + ' or newer, this is ' + found +
-      ' (' + process.execPath + '): use Node ' + NEEDED_MAJOR + '.' + NEEDED_MINOR +
-      ' or newer (https://nodejs.org), or run it through npm in the checkout: npx swarm ...\n'
+    'error: swarm needs Node ' +
+      NEEDED_MAJOR +
+      '.' +
+      NEEDED_MINOR +
+      ' or newer, this is ' +
+      found +
+      ' (' +
+      process.execPath +
+      '): use Node ' +
+      NEEDED_MAJOR +
+      '.' +
+      NEEDED_MINOR +
+      ' or newer (https://nodejs.org), or run it through npm in the checkout: npx swarm ...\n',
   );
   // 78 is EX_CONFIG of sysexits.h: the machine's configuration is what is wrong.
   process.exit(78);

@@ -1,14 +1,29 @@
 import type { z } from 'zod';
+import { quoted } from './quoted.ts';
+
+/** Characters of a path or message that are kept: both can be made of a stranger's text. */
+const MAX_CHARACTERS = 240;
+
+const PLAIN_KEY = /^[\w-]{1,64}$/;
 
 /** The first thing a schema found wrong, as `field files[0].path: …`. Bounded: values of a stranger are not repeated. */
 export function describeSchemaIssue(error: z.ZodError): string {
   const [issue] = error.issues;
   if (issue === undefined) return 'has a wrong form';
-  const path = issue.path.reduce<string>(
-    (text, key) => (typeof key === 'number' ? `${text}[${key}]` : `${text}.${String(key)}`),
-    '',
-  );
-  const field = path.startsWith('.') ? path.slice(1) : path;
-  const message = issue.message.slice(0, 240);
-  return field === '' ? message : `field ${field.slice(0, 240)}: ${message}`;
+  const field = fieldPath(issue.path).slice(0, MAX_CHARACTERS);
+  const message = fault(issue).slice(0, MAX_CHARACTERS);
+  return field === '' ? message : `field ${field}: ${message}`;
+}
+
+function fieldPath(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((before, key) => {
+    if (typeof key === 'number') return `${before}[${key}]`;
+    if (!PLAIN_KEY.test(String(key))) return `${before}[${quoted(String(key))}]`;
+    return before === '' ? String(key) : `${before}.${String(key)}`;
+  }, '');
+}
+
+function fault(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'unrecognized_keys') return issue.message;
+  return `unknown key ${issue.keys.map(quoted).join(', ')}`;
 }

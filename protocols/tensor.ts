@@ -57,7 +57,8 @@ const INTEGER_RANGE: Partial<Record<Datatype, readonly [bigint, bigint]>> = {
   INT64: [-(2n ** 63n), 2n ** 63n - 1n],
 };
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+// A byte order mark is a character of the element, not a mark of ours to drop.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const toUtf8 = new TextEncoder();
 
 /**
@@ -126,7 +127,8 @@ export class Tensor {
     if (byteOffset % View.BYTES_PER_ELEMENT === 0) {
       return new View(buffer as ArrayBuffer, byteOffset, byteLength / View.BYTES_PER_ELEMENT);
     }
-    return new View(this.bytes.slice().buffer);
+    // Not `slice()`: of a Buffer that is no copy, and `buffer` would be the pool with everybody's bytes.
+    return new View(new Uint8Array(this.bytes).buffer);
   }
 
   /**

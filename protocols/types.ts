@@ -49,3 +49,8 @@ export interface LoadReport {
 export interface AbortOptions {
   readonly signal?: AbortSignal | undefined;
 }
+
+/** An options interface once every default is filled in: nothing is optional any more. */
+export type Resolved<Init> = {
+  readonly [Field in keyof Init]-?: Exclude<Init[Field], undefined>;
+};

@@ -1,15 +1,18 @@
 import * as dagCbor from '@ipld/dag-cbor';
 import type { PrivateKey } from '@libp2p/interface';
+import { multiaddr } from '@multiformats/multiaddr';
 import { z } from 'zod';
 import { openEnvelope, signEnvelope } from '../codec/signed-envelope.ts';
-import { InvalidRecordError } from '../errors.ts';
+import { InvalidRecordError, LimitError } from '../errors.ts';
 import { MAX_ANNOUNCEMENT_BYTES } from '../limits.ts';
+import { quoted } from '../quoted.ts';
+import { describeSchemaIssue } from '../schema-issue.ts';
 import type { LoadReport, NodeId, OwnerId, PublisherId, VersionCid } from '../types.ts';
 import { openOwnerCertificate } from './owner-certificate.ts';
 
 const DOMAIN = 'gpu-swarm:capacity:1';
 
-/** Versions in one announcement; with longest names still under `MAX_ANNOUNCEMENT_BYTES`. Further ones go on a further page. */
+/** Versions in one announcement; what does not fit goes on a further page. @see announcementPages */
 export const MAX_ANNOUNCED_VERSIONS = 4;
 
 /** A device and the execution providers that really work on it. Unknown memory is null, never 0. */
@@ -57,8 +60,20 @@ export interface Announcement {
   readonly versions: readonly AnnouncedVersion[];
 }
 
+/** Multiaddrs in one announcement, and UTF-16 units of each. */
+export const MAX_ADDRESSES = 8;
+export const MAX_ADDRESS_LENGTH = 256;
+
+/** Devices in one announcement, and what is said of each. */
+export const MAX_DEVICES = 16;
+export const MAX_DEVICE_NAME_LENGTH = 128;
+export const MAX_DEVICE_PROVIDERS = 8;
+
 const count = z.int().min(0);
-const shortText = z.string().max(128);
+const peerId = z.string().max(128);
+const address = z.string().max(MAX_ADDRESS_LENGTH).refine(isMultiaddrText, {
+  message: 'expected a multiaddr',
+});
 
 const versionSchema = z.object({
   cid: z.string().min(32).max(128),
@@ -74,11 +89,11 @@ const versionSchema = z.object({
 });
 
 const announcementSchema = z.object({
-  node: shortText,
+  node: peerId,
   sequence: z.int().min(1),
   leaseMs: z.int().min(1).max(600_000),
-  addresses: z.array(z.string().max(256)).max(8),
-  owner: shortText,
+  addresses: z.array(address).max(MAX_ADDRESSES),
+  owner: peerId,
   ownerCertificate: z.instanceof(Uint8Array),
   zone: z.string().max(64),
   state: z.enum(['serving', 'draining']),
@@ -86,26 +101,32 @@ const announcementSchema = z.object({
     .array(
       z.object({
         kind: z.enum(['gpu', 'cpu']),
-        name: shortText,
+        name: z.string().max(MAX_DEVICE_NAME_LENGTH),
         memoryBytes: count.nullable(),
-        providers: z.array(z.string().max(32)).max(8),
+        providers: z.array(z.string().max(32)).max(MAX_DEVICE_PROVIDERS),
       }),
     )
-    .max(16),
+    .max(MAX_DEVICES),
   memoryTotalBytes: count,
   memoryFreeBytes: count,
   agent: z.string().max(64),
   versions: z.array(versionSchema).max(MAX_ANNOUNCED_VERSIONS),
 });
 
-/** Signs an announcement with the node's own key. */
+/**
+ * Signs an announcement with the node's own key. It is checked as a receiver would: what others refuse costs its sender's
+ * score.
+ *
+ * @throws {ERR_INVALID_RECORD} when a field is out of bounds; the message names it.
+ * @throws {ERR_LIMIT} when the signed announcement is larger than {@link MAX_ANNOUNCEMENT_BYTES}.
+ */
 export async function signAnnouncement(
   announcement: Announcement,
   key: PrivateKey,
 ): Promise<Uint8Array> {
-  const bytes = await signEnvelope(DOMAIN, dagCbor.encode(announcement), key);
+  const bytes = await signEnvelope(DOMAIN, dagCbor.encode(check(announcement)), key);
   if (bytes.byteLength > MAX_ANNOUNCEMENT_BYTES) {
-    throw new InvalidRecordError(
+    throw new LimitError(
       `announcement has ${bytes.byteLength} bytes, expected at most ${MAX_ANNOUNCEMENT_BYTES}`,
     );
   }
@@ -119,21 +140,42 @@ export async function signAnnouncement(
  */
 export async function openAnnouncement(bytes: Uint8Array): Promise<Announcement> {
   const { signer, payload } = await openEnvelope(DOMAIN, bytes, MAX_ANNOUNCEMENT_BYTES);
-  const parsed = announcementSchema.safeParse(dagCbor.decode(payload));
-  if (!parsed.success) {
-    throw new InvalidRecordError(`announcement: ${z.prettifyError(parsed.error).slice(0, 300)}`);
+  let value: unknown;
+  try {
+    value = dagCbor.decode(payload);
+  } catch (cause) {
+    throw new InvalidRecordError('announcement has a payload that is not dag-cbor', { cause });
   }
-  const announcement = parsed.data as unknown as Announcement;
+  const announcement = check(value);
   if (announcement.node !== signer) {
     throw new InvalidRecordError(
-      `announcement of node ${announcement.node} is signed by ${signer}`,
+      `announcement of node ${quoted(announcement.node)} is signed by ${signer}`,
     );
   }
   const certificate = await openOwnerCertificate(announcement.ownerCertificate);
   if (certificate.owner !== announcement.owner || certificate.node !== announcement.node) {
     throw new InvalidRecordError(
-      `announcement of node ${announcement.node} shows a certificate for node ${certificate.node} by owner ${certificate.owner}`,
+      `announcement of node ${announcement.node} shows a certificate for node ${quoted(certificate.node)} by owner ${certificate.owner}`,
     );
   }
   return announcement;
+}
+
+function check(value: unknown): Announcement {
+  const parsed = announcementSchema.safeParse(value);
+  if (!parsed.success) {
+    throw new InvalidRecordError(`announcement ${describeSchemaIssue(parsed.error)}`);
+  }
+  // The ids are believed for their signatures, not for their form.
+  return parsed.data as unknown as Announcement;
+}
+
+function isMultiaddrText(text: string): boolean {
+  try {
+    multiaddr(text);
+    return true;
+  } catch {
+    // What is no multiaddr would make whoever dials the node stumble.
+    return false;
+  }
 }

@@ -1,12 +1,24 @@
 import * as dagCbor from '@ipld/dag-cbor';
 import type { Stream } from '@libp2p/interface';
 import { lpStream } from '@libp2p/utils';
+import type { Uint8ArrayList } from 'uint8arraylist';
 import { ConnectionError, InvalidMessageError, isSwarmError } from '../errors.ts';
+
+/** Bytes of the varint before a message: lengths up to 256 MiB. */
+const MAX_LENGTH_BYTES = 4;
 
 export interface MessageExchangeInit {
   /** Bytes of one received message; a longer one resets the stream. */
   readonly maxMessageBytes: number;
 }
+
+/** What libp2p calls a message over its bound, and what was sent beyond the message that is read. */
+const TOO_LONG = new Set([
+  'InvalidDataLengthError',
+  'InvalidDataLengthLengthError',
+  'InvalidMessageLengthError',
+  'StreamBufferError',
+]);
 
 /** Length-prefixed dag-cbor messages both ways over one stream: for exchanges that are not on the request path. */
 export class MessageExchange {
@@ -18,6 +30,7 @@ export class MessageExchange {
     this.#messages = lpStream(stream, {
       maxDataLength: init.maxMessageBytes,
       maxBufferSize: 2 * init.maxMessageBytes + 16,
+      lengthDecoder: decodeLength,
     });
   }
 
@@ -27,8 +40,9 @@ export class MessageExchange {
    * @throws {ERR_CONNECTION} when the stream fails first.
    */
   async write(message: unknown, signal: AbortSignal): Promise<void> {
+    const bytes = dagCbor.encode(message);
     try {
-      await this.#messages.write(dagCbor.encode(message), { signal });
+      await this.#messages.write(bytes, { signal });
     } catch (cause) {
       throw this.#failed(cause, signal);
     }
@@ -72,7 +86,7 @@ export class MessageExchange {
     if (signal.aborted) return signal.reason;
     if (isSwarmError(cause)) return cause;
     const name = cause instanceof Error ? cause.name : '';
-    if (name.startsWith('InvalidDataLength') || name === 'InvalidMessageLengthError') {
+    if (TOO_LONG.has(name)) {
       return new InvalidMessageError(`${this.#stream.protocol} message is longer than its bound`, {
         cause,
       });
@@ -84,4 +98,16 @@ export class MessageExchange {
       },
     );
   }
+}
+
+/** An unsigned varint. libp2p's own decoder would go on for as long as a peer sends bytes that say "more follows". */
+function decodeLength(bytes: Uint8ArrayList): number {
+  let length = 0;
+  for (let index = 0; index < MAX_LENGTH_BYTES; index += 1) {
+    // Past the last byte this throws a RangeError, upon which libp2p waits for another.
+    const byte = bytes.get(index);
+    length += (byte & 0x7f) * 128 ** index;
+    if (byte < 0x80) return length;
+  }
+  throw new InvalidMessageError(`length of a message has more than ${MAX_LENGTH_BYTES} bytes`);
 }

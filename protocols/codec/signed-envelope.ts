@@ -1,5 +1,5 @@
 import * as dagCbor from '@ipld/dag-cbor';
-import type { PrivateKey } from '@libp2p/interface';
+import type { Ed25519PublicKey, PeerId, PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { InvalidRecordError, LimitError } from '../errors.ts';
 
@@ -13,6 +13,9 @@ export interface SignedEnvelope {
   readonly payload: Uint8Array;
 }
 
+/** Bytes of an Ed25519 signature. */
+const SIGNATURE_BYTES = 64;
+
 const text = new TextEncoder();
 
 /** Signs a payload: dag-cbor `[signer, payload, signature]`, the signature over the domain, a NUL and the payload. */
@@ -21,8 +24,15 @@ export async function signEnvelope(
   payload: Uint8Array,
   key: PrivateKey,
 ): Promise<Uint8Array> {
-  const signature = await key.sign(signedBytes(domain, payload));
-  return dagCbor.encode([peerIdFromPrivateKey(key).toString(), payload, signature]);
+  const signature = await key.sign(bytesToSign(domain, payload));
+  const signer = peerIdFromPrivateKey(key).toString();
+  // What the codec gives may be a Buffer, whose `slice` shares memory where everybody expects a copy.
+  return new Uint8Array(dagCbor.encode([signer, payload, signature]));
+}
+
+/** Bytes that a payload has once it is signed, without signing it. */
+export function signedBytes(signer: string, payload: Uint8Array): number {
+  return dagCbor.encode([signer, payload, new Uint8Array(SIGNATURE_BYTES)]).byteLength;
 }
 
 /**
@@ -43,7 +53,12 @@ export async function openEnvelope(
   }
   const { signer, payload, signature } = decodeParts(domain, bytes);
   const key = publicKeyOf(domain, signer);
-  if (!(await key.verify(signedBytes(domain, payload), signature))) {
+  if (signature.byteLength !== SIGNATURE_BYTES) {
+    throw new InvalidRecordError(
+      `${domain} record has a signature of ${signature.byteLength} bytes, expected ${SIGNATURE_BYTES}`,
+    );
+  }
+  if (!(await key.verify(bytesToSign(domain, payload), signature))) {
     throw new InvalidRecordError(`${domain} record has a signature that is not by ${signer}`);
   }
   return { signer, payload };
@@ -74,17 +89,26 @@ function decodeParts(
   );
 }
 
-function publicKeyOf(domain: SignatureDomain, signer: string) {
+function publicKeyOf(domain: SignatureDomain, signer: string): Ed25519PublicKey {
+  let peer: PeerId;
   try {
-    const peer = peerIdFromString(signer);
-    if (peer.type === 'Ed25519') return peer.publicKey;
+    peer = peerIdFromString(signer);
   } catch (cause) {
     throw new InvalidRecordError(`${domain} record names a signer that is no peer id`, { cause });
   }
-  throw new InvalidRecordError(`${domain} record names a signer that is no Ed25519 peer id`);
+  if (peer.type !== 'Ed25519') {
+    throw new InvalidRecordError(`${domain} record names a signer that is no Ed25519 peer id`);
+  }
+  // One key has several texts; were they all accepted, each would be another signer with records of its own.
+  if (peer.toString() !== signer) {
+    throw new InvalidRecordError(
+      `${domain} record names its signer ${peer.toString()} in an unusual form`,
+    );
+  }
+  return peer.publicKey;
 }
 
-function signedBytes(domain: SignatureDomain, payload: Uint8Array): Uint8Array {
+function bytesToSign(domain: SignatureDomain, payload: Uint8Array): Uint8Array {
   const prefix = text.encode(`${domain}\0`);
   const out = new Uint8Array(prefix.byteLength + payload.byteLength);
   out.set(prefix);

@@ -45,7 +45,7 @@ const chunkListSchema = z.array(
  * @throws {ERR_LIMIT} when the block would be larger than {@link MAX_CHUNK_LIST_BYTES}.
  */
 export function encodeChunkList(chunks: ChunkList): EncodedChunkList {
-  const bytes = dagCbor.encode(check(chunks));
+  const bytes = new Uint8Array(dagCbor.encode(check(chunks)));
   checkSize(bytes);
   return { bytes, cid: cidOfDigest(sha256(bytes)).toString() as BlockCid };
 }

@@ -35,3 +35,4 @@ export {
   resolvePreprocessing,
   strictPreprocessingSchema,
 } from './preprocessing.ts';
+export { findUnknownTensors, type UnknownTensor } from './tensor-reference.ts';

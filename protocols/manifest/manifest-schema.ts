@@ -3,11 +3,12 @@ import { z } from 'zod';
 import { isDatatype, type Datatype } from '../datatype.ts';
 import { type BlockCid, DIGEST_BYTES, isBlockCid } from '../digest.ts';
 import { MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from '../limits.ts';
-import { answerOutputs, answerSchema } from './answer.ts';
+import { answerSchema } from './answer.ts';
 import { deploymentShape, isDeploymentConsistent } from './deployment.ts';
 import { fileNameFault, fileNameKey } from './file-name.ts';
 import { metadataShape } from './metadata.ts';
 import { preprocessingSchema } from './preprocessing.ts';
+import { findUnknownTensors } from './tensor-reference.ts';
 
 /** Files of one version. */
 export const MAX_FILES = 1024;
@@ -40,7 +41,13 @@ const fileSchema = z.object({
 const tensorSchema = z.object({
   name: z.string().min(1).max(MAX_NAME_BYTES),
   datatype: z.custom<Datatype>(isDatatype, { message: 'expected a datatype such as FP32' }),
-  shape: z.array(z.union([z.int().min(0), z.string().min(1).max(1024), z.null()])).max(MAX_RANK),
+  shape: z
+    .array(
+      z.union([z.int().min(0), z.string().min(1).max(1024), z.null()], {
+        error: 'expected a size from 0, a name of at most 1024 characters, or null',
+      }),
+    )
+    .max(MAX_RANK),
 });
 
 /** The decoded block as a manifest; keys of a later program are left out. */
@@ -67,15 +74,7 @@ export const manifestSchema = z
     if (!isDeploymentConsistent(manifest.deployment)) {
       refuse(['deployment', 'maxReplicas'], 'expected at least minReplicas');
     }
-    const input = manifest.preprocessing?.input;
-    if (input !== undefined && !manifest.inputs.some(({ name }) => name === input)) {
-      refuse(['preprocessing', 'input'], `'${input.slice(0, 80)}' is not an input of the model`);
-    }
-    for (const output of manifest.answer === undefined ? [] : answerOutputs(manifest.answer)) {
-      if (!manifest.outputs.some(({ name }) => name === output)) {
-        refuse(['answer'], `'${output.slice(0, 80)}' is not an output of the model`);
-      }
-    }
+    for (const { path, message } of findUnknownTensors(manifest, manifest)) refuse(path, message);
   });
 
 type Refuse = (path: (string | number)[], message: string) => void;

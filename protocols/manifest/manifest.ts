@@ -55,7 +55,7 @@ export interface EncodedManifest {
 export function encodeManifest(manifest: Manifest): EncodedManifest {
   const checked = check(toWire(manifest));
   const files = checked.files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
-  const bytes = dagCbor.encode(toWire({ ...checked, files }));
+  const bytes = new Uint8Array(dagCbor.encode(toWire({ ...checked, files })));
   checkSize(bytes);
   return { bytes, cid: manifestCid(bytes) };
 }

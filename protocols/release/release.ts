@@ -1,6 +1,6 @@
 import * as dagCbor from '@ipld/dag-cbor';
 import type { PrivateKey } from '@libp2p/interface';
-import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { CID } from 'multiformats/cid';
 import { openEnvelope, type SignatureDomain, signEnvelope } from '../codec/signed-envelope.ts';
 import { InvalidRecordError, LimitError } from '../errors.ts';
@@ -103,10 +103,6 @@ export async function decodeRelease(
     throw new InvalidRecordError(
       `release record of ${record.publisher} is signed by ${signer}, expected its publisher`,
     );
-  }
-  // One key has several texts; were they all accepted, each would be another publisher with its own sequence.
-  if (peerIdFromString(signer).toString() !== signer) {
-    throw new InvalidRecordError(`release record names its publisher ${signer} in an unusual form`);
   }
   const nowMs = options.nowMs === undefined ? Date.now() : options.nowMs;
   if (nowMs !== null) checkValidity(record, nowMs);

@@ -2,7 +2,7 @@ import type { Stream } from '@libp2p/interface';
 import { CID } from 'multiformats/cid';
 import { z } from 'zod';
 import { MessageExchange } from '../codec/message-exchange.ts';
-import { InvalidMessageError } from '../errors.ts';
+import { ConnectionError, InvalidMessageError } from '../errors.ts';
 import { MAX_RELEASE_BYTES } from '../limits.ts';
 import { parseName, parsePublisherId } from '../reference.ts';
 import { errorFromFailure, failureFromError } from '../status.ts';
@@ -53,7 +53,8 @@ const progressSchema = z.union([
 ]);
 
 /**
- * Asks a node to hold a replica and yields its progress, `ready` last.
+ * Asks a node to hold a replica and yields its progress, `ready` last. Leaving the loop early resets the stream; the node
+ * goes on.
  *
  * @throws the node's refusal (ERR_FORBIDDEN, ERR_INVALID_MODEL, ERR_STORE, …), or ERR_CONNECTION | ERR_INVALID_MESSAGE.
  */
@@ -63,19 +64,19 @@ export async function* requestReplica(
   signal: AbortSignal,
 ): AsyncGenerator<ReplicaProgress> {
   const exchange = new MessageExchange(stream, { maxMessageBytes: MAX_PROGRESS_BYTES });
+  let done = false;
   try {
     await exchange.write(request, signal);
-    for (;;) {
+    while (!done) {
       const progress = progressSchema.safeParse(await exchange.read(signal));
       if (!progress.success) throw new InvalidMessageError('replica progress has a wrong form');
       if ('failure' in progress.data) throw errorFromFailure(progress.data.failure);
+      done = progress.data.state === 'ready';
+      if (done) await exchange.close(signal);
       yield progress.data;
-      if (progress.data.state === 'ready') break;
     }
-    await exchange.close(signal);
-  } catch (error) {
-    exchange.abort(error);
-    throw error;
+  } finally {
+    if (!done) exchange.abort(new ConnectionError('replica request was given up here'));
   }
 }
 

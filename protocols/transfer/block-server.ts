@@ -39,6 +39,8 @@ export class BlockServer {
   #ended = false;
   #failure: unknown;
   #wake: (() => void) | undefined;
+  /** Ends the wait for a block that nobody will take. */
+  #giveUp: (() => void) | undefined;
 
   constructor(source: BlockSource, init: BlockServerInit) {
     this.#source = source;
@@ -60,7 +62,6 @@ export class BlockServer {
         const want = this.#wants[0];
         if (want !== undefined) {
           yield* this.#answer(want);
-          this.#wants.shift();
           this.#readAhead();
         } else if (this.#ended) return;
         else await this.#nextRequest();
@@ -77,6 +78,7 @@ export class BlockServer {
       for await (const request of requests) this.#take(request);
     } catch (error) {
       this.#failure = error;
+      this.#giveUp?.();
     }
     this.#ended = true;
     this.#wake?.();
@@ -122,9 +124,20 @@ export class BlockServer {
     }
   }
 
-  async *#answer(want: Want): AsyncGenerator<Uint8Array | Uint8ArrayList> {
+  /** What was read for a want; undefined when the peer broke off before. */
+  #blockOf(want: Want): Promise<Uint8Array | Error | undefined> {
+    if (this.#failure !== undefined) return Promise.resolve(undefined);
     want.read ??= this.#read(want);
-    const block = await want.read;
+    const { read } = want;
+    return new Promise((resolve) => {
+      this.#giveUp = () => resolve(undefined);
+      void read.then(resolve);
+    });
+  }
+
+  async *#answer(want: Want): AsyncGenerator<Uint8Array | Uint8ArrayList> {
+    const block = await this.#blockOf(want);
+    if (block === undefined) return;
     try {
       if (want.cancelled) return;
       if (block instanceof Error) {
@@ -137,7 +150,8 @@ export class BlockServer {
         offset += MAX_PIECE_BYTES;
       } while (offset < block.byteLength && !want.cancelled);
     } finally {
-      want.read = undefined;
+      // In one step: a request that came in between would read the block again, for a slot that nobody gives back.
+      this.#wants.shift();
       this.#init.slots.release();
     }
   }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Stream } from '@libp2p/interface';
 import { pipe } from 'it-pipe';
 import type { Uint8ArrayList } from 'uint8arraylist';
@@ -53,14 +54,18 @@ export class TransferConnection {
   #lastId = 0;
   /** Bytes that may still come for requests that were given up. */
   #strayBytes = 0;
+  /** Refusals that may still come for them. */
+  #strayFailures = 0;
   #silence: NodeJS.Timeout | undefined;
   #failure: Error | undefined;
+  /** Settles when the peer has ended its side. Never rejects. */
+  readonly #reading: Promise<void>;
 
   constructor(stream: Stream, init: TransferConnectionInit = {}) {
     this.#stream = stream;
     this.#peer = init.peer ?? 'a peer';
     this.#silenceTimeoutMs = init.silenceTimeoutMs ?? DEFAULT_SILENCE_TIMEOUT_MS;
-    void this.#run();
+    this.#reading = this.#run();
   }
 
   get closed(): boolean {
@@ -121,8 +126,13 @@ export class TransferConnection {
     const open = this.#pending.size > 0;
     this.#fail(new ConnectionError(`transfer stream to ${this.#peer} was closed`), open);
     if (open) return;
+    const signal = AbortSignal.timeout(CLOSE_TIMEOUT_MS);
     try {
-      await this.#stream.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) });
+      await this.#stream.close({ signal });
+      signal.throwIfAborted();
+      // A peer that keeps its own side open would keep the stream for as long.
+      const late = once(signal, 'abort').then(() => signal.throwIfAborted());
+      await Promise.race([this.#reading, late]);
     } catch (error) {
       this.#stream.abort(error instanceof Error ? error : new Error(String(error)));
     }
@@ -138,6 +148,8 @@ export class TransferConnection {
       this.#fail(new ConnectionError(`${this.#peer} ended the transfer stream`), true);
     } catch (error) {
       this.#fail(error, true);
+      // Also after `close`: what a peer still sends must not lie in a stream that nobody reads.
+      this.#stream.abort(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
@@ -189,10 +201,10 @@ export class TransferConnection {
 
   /** What a cancel crossed on its way may still come, but no more than that. */
   #takeStray(answer: TransferAnswer): void {
-    if (answer.type === 'failed') return;
-    this.#strayBytes -= Math.max(1, answer.data.byteLength);
-    if (this.#strayBytes < 0) {
-      throw new InvalidMessageError(`piece of block ${answer.id}, which was not asked for`);
+    if (answer.type === 'failed') this.#strayFailures -= 1;
+    else this.#strayBytes -= Math.max(1, answer.data.byteLength);
+    if (this.#strayBytes < 0 || this.#strayFailures < 0) {
+      throw new InvalidMessageError(`answer to request ${answer.id}, which is not open`);
     }
   }
 
@@ -204,6 +216,7 @@ export class TransferConnection {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     this.#strayBytes += pending.maxBytes - pending.received;
+    this.#strayFailures += 1;
     pending.reject(reason);
     this.#settled(id);
     try {

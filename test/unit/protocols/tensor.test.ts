@@ -1,7 +1,8 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DATATYPES, type Datatype, elementBytes } from '../../../protocols/datatype.ts';
-import { Tensor } from '../../../protocols/tensor.ts';
+import { MAX_RANK } from '../../../protocols/limits.ts';
+import { formatShape, Tensor } from '../../../protocols/tensor.ts';
 
 describe('Tensor', () => {
   it('keeps 64-bit integers exact both ways', () => {
@@ -43,6 +44,68 @@ describe('Tensor', () => {
     const tensor = Tensor.from('BYTES', [3], values);
     expect(tensor.strings()).toEqual(values);
     expect(new Tensor('BYTES', [3], tensor.bytes).toArray()).toEqual(values);
+  });
+
+  it('keeps a byte order mark, which is a character of the element', () => {
+    expect(Tensor.from('BYTES', [1], ['\ufeffa']).strings()).toEqual(['\ufeffa']);
+  });
+
+  it('gives the elements of BYTES as bytes, and refuses to read what is not UTF-8 as text', () => {
+    const tensor = new Tensor(
+      'BYTES',
+      [2],
+      Uint8Array.of(1, 0, 0, 0, 0x61, 2, 0, 0, 0, 0xc3, 0x28),
+    );
+    expect(tensor.elements()).toEqual([Uint8Array.of(0x61), Uint8Array.of(0xc3, 0x28)]);
+    expect(() => tensor.strings()).toThrow('element 1 of a BYTES tensor is not valid UTF-8');
+  });
+
+  it('refuses to be read as what it is not', () => {
+    const text = Tensor.from('BYTES', [1], ['a']);
+    const number = Tensor.from('FP32', [1], [1]);
+    expect(() => text.data).toThrow('a BYTES tensor has no typed array');
+    expect(() => number.strings()).toThrow('elements() reads BYTES tensors, this one is FP32');
+    expect(() => Tensor.from('BYTES', [1], Uint8Array.of(1))).toThrow(/from an array of strings/);
+    expect(() => Tensor.from('BYTES', [1], [1])).toThrow('element 0 is 1 (number)');
+  });
+
+  it('carries BOOL as one byte an element', () => {
+    const tensor = Tensor.from('BOOL', [4], [true, false, true, true]);
+    expect([...tensor.data]).toEqual([1, 0, 1, 1]);
+    expect(tensor.toArray()).toEqual([true, false, true, true]);
+    expect(Tensor.from('BOOL', [2], [1, 0]).toArray()).toEqual([true, false]);
+    expect(() => Tensor.from('BOOL', [1], [2])).toThrow('element 0 is 2 (number)');
+  });
+
+  it('converts a typed array of another type, and refuses what does not fit', () => {
+    expect(Tensor.from('INT64', [2], Int32Array.of(-1, 7)).toArray()).toEqual([-1n, 7n]);
+    expect(Tensor.from('FP32', [1], Float64Array.of(0.1)).toArray()).toEqual([Math.fround(0.1)]);
+    expect(() => Tensor.from('UINT8', [1], Int16Array.of(256))).toThrow('element 0 is 256');
+    expect(() => Tensor.from('FP32', [1], BigInt64Array.of(1n))).toThrow(
+      'element 0 is 1n (bigint)',
+    );
+  });
+
+  it('takes raw little-endian bytes for any datatype of fixed size', () => {
+    expect(Tensor.from('INT32', [1], Uint8Array.of(1, 2, 0, 0)).toArray()).toEqual([513]);
+    expect(() => Tensor.from('INT32', [2], Uint8Array.of(1, 2, 0, 0))).toThrow(
+      'INT32 tensor of shape [2] needs 2 elements, got 1',
+    );
+  });
+
+  it('takes as many dimensions as the limit, and not one more', () => {
+    const shape = (rank: number) => Array.from({ length: rank }, () => 1);
+    expect(Tensor.from('UINT8', shape(MAX_RANK), [7]).size).toBe(1);
+    expect(() => Tensor.from('UINT8', shape(MAX_RANK + 1), [7])).toThrow(
+      'shape has 33 dimensions, expected at most 32',
+    );
+  });
+
+  it('keeps the shape it was made with when the caller changes theirs', () => {
+    const shape = [2];
+    const tensor = Tensor.from('UINT8', shape, [1, 2]);
+    shape[0] = 3;
+    expect(tensor.shape).toEqual([2]);
   });
 
   it('refuses BYTES data that ends inside an element, or holds more or fewer than the shape says', () => {
@@ -105,5 +168,12 @@ describe('Tensor', () => {
         },
       ),
     );
+  });
+});
+
+describe('formatShape', () => {
+  it('shows sizes, names and unnamed free dimensions', () => {
+    expect(formatShape(['batch', 3, null])).toBe('[batch, 3, ?]');
+    expect(formatShape([])).toBe('[]');
   });
 });

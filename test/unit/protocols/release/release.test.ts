@@ -56,7 +56,9 @@ describe('decodeRelease', () => {
 describe('signRelease', () => {
   it('gives the same bytes as in every earlier version of this program', async () => {
     const bytes = await signRelease(firstRecord, publisherKey);
-    expect(createHash('sha256').update(bytes).digest('hex')).toMatchInlineSnapshot(`"1a6edd3d1da42872c6d092703ce8163f405bbc2bff2ff00d779091c4837552f0"`);
+    expect(createHash('sha256').update(bytes).digest('hex')).toMatchInlineSnapshot(
+      `"1a6edd3d1da42872c6d092703ce8163f405bbc2bff2ff00d779091c4837552f0"`,
+    );
   });
 
   it('refuses a key that is not the publisher’s', async () => {

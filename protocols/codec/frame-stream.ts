@@ -1,0 +1,262 @@
+import type { Stream, StreamMessageEvent } from '@libp2p/interface';
+import { Uint8ArrayList } from 'uint8arraylist';
+import { ConnectionError, InvalidMessageError, isSwarmError } from '../errors.ts';
+import { FRAME_TIMEOUT_MS, MAX_DATA_CHUNK_BYTES } from '../limits.ts';
+import { encodeFrameHeader, type Frame, FrameDecoder } from './frame.ts';
+
+/** Up to here pieces are copied together, so that a handful of small frames is one write and one TLS record. */
+const COALESCE_BYTES = 32 * 1024;
+
+/** More pieces than this are copied together whatever their size: a list of many is slow, and one of 100 000 cannot be made. */
+const MAX_LIST_PIECES = 256;
+
+/** Bytes libp2p may hold for us before bodies wait; a small frame overtakes all but these. */
+const HIGH_WATER_BYTES = 4 * MAX_DATA_CHUNK_BYTES;
+
+/** A body on its way out: it is asked for a piece whenever the stream has room. */
+export interface OutgoingBody {
+  readonly id: number;
+  /** Type of the frames it goes out in. */
+  readonly type: number;
+  /** The next pieces, at most `maxBytes` in all; none when the receiver's credit is used up. */
+  take(maxBytes: number): readonly Uint8Array[];
+  /** True when everything was taken. */
+  readonly done: boolean;
+}
+
+export interface FrameStreamInit {
+  /** Called for each frame; what it throws resets the stream. */
+  readonly onFrame: (frame: Frame) => void;
+  /** Called once, when no frame can come or go any more; `error` is undefined after a clean end. */
+  readonly onEnd: (error: Error | undefined) => void;
+  /** Milliseconds the other side has to end a frame it began. @default FRAME_TIMEOUT_MS of docs/limits.md */
+  readonly frameTimeoutMs?: number | undefined;
+  /** Bytes that may wait because the other side does not read; more reset the stream. @default no bound */
+  readonly maxUnsentBytes?: number | undefined;
+}
+
+/**
+ * Frames both ways over one libp2p stream: small frames at once, batched per microtask; bodies in chunks, in turn, as far as
+ * the transport takes them.
+ */
+export class FrameStream {
+  readonly #stream: Stream;
+  readonly #init: FrameStreamInit;
+  readonly #decoder: FrameDecoder;
+  #pieces: Uint8Array[] = [];
+  #pieceBytes = 0;
+  #flushing = false;
+  /** In turn: the first is served next and goes to the end. */
+  readonly #bodies: OutgoingBody[] = [];
+  #waiting = false;
+  #frameTimer: NodeJS.Timeout | undefined;
+  /** Whether a frame came to its end since the timer was last looked at. */
+  #frameEnded = false;
+  #ended = false;
+
+  constructor(stream: Stream, init: FrameStreamInit) {
+    this.#stream = stream;
+    this.#init = init;
+    this.#decoder = new FrameDecoder((frame) => {
+      this.#frameEnded = true;
+      init.onFrame(frame);
+    });
+    stream.addEventListener('message', this.#onMessage);
+    stream.addEventListener('remoteCloseWrite', this.#onRemoteEnd);
+    stream.addEventListener('close', this.#onClose);
+    stream.addEventListener('drain', this.#onRoom);
+    stream.addEventListener('idle', this.#onRoom);
+    // Who opened the stream may have ended it before we came to listen; what it sent until then is handed out first.
+    queueMicrotask(() => {
+      if (stream.remoteWriteStatus === 'closed') this.#onRemoteEnd();
+    });
+  }
+
+  /** True while the transport takes no more: what is sent now waits in memory. */
+  get congested(): boolean {
+    return this.#waiting;
+  }
+
+  /** Queues one small frame; it leaves with whatever else this turn of the event loop sends. */
+  send(type: number, id: number, ...payload: readonly Uint8Array[]): void {
+    if (this.#ended) return;
+    let bytes = 0;
+    for (const piece of payload) bytes += piece.byteLength;
+    this.#push(encodeFrameHeader(type, id, bytes));
+    for (const piece of payload) this.#push(piece);
+    this.#scheduleFlush();
+  }
+
+  /** Begins to send a body; call {@link pump} when it was given more credit. */
+  sendBody(body: OutgoingBody): void {
+    if (this.#ended) return;
+    this.#bodies.push(body);
+    this.#scheduleFlush();
+  }
+
+  /** Forgets a body that is not wanted any more. */
+  dropBody(id: number): void {
+    const index = this.#bodies.findIndex((body) => body.id === id);
+    if (index >= 0) this.#bodies.splice(index, 1);
+  }
+
+  /** Sends on what bodies have credit for. */
+  pump(): void {
+    this.#scheduleFlush();
+  }
+
+  /** Ends our side after what was queued. The other side may still answer until the signal aborts. */
+  async close(signal: AbortSignal): Promise<void> {
+    if (this.#ended) return;
+    this.#flush();
+    const onLate = (): void => this.abort(new ConnectionError('peer did not end the stream'));
+    signal.addEventListener('abort', onLate, { once: true });
+    try {
+      await this.#stream.close({ signal });
+    } catch (error) {
+      this.abort(asError(error));
+    }
+  }
+
+  /** Resets the stream and reports `error` to `onEnd`. */
+  abort(error: Error): void {
+    if (this.#ended) return;
+    this.#end(error);
+    this.#stream.abort(error);
+  }
+
+  #push(piece: Uint8Array): void {
+    this.#pieces.push(piece);
+    this.#pieceBytes += piece.byteLength;
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushing || this.#ended) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#ended) return;
+    this.#write();
+    while (!this.#waiting && this.#takeTurn()) this.#write();
+  }
+
+  /** Lets the next body that has credit send one chunk; false when none has. */
+  #takeTurn(): boolean {
+    for (let turns = this.#bodies.length; turns > 0; turns -= 1) {
+      const body = this.#bodies.shift() as OutgoingBody;
+      const pieces = body.take(MAX_DATA_CHUNK_BYTES);
+      if (!body.done) this.#bodies.push(body);
+      if (pieces.length === 0) continue;
+      let bytes = 0;
+      for (const piece of pieces) bytes += piece.byteLength;
+      this.#push(encodeFrameHeader(body.type, body.id, bytes));
+      for (const piece of pieces) this.#push(piece);
+      return true;
+    }
+    return false;
+  }
+
+  #write(): void {
+    if (this.#pieces.length === 0) return;
+    const pieces = this.#pieces;
+    const data =
+      this.#pieceBytes <= COALESCE_BYTES || pieces.length > MAX_LIST_PIECES
+        ? Buffer.concat(pieces, this.#pieceBytes)
+        : new Uint8ArrayList(...pieces);
+    this.#pieces = [];
+    this.#pieceBytes = 0;
+    try {
+      this.#stream.send(data);
+    } catch (cause) {
+      this.#end(new ConnectionError('stream is closed', { cause }));
+      return;
+    }
+    const unsentBytes = this.#stream.writeBufferLength;
+    this.#waiting = unsentBytes > HIGH_WATER_BYTES;
+    const { maxUnsentBytes = Number.POSITIVE_INFINITY } = this.#init;
+    if (unsentBytes > maxUnsentBytes) {
+      this.abort(
+        new InvalidMessageError(
+          `peer does not read: ${unsentBytes} bytes wait for it, expected at most ${maxUnsentBytes}`,
+        ),
+      );
+    }
+  }
+
+  readonly #onRoom = (): void => {
+    if (!this.#waiting) return;
+    this.#waiting = false;
+    // libp2p sends on what it holds in a microtask of its own after the event: ours comes behind it.
+    queueMicrotask(() => {
+      this.#waiting = this.#stream.writeBufferLength > HIGH_WATER_BYTES;
+      this.#scheduleFlush();
+    });
+  };
+
+  readonly #onMessage = ({ data }: StreamMessageEvent): void => {
+    if (this.#ended) return;
+    try {
+      if (data instanceof Uint8Array) this.#decoder.push(data);
+      else for (const chunk of data) this.#decoder.push(chunk);
+    } catch (error) {
+      this.abort(asError(error));
+      return;
+    }
+    this.#watchPartialFrame();
+  };
+
+  #watchPartialFrame(): void {
+    // The pieces of a large body rarely end where a frame does: it is each frame that has the time, not the body.
+    if (!this.#decoder.partial || this.#frameEnded) {
+      this.#frameEnded = false;
+      clearTimeout(this.#frameTimer);
+      this.#frameTimer = undefined;
+    }
+    if (!this.#decoder.partial) return;
+    const limitMs = this.#init.frameTimeoutMs ?? FRAME_TIMEOUT_MS;
+    this.#frameTimer ??= setTimeout(() => {
+      this.abort(new InvalidMessageError(`peer did not end a frame within ${limitMs} ms`));
+    }, limitMs).unref();
+  }
+
+  readonly #onRemoteEnd = (): void => {
+    if (this.#ended) return;
+    const error = this.#decoder.partial
+      ? new ConnectionError('peer ended the stream inside a frame')
+      : undefined;
+    this.#end(error);
+    this.#stream.close({ signal: AbortSignal.timeout(5_000) }).catch((cause: unknown) => {
+      this.#stream.abort(asError(cause));
+    });
+  };
+
+  readonly #onClose = (event: { readonly error?: Error | undefined }): void => {
+    const { error } = event;
+    this.#end(error === undefined ? undefined : asError(error));
+  };
+
+  #end(error: Error | undefined): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#frameTimer);
+    this.#bodies.length = 0;
+    this.#pieces = [];
+    this.#stream.removeEventListener('message', this.#onMessage);
+    this.#stream.removeEventListener('remoteCloseWrite', this.#onRemoteEnd);
+    this.#stream.removeEventListener('close', this.#onClose);
+    this.#stream.removeEventListener('drain', this.#onRoom);
+    this.#stream.removeEventListener('idle', this.#onRoom);
+    this.#init.onEnd(error);
+  }
+}
+
+function asError(error: unknown): Error {
+  if (isSwarmError(error)) return error;
+  const cause = error instanceof Error ? error : new Error(String(error));
+  return new ConnectionError(`stream failed: ${cause.message}`, { cause });
+}

@@ -1,0 +1,110 @@
+import { InvalidMessageError } from '../errors.ts';
+import { MAX_FRAME_BYTES } from '../limits.ts';
+
+/** Bytes before a frame's payload: u32 length of what follows it, u8 type, u32 request id; little-endian. */
+export const FRAME_HEADER_BYTES = 9;
+
+const LENGTH_BYTES = 4;
+const TYPE_AND_ID_BYTES = FRAME_HEADER_BYTES - LENGTH_BYTES;
+
+/** Bytes a payload may have, so that its frame stays within {@link MAX_FRAME_BYTES}. */
+export const MAX_PAYLOAD_BYTES = MAX_FRAME_BYTES - FRAME_HEADER_BYTES;
+
+/** One message of a framed stream. `payload` may share memory with what was received: copy what is kept. */
+export interface Frame {
+  readonly type: number;
+  readonly id: number;
+  readonly payload: Uint8Array;
+}
+
+/** The nine bytes that precede a payload. */
+export function encodeFrameHeader(type: number, id: number, payloadBytes: number): Uint8Array {
+  const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
+  header.writeUInt32LE(TYPE_AND_ID_BYTES + payloadBytes, 0);
+  header.writeUInt8(type, LENGTH_BYTES);
+  header.writeUInt32LE(id, LENGTH_BYTES + 1);
+  return header;
+}
+
+/** Cuts bytes, in whatever pieces they arrive, into frames; holds at most one frame's bytes. */
+export class FrameDecoder {
+  readonly #onFrame: (frame: Frame) => void;
+  readonly #header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
+  #headerBytes = 0;
+  /** The payload being filled; undefined while the header is incomplete. */
+  #payload: Buffer | undefined;
+  #payloadBytes = 0;
+
+  constructor(onFrame: (frame: Frame) => void) {
+    this.#onFrame = onFrame;
+  }
+
+  /** True while a frame has begun and not ended. */
+  get partial(): boolean {
+    return this.#headerBytes > 0;
+  }
+
+  /**
+   * Takes the next bytes and hands out the frames they complete.
+   *
+   * @throws {ERR_INVALID_MESSAGE} when a frame is announced longer than {@link MAX_FRAME_BYTES} or too short to be one.
+   */
+  push(chunk: Uint8Array): void {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    let offset = 0;
+    while (offset < bytes.byteLength) {
+      offset =
+        this.#payload === undefined ? this.#readHeader(bytes, offset) : this.#fill(bytes, offset);
+    }
+  }
+
+  #readHeader(bytes: Buffer, offset: number): number {
+    // A whole frame in one chunk, which is the rule for small ones, is handed out without a copy.
+    if (this.#headerBytes === 0 && bytes.byteLength - offset >= FRAME_HEADER_BYTES) {
+      const payloadBytes = payloadLength(bytes.readUInt32LE(offset));
+      const start = offset + FRAME_HEADER_BYTES;
+      const end = start + payloadBytes;
+      if (end <= bytes.byteLength) {
+        const type = bytes[offset + LENGTH_BYTES] ?? 0;
+        const id = bytes.readUInt32LE(offset + LENGTH_BYTES + 1);
+        this.#onFrame({ type, id, payload: bytes.subarray(start, end) });
+        return end;
+      }
+    }
+    const taken = Math.min(FRAME_HEADER_BYTES - this.#headerBytes, bytes.byteLength - offset);
+    bytes.copy(this.#header, this.#headerBytes, offset, offset + taken);
+    this.#headerBytes += taken;
+    if (this.#headerBytes >= LENGTH_BYTES) payloadLength(this.#header.readUInt32LE(0));
+    if (this.#headerBytes === FRAME_HEADER_BYTES) {
+      this.#payload = Buffer.allocUnsafe(payloadLength(this.#header.readUInt32LE(0)));
+      this.#payloadBytes = 0;
+      if (this.#payload.byteLength === 0) this.#complete(this.#payload);
+    }
+    return offset + taken;
+  }
+
+  #fill(bytes: Buffer, offset: number): number {
+    const payload = this.#payload as Buffer;
+    const taken = Math.min(payload.byteLength - this.#payloadBytes, bytes.byteLength - offset);
+    bytes.copy(payload, this.#payloadBytes, offset, offset + taken);
+    this.#payloadBytes += taken;
+    if (this.#payloadBytes === payload.byteLength) this.#complete(payload);
+    return offset + taken;
+  }
+
+  #complete(payload: Buffer): void {
+    this.#payload = undefined;
+    this.#headerBytes = 0;
+    const type = this.#header[LENGTH_BYTES] ?? 0;
+    this.#onFrame({ type, id: this.#header.readUInt32LE(LENGTH_BYTES + 1), payload });
+  }
+}
+
+function payloadLength(length: number): number {
+  if (length < TYPE_AND_ID_BYTES || length + LENGTH_BYTES > MAX_FRAME_BYTES) {
+    throw new InvalidMessageError(
+      `frame has ${length + LENGTH_BYTES} bytes, expected ${FRAME_HEADER_BYTES} to ${MAX_FRAME_BYTES}`,
+    );
+  }
+  return length - TYPE_AND_ID_BYTES;
+}

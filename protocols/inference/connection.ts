@@ -1,0 +1,295 @@
+import type { Stream } from '@libp2p/interface';
+import type { Frame } from '../codec/frame.ts';
+import { MAX_PAYLOAD_BYTES } from '../codec/frame.ts';
+import { FrameStream } from '../codec/frame-stream.ts';
+import {
+  BusyError,
+  ConnectionError,
+  InvalidMessageError,
+  isSwarmError,
+  LimitError,
+} from '../errors.ts';
+import { MAX_BODY_BYTES, MAX_REQUESTS_PER_STREAM, UNSOLICITED_BODY_BYTES } from '../limits.ts';
+import { errorFromFailure, STATUS } from '../status.ts';
+import type { NamedTensor } from '../tensor.ts';
+import type { AbortOptions, LoadReport, VersionCid } from '../types.ts';
+import { bodyBytesOf, describeTensors } from './descriptor.ts';
+import { FRAME } from './frame-type.ts';
+import {
+  decodeCredit,
+  decodeFailure,
+  decodeResponse,
+  encodeCredit,
+  encodeRequest,
+  type ResponseHeader,
+} from './message.ts';
+import { PeerSilence } from './peer-silence.ts';
+import { TensorReceiver, TensorSender } from './tensor-body.ts';
+
+/** Bytes of a response's body that the node may send unasked: no round trip for what nearly every model answers. */
+const RESPONSE_CREDIT_BYTES = 4 * 1024 * 1024;
+
+const CLOSE_TIMEOUT_MS = 2_000;
+
+const EMPTY = new Uint8Array();
+
+/** One call of a model, as the node is asked for it. */
+export interface InferenceRequest {
+  readonly version: VersionCid;
+  /** Milliseconds the caller gives the node. */
+  readonly deadlineMs: number;
+  /** 0 to 255, higher goes first in the node's queue. */
+  readonly priority: number;
+  /** W3C trace context; '' for none. */
+  readonly traceparent: string;
+  /** Names of the outputs wanted; empty for all. */
+  readonly outputs: readonly string[];
+  /** Not to be written to until the call settles. */
+  readonly inputs: readonly NamedTensor[];
+}
+
+export interface InferenceResponse {
+  readonly outputs: readonly NamedTensor[];
+  readonly load: LoadReport;
+  readonly queueMs: number;
+  readonly executeMs: number;
+  readonly releaseSequence: number;
+}
+
+export interface InferenceConnectionInit {
+  /** Milliseconds without a sign of life, while an answer is waited for, until the node counts as gone. @default 3000 */
+  readonly silenceTimeoutMs?: number | undefined;
+  /** Bytes of one response's tensors. @default MAX_BODY_BYTES of docs/limits.md */
+  readonly maxResponseBytes?: number | undefined;
+}
+
+interface Pending {
+  readonly sender: TensorSender | undefined;
+  readonly resolve: (response: InferenceResponse) => void;
+  readonly reject: (error: unknown) => void;
+  /** The response once its header is there, and what is still missing of its body. */
+  header: ResponseHeader | undefined;
+  receiver: TensorReceiver | undefined;
+  /** Bytes of the response's body that were granted so far. */
+  grantedBytes: number;
+}
+
+/** The asking end of one long-lived stream to a node: many requests at once, each answered or failed on its own. */
+export class InferenceConnection {
+  readonly #frames: FrameStream;
+  readonly #maxResponseBytes: number;
+  readonly #pending = new Map<number, Pending>();
+  readonly #silence: PeerSilence;
+  readonly #closeListeners: (() => void)[] = [];
+  #lastId = 0;
+  #failure: Error | undefined;
+
+  constructor(stream: Stream, init: InferenceConnectionInit = {}) {
+    this.#maxResponseBytes = init.maxResponseBytes ?? MAX_BODY_BYTES;
+    this.#frames = new FrameStream(stream, {
+      onFrame: (frame) => this.#receive(frame),
+      onEnd: (error) => this.#end(error),
+    });
+    this.#silence = new PeerSilence({
+      timeoutMs: init.silenceTimeoutMs,
+      ping: () => this.#frames.send(FRAME.ping, 0),
+      onSilent: (ms) => {
+        this.#frames.abort(new ConnectionError(`node sent nothing for ${ms} ms`));
+      },
+    });
+  }
+
+  /** Requests that are not answered yet. */
+  get inFlight(): number {
+    return this.#pending.size;
+  }
+
+  /** Calls back once no request can be sent any more. */
+  onClose(listener: () => void): void {
+    if (this.#failure === undefined) this.#closeListeners.push(listener);
+    else listener();
+  }
+
+  /**
+   * Sends one request and resolves with the node's answer. An abort takes the request back and rejects with its reason.
+   *
+   * @throws the node's typed refusal or failure; `details.load` says how busy it was.
+   * @throws {ERR_CONNECTION} when the stream ends or the node falls silent; {ERR_INVALID_MESSAGE} when it breaks the protocol.
+   * @throws {ERR_LIMIT} when request or response is larger than the bounds; {ERR_BUSY} when too many requests are open.
+   */
+  async infer(request: InferenceRequest, options: AbortOptions = {}): Promise<InferenceResponse> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#pending.size >= MAX_REQUESTS_PER_STREAM) {
+      throw new BusyError(`${MAX_REQUESTS_PER_STREAM} requests to this node are open`, 10);
+    }
+    const id = this.#nextId();
+    const onAbort = (): void => this.#cancel(id, signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await new Promise<InferenceResponse>((resolve, reject) => {
+        const sender = this.#send(id, request);
+        this.#pending.set(id, {
+          sender,
+          resolve,
+          reject,
+          header: undefined,
+          receiver: undefined,
+          grantedBytes: RESPONSE_CREDIT_BYTES,
+        });
+        this.#silence.watch();
+      });
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Ends the stream; requests that are open fail. Never rejects. */
+  async close(): Promise<void> {
+    const closing = this.#frames.close(AbortSignal.timeout(CLOSE_TIMEOUT_MS));
+    this.#end(new ConnectionError('inference stream was closed here'));
+    await closing;
+  }
+
+  #nextId(): number {
+    do this.#lastId = (this.#lastId + 1) >>> 0;
+    while (this.#lastId === 0 || this.#pending.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  /** Sends the header, and the body beside it when it is small; else returns what sends it as the node grants credit. */
+  #send(id: number, request: InferenceRequest): TensorSender | undefined {
+    const inputs = describeTensors(request.inputs);
+    const bodyBytes = bodyBytesOf(inputs);
+    const header = encodeRequest({
+      ...request,
+      inputs,
+      responseCredit: RESPONSE_CREDIT_BYTES,
+    });
+    if (header.byteLength > MAX_PAYLOAD_BYTES) {
+      throw new LimitError(
+        `names and shapes of the request take ${header.byteLength} bytes, expected at most ${MAX_PAYLOAD_BYTES}`,
+      );
+    }
+    if (bodyBytes <= UNSOLICITED_BODY_BYTES && header.byteLength + bodyBytes <= MAX_PAYLOAD_BYTES) {
+      const body = request.inputs.map(({ tensor }) => tensor.bytes);
+      this.#frames.send(FRAME.request, id, header, ...body);
+      return undefined;
+    }
+    this.#frames.send(FRAME.request, id, header);
+    const sender = new TensorSender(id, request.inputs, 0, () => this.#silence.heard());
+    this.#frames.sendBody(sender);
+    return sender;
+  }
+
+  #receive({ type, id, payload }: Frame): void {
+    this.#silence.heard();
+    // Undefined when an answer has crossed a cancel on its way: it goes to nobody.
+    const pending = this.#pending.get(id);
+    switch (type) {
+      case FRAME.pong:
+        return;
+      case FRAME.response:
+        return pending && this.#begin(id, pending, payload);
+      case FRAME.data:
+        return pending && this.#data(id, pending, payload);
+      case FRAME.credit:
+        pending?.sender?.grant(decodeCredit(payload));
+        return this.#frames.pump();
+      case FRAME.failure:
+        return pending && this.#fail(id, pending, payload);
+      default:
+        throw new InvalidMessageError(`node sent a frame of type ${type}`);
+    }
+  }
+
+  #begin(id: number, pending: Pending, payload: Uint8Array): void {
+    if (pending.header !== undefined) {
+      throw new InvalidMessageError(`node answered request ${id} twice`);
+    }
+    const { header, inlineBody } = decodeResponse(payload);
+    let bodyBytes: number;
+    try {
+      bodyBytes = bodyBytesOf(header.outputs);
+      if (bodyBytes > this.#maxResponseBytes) {
+        throw new LimitError(
+          `response has ${bodyBytes} bytes of tensors, expected at most ${this.#maxResponseBytes}`,
+        );
+      }
+    } catch (error) {
+      // A shape that its bytes cannot fill is the node's fault, a size past our bound the model's.
+      return this.#cancel(id, isLimit(error) ? error : brokenResponse(error));
+    }
+    pending.header = header;
+    pending.receiver = new TensorReceiver(header.outputs);
+    this.#data(id, pending, inlineBody);
+  }
+
+  #data(id: number, pending: Pending, bytes: Uint8Array): void {
+    const { header, receiver } = pending;
+    if (header === undefined || receiver === undefined) {
+      throw new InvalidMessageError(`node sent a body for request ${id} before its header`);
+    }
+    receiver.push(bytes);
+    if (receiver.complete) return this.#finish(id, pending, header, receiver);
+    // At half, so that the node never waits for us while we keep up. A frame is smaller than that, so bytes that were not
+    // granted cannot be told from others: what bounds them is the size that the header said.
+    if (pending.grantedBytes - receiver.receivedBytes > RESPONSE_CREDIT_BYTES / 2) return;
+    pending.grantedBytes += RESPONSE_CREDIT_BYTES;
+    this.#frames.send(FRAME.credit, id, encodeCredit(RESPONSE_CREDIT_BYTES));
+  }
+
+  #finish(id: number, pending: Pending, header: ResponseHeader, receiver: TensorReceiver): void {
+    const { load, queueMs, executeMs, releaseSequence } = header;
+    let outputs: NamedTensor[];
+    try {
+      outputs = receiver.tensors();
+    } catch (error) {
+      return this.#settle(id, () => pending.reject(brokenResponse(error)));
+    }
+    this.#settle(id, () => pending.resolve({ outputs, load, queueMs, executeMs, releaseSequence }));
+  }
+
+  #fail(id: number, pending: Pending, payload: Uint8Array): void {
+    const { failure, load } = decodeFailure(payload);
+    // This side has not cancelled, or the request would not be pending: to its caller it is a node that gave up.
+    const error =
+      failure.status === STATUS.cancelled
+        ? new ConnectionError('node gave the request up', { details: { load, remote: true } })
+        : errorFromFailure(failure, { load });
+    this.#settle(id, () => pending.reject(error));
+  }
+
+  #cancel(id: number, reason: unknown): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    this.#frames.send(FRAME.cancel, id, EMPTY);
+    this.#settle(id, () => pending.reject(reason));
+  }
+
+  #settle(id: number, settle: () => void): void {
+    this.#pending.delete(id);
+    this.#frames.dropBody(id);
+    if (this.#pending.size === 0) this.#silence.rest();
+    settle();
+  }
+
+  #end(error: Error | undefined): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error ?? new ConnectionError('node ended the inference stream');
+    this.#silence.rest();
+    for (const { reject } of this.#pending.values()) reject(this.#failure);
+    this.#pending.clear();
+    for (const listener of this.#closeListeners.splice(0)) listener();
+  }
+}
+
+function isLimit(error: unknown): boolean {
+  return isSwarmError(error) && error.code === 'ERR_LIMIT';
+}
+
+function brokenResponse(cause: unknown): InvalidMessageError {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new InvalidMessageError(`response is malformed: ${text}`, { cause });
+}

@@ -1,0 +1,16 @@
+export { BodyBudget, DEFAULT_BODY_BUDGET_BYTES } from './body-budget.ts';
+export {
+  InferenceConnection,
+  type InferenceConnectionInit,
+  type InferenceRequest,
+  type InferenceResponse,
+} from './connection.ts';
+export { INFERENCE_VERSION } from './frame-type.ts';
+export {
+  type Admission,
+  type ExecutionResult,
+  handleInference,
+  type InferenceHandler,
+  type InferenceHandlerInit,
+} from './handler.ts';
+export type { RequestHeader } from './message.ts';

@@ -1,0 +1,261 @@
+import type { Stream } from '@libp2p/interface';
+import type { Frame } from '../codec/frame.ts';
+import { MAX_PAYLOAD_BYTES } from '../codec/frame.ts';
+import { FrameStream } from '../codec/frame-stream.ts';
+import {
+  ConnectionError,
+  DeadlineError,
+  InvalidMessageError,
+  isSwarmError,
+  LimitError,
+} from '../errors.ts';
+import { FRAME_TIMEOUT_MS, MAX_REQUESTS_PER_STREAM, UNSOLICITED_BODY_BYTES } from '../limits.ts';
+import { failureFromError } from '../status.ts';
+import type { BodyBudget } from './body-budget.ts';
+import { bodyBytesOf, describeTensors } from './descriptor.ts';
+import { FRAME } from './frame-type.ts';
+import type { Admission, ExecutionResult, InferenceHandler } from './handler.ts';
+import {
+  decodeCredit,
+  decodeRequest,
+  encodeCredit,
+  encodeFailure,
+  encodeResponse,
+  type RequestHeader,
+} from './message.ts';
+import { TensorReceiver, TensorSender } from './tensor-body.ts';
+
+/** Bytes of answers, beside bodies, that may wait for a caller that does not read; all headers of a full stream have less. */
+const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
+
+export interface ServerStreamInit {
+  readonly budget: BodyBudget;
+  readonly bodyTimeoutMs?: number | undefined;
+  readonly frameTimeoutMs?: number | undefined;
+  /** Called once when the stream has ended; the error is undefined after a clean end. */
+  readonly onEnd: (error: Error | undefined) => void;
+}
+
+/**
+ * A request from its header to the end of its answer.
+ *
+ *     waiting (for room) ──▶ receiving ──▶ executing ──▶ answering ──▶ gone
+ *
+ * A cancel, a failure or the end of the stream leads to gone from everywhere.
+ */
+interface OpenRequest {
+  readonly header: RequestHeader;
+  readonly admission: Admission;
+  readonly cancelled: AbortController;
+  /** When the caller gives up, by `performance.now()`. */
+  readonly deadlineAtMs: number;
+  /** Bytes of the body that may have come. */
+  creditBytes: number;
+  receiver: TensorReceiver | undefined;
+  sender: TensorSender | undefined;
+  /** Ends the wait for the body: at the deadline, or when nothing of it comes. */
+  timer: NodeJS.Timeout | undefined;
+  /** Gives back the room of the body, or its place in the line. */
+  release: () => void;
+}
+
+/** Answers what comes on a stream until it ends. */
+export function serveInference(
+  stream: Stream,
+  caller: string,
+  handler: InferenceHandler,
+  init: ServerStreamInit,
+): void {
+  // The stream's listeners keep it: nobody else needs to.
+  void new ServerStream(stream, caller, handler, init);
+}
+
+class ServerStream {
+  readonly #caller: string;
+  readonly #handler: InferenceHandler;
+  readonly #init: ServerStreamInit;
+  readonly #frames: FrameStream;
+  readonly #open = new Map<number, OpenRequest>();
+
+  constructor(stream: Stream, caller: string, handler: InferenceHandler, init: ServerStreamInit) {
+    this.#caller = caller;
+    this.#handler = handler;
+    this.#init = init;
+    this.#frames = new FrameStream(stream, {
+      onFrame: (frame) => this.#receive(frame),
+      onEnd: (error) => this.#end(error),
+      frameTimeoutMs: init.frameTimeoutMs,
+      maxUnsentBytes: MAX_UNSENT_BYTES,
+    });
+  }
+
+  #receive({ type, id, payload }: Frame): void {
+    switch (type) {
+      case FRAME.request:
+        return this.#request(id, payload);
+      case FRAME.data:
+        return this.#data(id, payload);
+      case FRAME.credit:
+        this.#open.get(id)?.sender?.grant(decodeCredit(payload));
+        return this.#frames.pump();
+      case FRAME.cancel:
+        return this.#cancel(id, new DOMException('cancelled by the caller', 'AbortError'));
+      case FRAME.ping:
+        return this.#frames.send(FRAME.pong, id);
+      default:
+        throw new InvalidMessageError(`caller sent a frame of type ${type}`);
+    }
+  }
+
+  #request(id: number, payload: Uint8Array): void {
+    if (this.#open.has(id)) throw new InvalidMessageError(`request ${id} is open already`);
+    if (this.#open.size >= MAX_REQUESTS_PER_STREAM) {
+      throw new InvalidMessageError(
+        `caller has more than ${MAX_REQUESTS_PER_STREAM} requests open on one stream`,
+      );
+    }
+    const { header, inlineBody } = decodeRequest(payload);
+    const inline = inlineBody.byteLength > 0;
+    let bodyBytes: number;
+    let admission: Admission;
+    try {
+      bodyBytes = bodyBytesOf(header.inputs);
+      admission = this.#handler.admit(header, { caller: this.#caller, bodyBytes });
+    } catch (error) {
+      return this.#fail(id, header, error);
+    }
+    if (inline && inlineBody.byteLength !== bodyBytes) {
+      throw new InvalidMessageError(
+        `request has ${inlineBody.byteLength} bytes of body beside its header, expected all ${bodyBytes} or none`,
+      );
+    }
+    const request: OpenRequest = {
+      header,
+      admission,
+      cancelled: new AbortController(),
+      deadlineAtMs: performance.now() + header.deadlineMs,
+      creditBytes: 0,
+      receiver: undefined,
+      sender: undefined,
+      timer: undefined,
+      release: () => {},
+    };
+    this.#open.set(id, request);
+    // A body beside its header is here already, and no larger than a frame: it needs no room of the budget.
+    if (bodyBytes === 0 || inline) {
+      request.creditBytes = bodyBytes;
+      request.receiver = new TensorReceiver(header.inputs);
+      return this.#body(id, request, inlineBody);
+    }
+    this.#awaitBody(id, request);
+    request.release = this.#init.budget.reserve(bodyBytes, () => {
+      request.creditBytes = bodyBytes;
+      request.receiver = new TensorReceiver(header.inputs);
+      this.#frames.send(FRAME.credit, id, encodeCredit(bodyBytes));
+      this.#awaitBody(id, request);
+    });
+  }
+
+  #data(id: number, payload: Uint8Array): void {
+    const request = this.#open.get(id);
+    // What was granted may be on its way when the request has failed already.
+    if (request === undefined) return;
+    if (payload.byteLength === 0) throw new InvalidMessageError('caller sent data without bytes');
+    this.#body(id, request, payload);
+  }
+
+  #body(id: number, request: OpenRequest, bytes: Uint8Array): void {
+    const { receiver } = request;
+    if (receiver === undefined || receiver.receivedBytes + bytes.byteLength > request.creditBytes) {
+      throw new InvalidMessageError(
+        `caller sent ${(receiver?.receivedBytes ?? 0) + bytes.byteLength} bytes of a body, expected at most the ${request.creditBytes} granted`,
+      );
+    }
+    receiver.push(bytes);
+    if (!receiver.complete) return this.#awaitBody(id, request);
+    clearTimeout(request.timer);
+    void this.#execute(id, request, receiver);
+  }
+
+  /** Room must be found and the body come before the caller's own deadline; once there is room, never pausing for long. */
+  #awaitBody(id: number, request: OpenRequest): void {
+    const { receiver, header, deadlineAtMs } = request;
+    const leftMs = Math.max(0, deadlineAtMs - performance.now());
+    const pauseMs = this.#init.bodyTimeoutMs ?? FRAME_TIMEOUT_MS;
+    const late = (): string => {
+      if (receiver === undefined) return `no room for the body within ${header.deadlineMs} ms`;
+      const found = `${receiver.receivedBytes} of ${request.creditBytes} bytes of the body came`;
+      return leftMs <= pauseMs
+        ? `${found} within ${header.deadlineMs} ms`
+        : `${found}, then none for ${pauseMs} ms`;
+    };
+    clearTimeout(request.timer);
+    request.timer = setTimeout(
+      () => this.#fail(id, header, new DeadlineError(late(), 'queue')),
+      receiver === undefined ? leftMs : Math.min(leftMs, pauseMs),
+    ).unref();
+  }
+
+  async #execute(id: number, request: OpenRequest, receiver: TensorReceiver): Promise<void> {
+    const { signal } = request.cancelled;
+    try {
+      const result = await request.admission.execute(receiver.tensors(), { signal });
+      if (this.#open.get(id) === request) this.#answer(id, request, result);
+    } catch (error) {
+      if (this.#open.get(id) === request) this.#fail(id, request.header, error);
+    }
+  }
+
+  #answer(id: number, request: OpenRequest, result: ExecutionResult): void {
+    const outputs = describeTensors(result.outputs);
+    const header = encodeResponse({ ...result, outputs });
+    const bodyBytes = bodyBytesOf(outputs);
+    if (header.byteLength > MAX_PAYLOAD_BYTES) {
+      throw new LimitError(
+        `names and shapes of the outputs take ${header.byteLength} bytes, expected at most ${MAX_PAYLOAD_BYTES}`,
+      );
+    }
+    request.release();
+    const small =
+      bodyBytes <= UNSOLICITED_BODY_BYTES && header.byteLength + bodyBytes <= MAX_PAYLOAD_BYTES;
+    // To a caller that does not keep up it goes as a body, which waits: the request stays open, and of those there is a bound.
+    if (bodyBytes === 0 || (small && !this.#frames.congested)) {
+      const body = result.outputs.map(({ tensor }) => tensor.bytes);
+      this.#frames.send(FRAME.response, id, header, ...body);
+      this.#open.delete(id);
+      return;
+    }
+    this.#frames.send(FRAME.response, id, header);
+    const { responseCredit } = request.header;
+    request.sender = new TensorSender(id, result.outputs, responseCredit, () => {
+      if (request.sender?.done === true) this.#open.delete(id);
+    });
+    this.#frames.sendBody(request.sender);
+  }
+
+  #fail(id: number, { version }: RequestHeader, error: unknown): void {
+    const failure = failureFromError(error);
+    this.#frames.send(
+      FRAME.failure,
+      id,
+      encodeFailure({ failure, load: this.#handler.load(version) }),
+    );
+    this.#cancel(id, error);
+  }
+
+  #cancel(id: number, reason: unknown): void {
+    const request = this.#open.get(id);
+    if (request === undefined) return;
+    this.#open.delete(id);
+    this.#frames.dropBody(id);
+    clearTimeout(request.timer);
+    request.release();
+    request.cancelled.abort(reason);
+  }
+
+  #end(error: Error | undefined): void {
+    const gone = error ?? new ConnectionError('caller ended the stream');
+    for (const id of this.#open.keys()) this.#cancel(id, gone);
+    this.#init.onEnd(isSwarmError(error) && error.code === 'ERR_CONNECTION' ? undefined : error);
+  }
+}

@@ -1,0 +1,68 @@
+import type { Datatype } from './datatype.ts';
+import { InvalidInputError } from './errors.ts';
+import { quoted } from './quoted.ts';
+import { formatShape } from './tensor.ts';
+import type { DeclaredDimension, TensorSpec } from './types.ts';
+
+/** Names shown when one is not known: a message has an end, a model may have a thousand inputs. */
+const MAX_SHOWN_NAMES = 20;
+
+/** What is checked of a tensor: all of it but its values. */
+export interface GivenInput {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+}
+
+/**
+ * Checks that the inputs of a request are the model's: each one there, once, with its datatype, rank and fixed dimensions.
+ *
+ * Free dimensions may have any size, also where two inputs give theirs the same name: exporters name them carelessly, and the
+ * model's own operators know better.
+ *
+ * @throws {ERR_INVALID_INPUT} that says for the first fault what was expected and what was found.
+ */
+export function checkInputs(specs: readonly TensorSpec[], given: readonly GivenInput[]): void {
+  const byName = new Map(specs.map((spec) => [spec.name, spec]));
+  const seen = new Set<string>();
+  for (const input of given) {
+    const spec = byName.get(input.name);
+    if (spec === undefined) {
+      throw new InvalidInputError(
+        `unknown input ${quoted(input.name)}, the model has ${nameList(specs)}`,
+      );
+    }
+    if (seen.has(input.name))
+      throw new InvalidInputError(`input ${quoted(input.name)} is given twice`);
+    seen.add(input.name);
+    if (input.datatype !== spec.datatype) {
+      throw new InvalidInputError(
+        `input ${quoted(input.name)} has datatype ${input.datatype}, expected ${spec.datatype}`,
+      );
+    }
+    checkShape(input, spec.shape);
+  }
+  const missing = specs.find(({ name }) => !seen.has(name));
+  if (missing !== undefined) {
+    throw new InvalidInputError(
+      `input ${quoted(missing.name)} is missing, the model takes ${nameList(specs)}`,
+    );
+  }
+}
+
+function checkShape({ name, shape }: GivenInput, expected: readonly DeclaredDimension[]): void {
+  const fits =
+    shape.length === expected.length &&
+    expected.every((dimension, axis) => typeof dimension !== 'number' || dimension === shape[axis]);
+  if (fits) return;
+  throw new InvalidInputError(
+    `input ${quoted(name)} has shape ${formatShape(shape)}, expected ${formatShape(expected)}`,
+  );
+}
+
+function nameList(specs: readonly TensorSpec[]): string {
+  if (specs.length === 0) return 'no inputs';
+  const shown = specs.slice(0, MAX_SHOWN_NAMES).map(({ name }) => quoted(name));
+  const more = specs.length > shown.length ? ` and ${specs.length - shown.length} more` : '';
+  return `inputs ${shown.join(', ')}${more}`;
+}

@@ -1,0 +1,106 @@
+import * as fc from 'fast-check';
+import { describe, expect, it, vi } from 'vitest';
+import { BodyBudget, DEFAULT_BODY_BUDGET_BYTES } from '../../../../protocols/inference/index.ts';
+
+describe('BodyBudget', () => {
+  it('grants up to its bytes at once and not one more', () => {
+    const budget = new BodyBudget(100);
+    const grants = [vi.fn(), vi.fn(), vi.fn()];
+    const [first] = [60, 40, 1].map((bytes, index) =>
+      budget.reserve(bytes, grants[index] ?? vi.fn()),
+    );
+    expect(grants.map(({ mock }) => mock.calls.length)).toEqual([1, 1, 0]);
+    expect(budget.usedBytes).toBe(100);
+    first?.();
+    expect(grants[2]).toHaveBeenCalledTimes(1);
+    expect(budget.usedBytes).toBe(41);
+  });
+
+  it('grants in the order of the calls: a small one does not pass a large one', () => {
+    const budget = new BodyBudget(100);
+    const order: string[] = [];
+    const first = budget.reserve(80, () => order.push('first'));
+    budget.reserve(90, () => order.push('large'));
+    budget.reserve(1, () => order.push('small'));
+    expect(order).toEqual(['first']);
+    first();
+    expect(order).toEqual(['first', 'large', 'small']);
+  });
+
+  it('lets a body in alone that is larger than all of it', () => {
+    const budget = new BodyBudget(100);
+    const grant = vi.fn();
+    const small = budget.reserve(1, () => {});
+    const large = budget.reserve(1000, grant);
+    expect(grant).not.toHaveBeenCalled();
+    small();
+    expect(grant).toHaveBeenCalledTimes(1);
+    const after = vi.fn();
+    budget.reserve(1, after);
+    expect(after).not.toHaveBeenCalled();
+    large();
+    expect(after).toHaveBeenCalledTimes(1);
+  });
+
+  it('gives a place in the line back, and moves those behind it up', () => {
+    const budget = new BodyBudget(100);
+    const [large, small] = [vi.fn(), vi.fn()];
+    budget.reserve(50, () => {});
+    const giveUp = budget.reserve(60, large);
+    budget.reserve(50, small);
+    giveUp();
+    expect(small).toHaveBeenCalledTimes(1);
+    expect(large).not.toHaveBeenCalled();
+    expect(budget.usedBytes).toBe(100);
+  });
+
+  it('gives back once', () => {
+    const budget = new BodyBudget(100);
+    const giveBack = budget.reserve(50, () => {});
+    giveBack();
+    giveBack();
+    expect(budget.usedBytes).toBe(0);
+  });
+
+  it('has 512 MiB by default', () => {
+    expect(DEFAULT_BODY_BUDGET_BYTES).toBe(536_870_912);
+    const budget = new BodyBudget();
+    const grant = vi.fn();
+    budget.reserve(DEFAULT_BODY_BUDGET_BYTES, grant);
+    budget.reserve(1, grant);
+    expect(grant).toHaveBeenCalledTimes(1);
+  });
+
+  it('counts to zero again, and never holds more than its bytes, whatever is reserved and given back', () => {
+    const moves = fc.array(
+      fc.record({ bytes: fc.integer({ min: 1, max: 150 }), release: fc.nat() }),
+    );
+    fc.assert(
+      fc.property(moves, (steps) => {
+        const budget = new BodyBudget(100);
+        const open: { readonly bytes: number; granted: boolean; readonly giveBack: () => void }[] =
+          [];
+        const check = (): void => {
+          const granted = open.filter((entry) => entry.granted);
+          expect(budget.usedBytes).toBe(granted.reduce((sum, { bytes }) => sum + bytes, 0));
+          expect(granted.length <= 1 || budget.usedBytes <= 100).toBe(true);
+          // Whoever is first in the line waits for room alone.
+          const next = open.find((entry) => !entry.granted);
+          expect(next === undefined || budget.usedBytes + next.bytes > 100).toBe(true);
+        };
+        for (const { bytes, release } of steps) {
+          const entry = { bytes, granted: false, giveBack: () => {} };
+          entry.giveBack = budget.reserve(bytes, () => {
+            entry.granted = true;
+          });
+          open.push(entry);
+          check();
+          if (release % 3 > 0) open.splice(release % open.length, 1)[0]?.giveBack();
+          check();
+        }
+        for (const { giveBack } of open.splice(0)) giveBack();
+        expect(budget.usedBytes).toBe(0);
+      }),
+    );
+  });
+});

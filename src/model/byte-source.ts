@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import {
   InvalidModelError,
@@ -21,6 +21,12 @@ export interface ByteSource {
 /** An open file; whoever opened it closes it. */
 export interface FileSource extends ByteSource, AsyncDisposable {
   readonly path: string;
+  /**
+   * Resolves when nobody wrote to the file since it was opened, as far as its size and modification time tell.
+   *
+   * @throws {ERR_INVALID_MODEL} when somebody did
+   */
+  checkUnchanged(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -52,11 +58,11 @@ export async function openFileSource(path: string): Promise<FileSource> {
     throw openFailure(path, error);
   }
   try {
-    const stat = await handle.stat();
+    const stat = await handle.stat({ bigint: true });
     if (!stat.isFile()) {
       throw new InvalidModelError(`'${path}' is not a regular file`, { details: { path } });
     }
-    return new OpenFile(path, stat.size, handle);
+    return new OpenFile(path, stat, handle);
   } catch (error) {
     await handle.close();
     throw error;
@@ -67,10 +73,12 @@ class OpenFile implements FileSource {
   readonly path: string;
   readonly size: number;
   readonly #handle: FileHandle;
+  readonly #modifiedNs: bigint;
 
-  constructor(path: string, size: number, handle: FileHandle) {
+  constructor(path: string, stat: BigIntStats, handle: FileHandle) {
     this.path = path;
-    this.size = size;
+    this.size = Number(stat.size);
+    this.#modifiedNs = stat.mtimeNs;
     this.#handle = handle;
   }
 
@@ -78,18 +86,34 @@ class OpenFile implements FileSource {
     const bytes = Buffer.allocUnsafeSlow(length);
     let filled = 0;
     while (filled < length) {
-      const { bytesRead } = await this.#handle.read(
-        bytes,
-        filled,
-        length - filled,
-        offset + filled,
-      );
+      const bytesRead = await this.#readSome(bytes, filled, offset + filled);
       if (bytesRead === 0) {
         throw endedEarly(`'${this.path}'`, offset + length, offset + filled);
       }
       filled += bytesRead;
     }
     return bytes;
+  }
+
+  async #readSome(bytes: Uint8Array, filled: number, position: number): Promise<number> {
+    try {
+      const read = await this.#handle.read(bytes, filled, bytes.byteLength - filled, position);
+      return read.bytesRead;
+    } catch (cause) {
+      throw new StoreError(`File '${this.path}' cannot be read: ${systemCode(cause)}`, {
+        cause,
+        details: { path: this.path },
+      });
+    }
+  }
+
+  async checkUnchanged(): Promise<void> {
+    const { size, mtimeNs } = await this.#handle.stat({ bigint: true });
+    if (Number(size) === this.size && mtimeNs === this.#modifiedNs) return;
+    throw new InvalidModelError(
+      `'${this.path}' changed meanwhile: it had ${this.size} bytes, now ${size}`,
+      { details: { path: this.path } },
+    );
   }
 
   async close(): Promise<void> {
@@ -109,10 +133,15 @@ function endedEarly(what: string, expectedBytes: number, foundBytes: number): In
 }
 
 function openFailure(path: string, cause: unknown): SwarmError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const code = systemCode(cause);
   const options = { cause, details: { path } };
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new NotFoundError(`File '${path}' does not exist`, options);
   }
-  return new StoreError(`File '${path}' cannot be opened: ${String(code ?? cause)}`, options);
+  return new StoreError(`File '${path}' cannot be opened: ${code}`, options);
+}
+
+/** The operating system's word for a failure, such as `EACCES`. */
+function systemCode(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
 }

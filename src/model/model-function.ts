@@ -34,6 +34,16 @@ export function mergeOperators(bodies: readonly FunctionBody[]): OperatorUse[] {
   return [...merged.values()].sort((a, b) => b.count - a.count);
 }
 
+/** A body whose callees are being counted. */
+interface Call {
+  readonly body: FunctionBody;
+  readonly callees: readonly (readonly [callee: FunctionBody, calls: number])[];
+  /** Index of the first callee that is not counted yet. */
+  next: number;
+  /** Nodes of its own. */
+  readonly total: number;
+}
+
 /**
  * Nodes once every call of a function is replaced by the function's nodes, as ONNX Runtime does when it loads: forty
  * functions that each call the next one twice are a file of 4 KB and 2^40 nodes.
@@ -44,7 +54,7 @@ export function expandedNodeCount(main: FunctionBody, functions: readonly Functi
   const byKey = new Map(functions.map((f) => [operatorKey(f.domain, f.name, f.overload), f]));
   const expanded = new Map<FunctionBody, number>();
   // An explicit stack: as many functions may call one another in a row as fit into the file.
-  const stack: { body: FunctionBody; callees: [FunctionBody, number][]; total: number }[] = [];
+  const stack: Call[] = [];
   const open = new Set<FunctionBody>();
   const push = (body: FunctionBody): void => {
     const callees: [FunctionBody, number][] = [];
@@ -57,20 +67,22 @@ export function expandedNodeCount(main: FunctionBody, functions: readonly Functi
       }
     }
     open.add(body);
-    stack.push({ body, callees, total });
+    stack.push({ body, callees, next: 0, total });
   };
   push(main);
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-    const next = top.callees.find(([callee]) => !expanded.has(callee));
-    if (next === undefined) {
+    const callee = top.callees[top.next]?.[0];
+    if (callee === undefined) {
       const calls = top.callees.map(([callee, count]) => count * (expanded.get(callee) ?? 0));
       expanded.set(top.body, top.total + calls.reduce((a, b) => a + b, 0));
       open.delete(top.body);
       stack.pop();
-    } else if (open.has(next[0])) {
+    } else if (expanded.has(callee)) {
+      top.next += 1;
+    } else if (open.has(callee)) {
       return Number.POSITIVE_INFINITY;
     } else {
-      push(next[0]);
+      push(callee);
     }
   }
   return expanded.get(main) ?? main.nodeCount;

@@ -1,8 +1,9 @@
 import { InvalidModelError } from '../../protocols/errors.ts';
 import { MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from '../../protocols/limits.ts';
+import { quoted } from '../../protocols/quoted.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 import { elementTypeName, tensorBytes } from './element-type.ts';
-import { fileNameFault, nameFault, quoted } from './model-name.ts';
+import { externalNameFault, nameFault } from './model-name.ts';
 import type { GraphValue, OnnxGraph, TensorInfo } from './onnx-graph.ts';
 
 /**
@@ -170,7 +171,7 @@ function checkStoredBytes(graph: OnnxGraph, tensor: TensorInfo): void {
 
 function checkExternalNames(graph: OnnxGraph): void {
   for (const file of graph.externalFiles) {
-    const wrong = fileNameFault(file);
+    const wrong = externalNameFault(file);
     if (wrong !== undefined) {
       throw fault(graph, `keeps weights in external file ${quoted(file)}: the name ${wrong}`);
     }

@@ -166,6 +166,10 @@ class MessageWalker {
     const fieldStart = this.#position;
     const length = this.#varint(frame);
     const start = this.#windowOffset + this.#cursor;
+    // As a signed number a length from 2^63 on is negative: the walk would go back, and on for ever.
+    if (length < 0) {
+      throw this.#malformed(`the field at byte ${fieldStart} is longer than 2^63 bytes`);
+    }
     if (length > frame.end - start) {
       throw this.#overrun(frame, fieldStart, length - (frame.end - start));
     }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { link, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 /**
@@ -7,6 +7,37 @@ import path from 'node:path';
  * synced, then renamed over it, then the folder synced.
  */
 export async function writeDurably(file: string, bytes: Uint8Array, mode = 0o644): Promise<void> {
+  const temporary = await writeTemporary(file, bytes, mode);
+  try {
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncFolder(path.dirname(file));
+}
+
+/** {@link writeDurably} for a file that must not replace another: false when one is there, also one that just came. */
+export async function createDurably(
+  file: string,
+  bytes: Uint8Array,
+  mode = 0o644,
+): Promise<boolean> {
+  const temporary = await writeTemporary(file, bytes, mode);
+  try {
+    // Of two processes that create the file at once, a rename would let the second win over the first.
+    await link(temporary, file);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  await syncFolder(path.dirname(file));
+  return true;
+}
+
+async function writeTemporary(file: string, bytes: Uint8Array, mode: number): Promise<string> {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     const handle = await open(temporary, 'wx', mode);
@@ -16,12 +47,11 @@ export async function writeDurably(file: string, bytes: Uint8Array, mode = 0o644
     } finally {
       await handle.close();
     }
-    await rename(temporary, file);
+    return temporary;
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
-  await syncFolder(path.dirname(file));
 }
 
 /** Makes renames and new names in a folder outlive a power loss. */

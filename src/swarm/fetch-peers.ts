@@ -35,6 +35,12 @@ const BLOCK_TIMEOUT_MS = 120_000;
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
+/**
+ * Times in a row that a peer whose connection broke before it gave a block is dialled again: the other side ends streams
+ * that are idle, as ours are while a long file is checked.
+ */
+const MAX_RECONNECTS = 1;
+
 /** How often idle peers look whether they can help, and missing blocks are asked for again. */
 const TICK_MS = 250;
 
@@ -47,19 +53,26 @@ interface FetchPeer {
   lanes: number;
 }
 
-/** Fetches blocks from several peers at once. A peer that lies, stalls or breaks is dropped for good, with its reason kept. */
+/**
+ * Fetches blocks from several peers at once. A peer that lies, or that breaks off again and again, is dropped for good, with
+ * its reason kept.
+ */
 export class FetchPeers {
   readonly #init: FetchPeersInit;
   readonly #queue = new FetchQueue();
   readonly #active = new Map<string, FetchPeer>();
   readonly #dropped = new Map<string, unknown>();
+  /** Times that a peer was dialled again since its last block. */
+  readonly #reconnects = new Map<string, number>();
   readonly #stopping = new AbortController();
   readonly #signal: AbortSignal;
   readonly #ticker: NodeJS.Timeout;
   readonly #waiting: (() => void)[] = [];
-  #feeding: Promise<void> | undefined;
+  #feeding = false;
   /** True when `peers` has no more. */
   #exhausted = false;
+  /** Peers that are being dialled. */
+  #connecting = 0;
   /** Blocks answered whose `accept` has not settled. */
   #accepting = 0;
   #idleTicks = 0;
@@ -90,8 +103,9 @@ export class FetchPeers {
   async fetchAll(tasks: Iterable<BlockTask>): Promise<void> {
     this.#signal.throwIfAborted();
     this.#queue.add(tasks);
+    if (this.#queue.size === 0) return;
     this.#idleTicks = 0;
-    this.#feeding ??= this.#feed();
+    if (!this.#feeding) void this.#feed();
     this.#wake();
     while (this.#queue.size > 0 || this.#accepting > 0) {
       if (this.#failure !== undefined) throw this.#failure;
@@ -109,12 +123,13 @@ export class FetchPeers {
   }
 
   async #feed(): Promise<void> {
+    this.#feeding = true;
     try {
       for await (const id of this.#init.peers) {
-        if (this.#signal.aborted) return;
+        if (this.#signal.aborted || this.#failure !== undefined) return;
         if (this.#active.has(id) || this.#dropped.has(id)) continue;
         await this.#connect(id);
-        while (this.#active.size >= MAX_PEERS && !this.#signal.aborted) await this.#changed();
+        while (this.#active.size >= MAX_PEERS && this.#failure === undefined) await this.#changed();
       }
     } catch (error) {
       // A source of peers that fails has no more of them; those that are here may well do.
@@ -126,6 +141,7 @@ export class FetchPeers {
 
   async #connect(id: string): Promise<void> {
     const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(CONNECT_TIMEOUT_MS)]);
+    this.#connecting += 1;
     try {
       const connection = await this.#init.connect(id, signal);
       if (this.#signal.aborted) return await connection.close();
@@ -134,6 +150,8 @@ export class FetchPeers {
       this.#addLane(peer);
     } catch (error) {
       this.#dropped.set(id, error);
+    } finally {
+      this.#connecting -= 1;
     }
     this.#wake();
   }
@@ -168,6 +186,7 @@ export class FetchPeers {
       }
       return;
     }
+    this.#reconnects.delete(peer.id);
     if (!this.#queue.complete(taken)) return;
     this.#idleTicks = 0;
     this.#accepting += 1;
@@ -184,11 +203,22 @@ export class FetchPeers {
   #failed(peer: FetchPeer, taken: TakenTask, error: unknown): void {
     const missing = isSwarmError(error) && error.code === 'ERR_NOT_FOUND';
     this.#queue.giveBack(taken, peer.id, missing);
-    if (!missing && this.#active.delete(peer.id)) {
-      this.#dropped.set(peer.id, error);
+    // The other lanes of a connection that broke fail too, when the peer may be back already.
+    if (!missing && this.#active.get(peer.id) === peer) {
+      this.#active.delete(peer.id);
       void peer.connection.close();
+      this.#dropOrReconnect(peer.id, error);
     }
     this.#wake();
+  }
+
+  #dropOrReconnect(id: string, error: unknown): void {
+    const broke = isSwarmError(error) && error.code === 'ERR_CONNECTION';
+    const reconnects = this.#reconnects.get(id) ?? 0;
+    if (broke && reconnects < MAX_RECONNECTS) {
+      this.#reconnects.set(id, reconnects + 1);
+      void this.#connect(id);
+    } else this.#dropped.set(id, error);
   }
 
   #tick(): void {
@@ -201,7 +231,7 @@ export class FetchPeers {
 
   /** Fails the fetch when nobody is left to ask, or all who are lack what is left. */
   #checkHope(): void {
-    if (!this.#exhausted || this.#queue.size === 0) return;
+    if (!this.#exhausted || this.#connecting > 0 || this.#queue.size === 0) return;
     if (this.#active.size === 0) this.#fail(this.#nobodyLeft());
     else if (this.#idleTicks > MAX_IDLE_TICKS) {
       const text = `none of ${this.#active.size} peers has the ${this.#queue.size} blocks that are missing`;

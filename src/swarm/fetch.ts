@@ -1,5 +1,10 @@
 import { digestOfCid, digestText } from '../../protocols/digest.ts';
-import { CorruptError, InvalidRecordError, isSwarmError } from '../../protocols/errors.ts';
+import {
+  CorruptError,
+  InvalidRecordError,
+  isSwarmError,
+  LimitError,
+} from '../../protocols/errors.ts';
 import { MAX_CHUNK_LIST_BYTES, MAX_MANIFEST_BYTES } from '../../protocols/limits.ts';
 import {
   type ChunkList,
@@ -13,6 +18,12 @@ import type { VersionCid } from '../../protocols/types.ts';
 import { FetchPeers, type FetchPeersInit } from './fetch-peers.ts';
 import type { BlockTask } from './fetch-queue.ts';
 import type { ChunkPlace, VersionSink, VersionTarget } from './version-sink.ts';
+
+/**
+ * Bytes of all chunk lists of one version: 300 000 chunks, which is 300 GB at the usual size. Lists of single bytes would
+ * otherwise outgrow the files they describe, and memory with them.
+ */
+const MAX_CHUNK_LISTS_BYTES = 16 * 1024 * 1024;
 
 /** Times that chunks found damaged when all was there are fetched again. */
 const MAX_REPAIRS = 3;
@@ -38,6 +49,7 @@ export interface FetchedVersion {
  *
  * @throws {ERR_NOT_FOUND} when no peer has it; {ERR_CONNECTION} when no peer is left; `details.failures` says why.
  * @throws {ERR_INVALID_RECORD} when the manifest or a chunk list is malformed or contradicts itself.
+ * @throws {ERR_LIMIT} when the chunk lists are larger together than {@link MAX_CHUNK_LISTS_BYTES}.
  * @throws {ERR_STORE} when there is no room or the disk fails; the signal's reason when it aborts.
  */
 export async function fetchVersion(options: FetchVersionOptions): Promise<FetchedVersion> {
@@ -81,12 +93,30 @@ async function fetchChunkLists(
   sink: VersionSink,
 ): Promise<ChunkList[]> {
   const tasks = new Map<string, BlockTask>();
+  let totalBytes = 0;
+  const count = (bytes: Uint8Array): void => {
+    totalBytes += bytes.byteLength;
+    if (totalBytes <= MAX_CHUNK_LISTS_BYTES) return;
+    throw new LimitError(
+      `chunk lists of the version have more than ${MAX_CHUNK_LISTS_BYTES} bytes together`,
+    );
+  };
+  const seen = new Set<string>();
   for (const { chunks } of manifest.files) {
-    if (tasks.has(chunks) || (await sink.chunkList(chunks)) !== undefined) continue;
+    if (seen.has(chunks)) continue;
+    seen.add(chunks);
+    const known = await sink.chunkList(chunks);
+    if (known !== undefined) {
+      count(known);
+      continue;
+    }
     tasks.set(chunks, {
       digest: digestOfCid(chunks),
       maxBytes: MAX_CHUNK_LIST_BYTES,
-      accept: (bytes) => sink.putChunkList(chunks, bytes),
+      accept(bytes) {
+        count(bytes);
+        return sink.putChunkList(chunks, bytes);
+      },
     });
   }
   await peers.fetchAll(tasks.values());
@@ -146,9 +176,9 @@ function chunkTasks(
     if (known === undefined) byDigest.set(key, [place]);
     else known.push(place);
   }
-  return byDigest.values().map((same) => ({
+  return [...byDigest.values()].map((same) => ({
     digest: same[0]?.digest ?? new Uint8Array(),
-    maxBytes: Math.max(...same.map(({ size }) => size)),
+    maxBytes: same.reduce((largest, { size }) => Math.max(largest, size), 0),
     async accept(bytes: Uint8Array) {
       for (const place of same) {
         if (bytes.byteLength !== place.size) {

@@ -4,7 +4,7 @@ import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@
 import type { PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { StoreError } from '../../protocols/errors.ts';
-import { writeDurably } from './durable-file.ts';
+import { createDurably } from './durable-file.ts';
 
 /** Bytes of an Ed25519 private key in libp2p's protobuf form are 68; anything near this is no key. */
 const MAX_KEY_BYTES = 1024;
@@ -26,13 +26,15 @@ export async function loadOrCreateKey(
   const bytes = await readKey(file, options);
   if (bytes !== undefined) return parseKey(file, bytes);
   const key = await generateKeyPair('Ed25519');
+  let created: boolean;
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-    await writeDurably(file, privateKeyToProtobuf(key), 0o600);
+    created = await createDurably(file, privateKeyToProtobuf(key), 0o600);
   } catch (cause) {
     throw new StoreError(`key file ${file} cannot be written: ${reason(cause)}`, { cause });
   }
-  return key;
+  // Another process made one in the same moment: both must go by the same.
+  return created ? key : loadOrCreateKey(file, options);
 }
 
 /** The peer id of a key, in base58 text: the id of a node, a publisher or an owner. */

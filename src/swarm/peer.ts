@@ -48,19 +48,28 @@ export class SwarmPeer {
   readonly #stopping = new AbortController();
   #rejoin: NodeJS.Timeout | undefined;
 
-  /** Starts libp2p and begins to join; {@link connected} tells when a first peer is there. */
+  /**
+   * Starts libp2p and begins to join; {@link connected} tells when a first peer is there.
+   *
+   * @throws {ERR_CONFIG} when an address is malformed or cannot be listened on.
+   */
   static async start(init: SwarmPeerInit): Promise<SwarmPeer> {
     const network = parseNetwork(init.network);
     const bootstrap = init.bootstrap.map(parseBootstrap);
     let started: SwarmPeer | undefined;
-    const libp2p = await createSwarmLibp2p({
-      ...init,
-      network,
-      onRelease: (bytes) => {
-        // The validator has checked it; what it let in, memory may know before the next look-up.
-        started?.releases.offer(bytes).catch(() => undefined);
-      },
-    });
+    let libp2p: SwarmLibp2p;
+    try {
+      libp2p = await createSwarmLibp2p({
+        ...init,
+        network,
+        onRelease: (bytes) => {
+          // The validator has checked it; what it let in, memory may know before the next look-up.
+          started?.releases.offer(bytes).catch(() => undefined);
+        },
+      });
+    } catch (cause) {
+      throw startFailure(init.listen ?? [], cause);
+    }
     started = new SwarmPeer(libp2p, network, bootstrap);
     return started;
   }
@@ -196,4 +205,14 @@ function parseBootstrap(address: string): Multiaddr {
   throw new ConfigError(
     `bootstrap address ${JSON.stringify(address)} lacks its peer id, expected …/p2p/12D3KooW…`,
   );
+}
+
+/** libp2p puts a stack for each address into one long message: kept are the addresses and what was wrong with them. */
+function startFailure(listen: readonly string[], cause: unknown): ConfigError {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const faults = [...text.matchAll(/^\s+(\/\S+): (?:\w*Error: )?(.*)$/gm)].map(
+    ([, address, fault]) => `${address}: ${fault}`,
+  );
+  const reason = faults.join('; ') || `${listen.join(', ')}: ${text.split('\n', 1)[0]}`;
+  return new ConfigError(`cannot listen on ${reason}`, { cause });
 }

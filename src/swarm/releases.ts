@@ -1,6 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { QueryEvent } from '@libp2p/kad-dht';
 import { sha256 } from '../../protocols/digest.ts';
-import { DeadlineError, NotFoundError } from '../../protocols/errors.ts';
+import { ConnectionError, DeadlineError, NotFoundError } from '../../protocols/errors.ts';
 import {
   compareReleases,
   decodeRelease,
@@ -12,6 +13,11 @@ import type { SwarmLibp2p } from './libp2p.ts';
 
 /** How long a record found in the DHT answers for itself before it is looked up again. */
 export const RELEASE_CACHE_MS = 5_000;
+
+/** How long after its start a peer waits for a first DHT server: until then an empty answer says nothing. */
+const JOIN_GRACE_MS = 5_000;
+
+const RETRY_INTERVAL_MS = 100;
 
 /** Records kept in memory; the one used longest ago goes first. */
 const MAX_CACHED_RELEASES = 1024;
@@ -27,6 +33,13 @@ export interface FindReleaseOptions extends AbortOptions {
   readonly fresh?: boolean | undefined;
 }
 
+/** What a look-up came to. */
+interface QueryOutcome {
+  readonly found: Uint8Array | undefined;
+  /** Peers that answered, whether they had it or not. */
+  readonly answers: number;
+}
+
 interface CachedRelease extends SignedRelease {
   readonly hash: Uint8Array;
   readonly checkedAtMs: number;
@@ -36,6 +49,7 @@ interface CachedRelease extends SignedRelease {
 export class ReleaseDirectory {
   readonly #libp2p: SwarmLibp2p;
   readonly #cache = new Map<string, CachedRelease>();
+  readonly #startedAtMs = performance.now();
 
   constructor(libp2p: SwarmLibp2p) {
     this.#libp2p = libp2p;
@@ -55,8 +69,12 @@ export class ReleaseDirectory {
     const cached = this.#cache.get(cacheKey(publisher, name));
     const fresh = cached !== undefined && Date.now() - cached.checkedAtMs < RELEASE_CACHE_MS;
     if (fresh && options.fresh !== true) return cached;
-    const found = await this.#query(publisher, name, options);
-    if (found !== undefined) await this.offer(found);
+    let outcome = await this.#query(publisher, name, options);
+    while (outcome.found === undefined && outcome.answers === 0 && this.#joining(options)) {
+      await delay(RETRY_INTERVAL_MS);
+      outcome = await this.#query(publisher, name, options);
+    }
+    if (outcome.found !== undefined) await this.offer(outcome.found);
     const best = this.#cache.get(cacheKey(publisher, name));
     if (best !== undefined) return best;
     if (options.signal?.aborted === true) {
@@ -96,10 +114,27 @@ export class ReleaseDirectory {
     return best;
   }
 
-  /** Puts a record into the DHT; returns how many peers took it. */
+  /**
+   * Puts a record into the DHT; returns how many peers took it.
+   *
+   * @throws {ERR_CONNECTION} when no peer took it.
+   */
   async publish(bytes: Uint8Array, options: AbortOptions = {}): Promise<number> {
     const { record } = await this.offer(bytes);
     const key = releaseKey(record.publisher, record.name);
+    for (;;) {
+      const stored = await this.#put(key, bytes, options);
+      if (stored > 0) return stored;
+      options.signal?.throwIfAborted();
+      if (!this.#joining(options)) break;
+      await delay(RETRY_INTERVAL_MS);
+    }
+    throw new ConnectionError(
+      `no DHT server took the release record of ${record.publisher}/${record.name}`,
+    );
+  }
+
+  async #put(key: Uint8Array, bytes: Uint8Array, options: AbortOptions): Promise<number> {
     let stored = 0;
     const events = this.#libp2p.services.dht.put(key, bytes, {
       ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -108,22 +143,27 @@ export class ReleaseDirectory {
     return stored;
   }
 
-  async #query(
-    publisher: PublisherId,
-    name: string,
-    options: AbortOptions,
-  ): Promise<Uint8Array | undefined> {
+  async #query(publisher: PublisherId, name: string, options: AbortOptions): Promise<QueryOutcome> {
     let found: Uint8Array | undefined;
+    let answers = 0;
     try {
       const events = this.#libp2p.services.dht.get(releaseKey(publisher, name), {
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       });
-      // The last VALUE event is the one the selector chose.
-      for await (const event of events) if (event.name === 'VALUE') found = event.value;
+      for await (const event of events) {
+        // The last VALUE event is the one the selector chose.
+        if (event.name === 'VALUE') found = event.value;
+        if (event.name === 'PEER_RESPONSE') answers += 1;
+      }
     } catch {
       // A query that fails (no peers yet, no record, time ran out) found nothing; the caller says which it was.
     }
-    return found;
+    return { found, answers };
+  }
+
+  /** A routing table is empty for a moment after a peer started, however many peers it is connected to. */
+  #joining({ signal }: AbortOptions): boolean {
+    return signal?.aborted !== true && performance.now() - this.#startedAtMs < JOIN_GRACE_MS;
   }
 }
 

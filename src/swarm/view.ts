@@ -4,6 +4,9 @@ import type { NodeId, VersionCid } from '../../protocols/types.ts';
 /** Nodes remembered at most; the ones not heard for longest go first. */
 export const MAX_VIEW_NODES = 4096;
 
+/** Versions remembered of one node at most: what it told longest ago goes first. */
+export const MAX_VERSIONS_PER_NODE = 1024;
+
 /** A node as its latest announcements tell it. */
 export interface NodeView {
   readonly announcement: Announcement;
@@ -54,10 +57,13 @@ export class SwarmView {
       const seen = entry.versions.get(version.cid);
       const sequence = seen?.page.announcement.sequence ?? 0;
       if (announcement.sequence <= sequence) continue;
+      // Deleting first keeps the map in the order of what was told last.
+      entry.versions.delete(version.cid);
       entry.versions.set(version.cid, { version, page: view });
       changed = true;
     }
     if (!changed) return false;
+    trimVersions(entry, nowMs);
     // Deleting first moves the node to the end: the map's order is that of the last word heard.
     this.#nodes.delete(announcement.node);
     this.#nodes.set(announcement.node, entry);
@@ -147,6 +153,14 @@ export class SwarmView {
       if (this.#nodes.size <= MAX_VIEW_NODES) return;
       this.#nodes.delete(node);
     }
+  }
+}
+
+/** Forgets what is past its lease, and what is too much: a node may name ever new versions. */
+function trimVersions({ versions }: NodeEntry, nowMs: number): void {
+  for (const [cid, { page }] of versions) {
+    if (isLive(page, nowMs) && versions.size <= MAX_VERSIONS_PER_NODE) return;
+    versions.delete(cid);
   }
 }
 

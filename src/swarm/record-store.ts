@@ -1,0 +1,85 @@
+import * as dagCbor from '@ipld/dag-cbor';
+import { LevelDatastore } from 'datastore-level';
+import type { Datastore } from 'interface-datastore';
+import { z } from 'zod';
+import { StoreError } from '../../protocols/errors.ts';
+import type { SeenRelease, SequenceStore } from '../../protocols/release/index.ts';
+
+/** Beside libp2p's own keys (`/dht`, `/peers`), which it never lists. */
+const SEQUENCE_PREFIX = '/swarm/sequence/';
+
+const seenSchema = z.object({
+  sequence: z.int().min(1),
+  hash: z.instanceof(Uint8Array),
+  expiresAtMs: z.int(),
+});
+
+/** What a peer that keeps records has on disk: libp2p's datastore and, in the same database, the sequences it saw. */
+export class RecordStore {
+  readonly #datastore: LevelDatastore;
+  /** The highest sequence seen per model; each is on the disk before it counts. */
+  readonly sequences: SequenceStore;
+
+  /**
+   * Opens the database in a folder, or makes it.
+   *
+   * @throws {ERR_STORE} when another process has it open, or it is damaged.
+   */
+  static async open(folder: string): Promise<RecordStore> {
+    const datastore = new LevelDatastore(folder);
+    try {
+      await datastore.open();
+    } catch (cause) {
+      throw new StoreError(
+        `records in ${folder} cannot be opened, is another process using the folder? (${cause instanceof Error ? cause.message : String(cause)})`,
+        { cause },
+      );
+    }
+    const store = new RecordStore(datastore);
+    await store.#forgetExpired(Date.now());
+    return store;
+  }
+
+  private constructor(datastore: LevelDatastore) {
+    this.#datastore = datastore;
+    const { db } = datastore;
+    this.sequences = {
+      async get(model) {
+        const bytes = await db.get(SEQUENCE_PREFIX + model);
+        return bytes === undefined ? undefined : decodeSeen(bytes);
+      },
+      async put(model, seen) {
+        // Were it lost with the power, an older release could come back as the newest.
+        await db.put(SEQUENCE_PREFIX + model, dagCbor.encode(seen), { sync: true });
+      },
+    };
+  }
+
+  /** For libp2p: DHT records and the peer store. */
+  get datastore(): Datastore {
+    return this.#datastore;
+  }
+
+  async close(): Promise<void> {
+    await this.#datastore.close();
+  }
+
+  /** A record that nobody believes any more cannot come back: its sequence need not be remembered. */
+  async #forgetExpired(nowMs: number): Promise<void> {
+    const { db } = this.#datastore;
+    const range = { gte: SEQUENCE_PREFIX, lt: `${SEQUENCE_PREFIX}\uffff` };
+    for await (const [key, bytes] of db.iterator(range)) {
+      const seen = decodeSeen(bytes);
+      if (seen === undefined || seen.expiresAtMs <= nowMs) await db.del(key);
+    }
+  }
+}
+
+function decodeSeen(bytes: Uint8Array): SeenRelease | undefined {
+  try {
+    return seenSchema.parse(dagCbor.decode(bytes));
+  } catch {
+    // Damaged on disk: as if the model had never been seen.
+    return undefined;
+  }
+}

@@ -5,8 +5,8 @@ import {
   type AnnouncedDevice,
   type AnnouncedVersion,
   type Announcement,
+  announcementPages,
   capacityBucket,
-  MAX_ANNOUNCED_VERSIONS,
   signAnnouncement,
 } from '../protocols/capacity/index.ts';
 import type { NodeId, OwnerId } from '../protocols/types.ts';
@@ -65,15 +65,14 @@ export class Announcer {
     if (this.#interval === undefined) return;
     this.#debounce ??= setTimeout(() => {
       this.#debounce = undefined;
-      this.#publishing = this.#publishing.then(() => this.#publish());
+      void this.#speak();
     }, DEBOUNCE_MS);
   }
 
   /** Says once more, at once, that this node takes nothing new. */
   async drain(): Promise<void> {
     this.#draining = true;
-    this.#publishing = this.#publishing.then(() => this.#publish());
-    await this.#publishing;
+    await this.#speak();
   }
 
   async stop(): Promise<void> {
@@ -87,61 +86,64 @@ export class Announcer {
 
   readonly #onChange = (): void => this.changed();
 
-  /** One announcement per bucket and page; every page also reaches this peer's own view, from which snapshots are answered. */
+  readonly #warn = (error: unknown): void => {
+    this.#init.logger.warn({ err: error }, 'announcement failed; the next one follows');
+  };
+
+  /** One after the other, so that sequences go out in order. Never rejects. */
+  async #speak(): Promise<void> {
+    this.#publishing = this.#publishing.then(() => this.#publish()).catch(this.#warn);
+    await this.#publishing;
+  }
+
+  /** Every page also reaches this peer's own view, from which snapshots are answered. One that fails holds up no other. */
   async #publish(): Promise<void> {
-    try {
-      for (const [bucket, versions] of pages(this.#source.versions(), this.#peer.id)) {
-        this.#peer.gossip.join(bucket);
-        const announcement = this.#announcement(versions);
-        const bytes = await signAnnouncement(announcement, this.#init.privateKey);
-        this.#peer.view.add(announcement, bytes, Date.now());
-        await this.#peer.gossip.publish(bucket, bytes);
+    for (const [bucket, versions] of byBucket(this.#source.versions(), this.#peer.id)) {
+      this.#peer.gossip.join(bucket);
+      for (const page of announcementPages(this.#head(), versions)) {
+        await this.#send(bucket, page).catch(this.#warn);
       }
-    } catch (error) {
-      this.#init.logger.warn({ err: error }, 'announcement failed; the next one follows');
     }
   }
 
-  #announcement(versions: readonly AnnouncedVersion[]): Announcement {
+  async #send(bucket: number, page: Announcement): Promise<void> {
+    const announcement = { ...page, sequence: this.#nextSequence() };
+    const bytes = await signAnnouncement(announcement, this.#init.privateKey);
+    this.#peer.view.add(announcement, bytes, Date.now());
+    await this.#peer.gossip.publish(bucket, bytes);
+  }
+
+  #nextSequence(): number {
     this.#sequence = Math.max(this.#sequence + 1, Date.now());
+    return this.#sequence;
+  }
+
+  /** What every page says. */
+  #head(): Omit<Announcement, 'versions'> {
     return {
-      node: this.#peer.id as NodeId,
+      node: this.#peer.id,
       sequence: this.#sequence,
       leaseMs: this.#init.intervalMs * LEASE_INTERVALS,
       addresses: this.#peer.libp2p
         .getMultiaddrs()
-        .slice(0, 8)
-        .map((address) => address.decapsulate('/p2p').toString())
-        .filter((address) => address.length <= 128),
+        .map((address) => address.decapsulate('/p2p').toString()),
       owner: this.#init.owner,
       ownerCertificate: this.#init.ownerCertificate,
       zone: this.#init.zone,
       state: this.#draining ? 'draining' : 'serving',
-      devices: this.#source.devices().slice(0, 4),
+      devices: this.#source.devices(),
       memoryTotalBytes: os.totalmem(),
       memoryFreeBytes: os.freemem(),
       agent: this.#init.agent,
-      versions,
     };
   }
 }
 
-/** Versions by bucket, at most `MAX_ANNOUNCED_VERSIONS` a page; a node without any still speaks, in a bucket of its own. */
-function pages(
+/** A node without any version still speaks, in a bucket of its own. */
+function byBucket(
   versions: readonly AnnouncedVersion[],
   node: NodeId,
-): [number, AnnouncedVersion[]][] {
-  const byBucket = new Map<number, AnnouncedVersion[][]>();
-  for (const version of versions) {
-    const bucket = capacityBucket(version.cid);
-    const list = byBucket.get(bucket) ?? [];
-    byBucket.set(bucket, list);
-    const last = list.at(-1);
-    if (last === undefined || last.length >= MAX_ANNOUNCED_VERSIONS) list.push([version]);
-    else last.push(version);
-  }
-  if (byBucket.size === 0) return [[capacityBucket(node), []]];
-  return [...byBucket].flatMap(([bucket, list]) =>
-    list.map((page): [number, AnnouncedVersion[]] => [bucket, page]),
-  );
+): ReadonlyMap<number, readonly AnnouncedVersion[]> {
+  if (versions.length === 0) return new Map([[capacityBucket(node), []]]);
+  return Map.groupBy(versions, ({ cid }) => capacityBucket(cid));
 }

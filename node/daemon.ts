@@ -1,9 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
-import { LevelDatastore } from 'datastore-level';
 import { signOwnerCertificate } from '../protocols/capacity/index.ts';
-import { StoreError } from '../protocols/errors.ts';
 import { handleInference, INFERENCE_VERSION } from '../protocols/inference/index.ts';
 import { protocolId } from '../protocols/protocol-id.ts';
 import { handleReplica, REPLICA_VERSION } from '../protocols/replica/index.ts';
@@ -11,6 +9,7 @@ import { handleTransfer, TRANSFER_VERSION } from '../protocols/transfer/index.ts
 import type { NodeId, OwnerId } from '../protocols/types.ts';
 import { loadOrCreateKey } from '../src/swarm/identity.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
+import { RecordStore } from '../src/swarm/record-store.ts';
 import { serveRouting } from '../src/swarm/routing-service.ts';
 import { Announcer } from './announcer.ts';
 import type { InferenceBackend } from './backend/backend.ts';
@@ -37,8 +36,9 @@ const DRAIN_TIMEOUT_MS = 10_000;
 
 interface NodeParts {
   readonly init: ResolvedNodeInit;
-  readonly datastore: LevelDatastore;
+  readonly records: RecordStore;
   readonly store: VersionStore;
+  readonly devices: DeviceProber;
   readonly backend: InferenceBackend;
   readonly peer: SwarmPeer;
   readonly replicas: ReplicaSet;
@@ -47,7 +47,7 @@ interface NodeParts {
 }
 
 /** A GPU host in the swarm: stores, runs and announces model versions. */
-export class SwarmNode {
+export class SwarmNode implements AsyncDisposable {
   readonly #parts: NodeParts;
   readonly #republish: NodeJS.Timeout;
   #stopped: Promise<void> | undefined;
@@ -67,6 +67,11 @@ export class SwarmNode {
     return this.#parts.peer.addresses;
   }
 
+  /** Ids of the peers it is connected to. */
+  get peers(): string[] {
+    return this.#parts.peer.libp2p.getPeers().map(String);
+  }
+
   get replicas(): ReplicaSet {
     return this.#parts.replicas;
   }
@@ -83,8 +88,12 @@ export class SwarmNode {
     return this.#stopped;
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
   async #stop(): Promise<void> {
-    const { announcer, replicas, backend, peer, store, datastore } = this.#parts;
+    const { announcer, replicas, devices, backend, peer, store, records } = this.#parts;
     clearInterval(this.#republish);
     await this.drain();
     await announcer.stop();
@@ -92,10 +101,11 @@ export class SwarmNode {
       replicas.stop(),
       new Promise((resolve) => setTimeout(resolve, DRAIN_TIMEOUT_MS).unref()),
     ]);
+    await devices.stop();
     await backend.stop();
     await peer.stop();
     await store.close();
-    await datastore.close();
+    await records.close();
   }
 }
 
@@ -109,10 +119,12 @@ export async function createNode(nodeInit: NodeInit): Promise<SwarmNode> {
   await mkdir(init.dataDir, { recursive: true, mode: 0o700 });
   const privateKey = await loadOrCreateKey(path.join(init.dataDir, 'node.key'));
   const store = await VersionStore.open(path.join(init.dataDir, 'store'));
-  const datastore = await openDatastore(path.join(init.dataDir, 'records'));
+  const records = await RecordStore.open(path.join(init.dataDir, 'records'));
+  const devices = new DeviceProber({ cacheDir: init.dataDir, logger: init.logger });
   const backend = createOnnxBackend({
     workDir: path.join(init.dataDir, 'run'),
     threads: init.threads,
+    providers: (options) => devices.providers(options),
   });
   const peer = await SwarmPeer.start({
     network: init.network,
@@ -121,11 +133,10 @@ export async function createNode(nodeInit: NodeInit): Promise<SwarmNode> {
     bootstrap: init.bootstrap,
     listen: init.listen,
     announce: init.announce,
-    datastore,
-    sequences: store.sequences,
+    datastore: records.datastore,
+    sequences: records.sequences,
     mdns: init.mdns,
   });
-  const devices = new DeviceProber({ cacheDir: init.dataDir, logger: init.logger });
   const ownerKey = init.ownerKey ?? privateKey;
   const replicas: ReplicaSet = new ReplicaSet(
     { peer, store, backend, changed: () => announcer.changed() },
@@ -154,8 +165,9 @@ export async function createNode(nodeInit: NodeInit): Promise<SwarmNode> {
   );
   const parts: NodeParts = {
     init,
-    datastore,
+    records,
     store,
+    devices,
     backend,
     peer,
     replicas,
@@ -201,14 +213,4 @@ async function serve({ init, peer, store, replicas, inference }: NodeParts): Pro
     streams,
   );
   await serveRouting(peer);
-}
-
-async function openDatastore(folder: string): Promise<LevelDatastore> {
-  const datastore = new LevelDatastore(folder);
-  try {
-    await datastore.open();
-    return datastore;
-  } catch (cause) {
-    throw new StoreError(`${folder} cannot be opened: another process may be using it`, { cause });
-  }
 }

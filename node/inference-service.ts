@@ -16,6 +16,7 @@ import type { NamedTensor } from '../protocols/tensor.ts';
 import type { LoadReport, VersionCid } from '../protocols/types.ts';
 import { type AllowList, allows } from './node-init.ts';
 import type { Replica } from './replica.ts';
+import type { SubmitOptions } from './scheduler/version-queue.ts';
 
 export interface InferenceServiceInit {
   readonly allowCallers: AllowList;
@@ -70,7 +71,17 @@ export class InferenceService implements InferenceHandler {
     }
     checkInputs(model.inputs, header.inputs);
     queue.admit(header.deadlineMs);
-    return { execute: (inputs, options) => this.#execute(replica, header, inputs, options.signal) };
+    // From the header on: the time a body takes on its way is the caller's time too.
+    const deadlineAtMs = performance.now() + header.deadlineMs;
+    return {
+      execute: (inputs, { signal }) =>
+        this.#execute(replica, inputs, {
+          deadlineAtMs,
+          priority: header.priority,
+          outputs: header.outputs,
+          signal,
+        }),
+    };
   }
 
   load(version?: VersionCid): LoadReport {
@@ -92,19 +103,14 @@ export class InferenceService implements InferenceHandler {
 
   async #execute(
     replica: Replica,
-    header: RequestHeader,
     inputs: readonly NamedTensor[],
-    signal: AbortSignal,
+    options: SubmitOptions,
   ): Promise<ExecutionResult> {
     const { queue } = replica;
-    if (queue === undefined)
-      throw new LoadingError(`version ${header.version} is still loading`, null);
-    const { outputs, queueMs, executeMs } = await queue.submit(inputs, {
-      deadlineAtMs: performance.now() + header.deadlineMs,
-      priority: header.priority,
-      outputs: header.outputs,
-      signal,
-    });
+    if (queue === undefined) {
+      throw new LoadingError(`version ${replica.origin.cid} is still loading`, null);
+    }
+    const { outputs, queueMs, executeMs } = await queue.submit(inputs, options);
     return {
       outputs,
       queueMs,

@@ -4,6 +4,7 @@ import { ConfigError } from '../protocols/errors.ts';
 import { DEFAULT_MAX_REQUEST_BYTES } from '../protocols/limits.ts';
 import { DEFAULT_NETWORK, parseNetwork } from '../protocols/protocol-id.ts';
 import { parsePublisherId } from '../protocols/reference.ts';
+import type { Resolved } from '../protocols/types.ts';
 
 /** How often a node announces itself when nothing changes; the lease is three of these. */
 export const DEFAULT_ANNOUNCE_INTERVAL_MS = 10_000;
@@ -53,7 +54,7 @@ export interface NodeInit {
 }
 
 /** {@link NodeInit} with every default filled in. */
-export type ResolvedNodeInit = Required<Omit<NodeInit, 'announce' | 'ownerKey' | 'threads'>> &
+export type ResolvedNodeInit = Resolved<Omit<NodeInit, 'announce' | 'ownerKey' | 'threads'>> &
   Pick<NodeInit, 'announce' | 'ownerKey' | 'threads'>;
 
 /**

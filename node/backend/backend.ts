@@ -62,6 +62,8 @@ export interface LoadedModel {
    * @throws {ERR_INVALID_INPUT} when the tensors do not fit the model.
    * @throws {ERR_EXECUTION} when the model fails, crashes, or is stopped past `limitMs`.
    * @throws {ERR_LIMIT} when the outputs are larger than the backend allows.
+   * @throws {ERR_BUSY} when thousands of runs wait already.
+   * @throws {ERR_NOT_FOUND} when the model is unloaded or has failed, before or meanwhile.
    */
   run(inputs: readonly NamedTensor[], options: RunOptions): Promise<RunResult>;
 
@@ -77,6 +79,9 @@ export interface InferenceBackend {
    * @throws {ERR_INVALID_MODEL} when the files cannot be served.
    * @throws {ERR_CONFIG} when the runtime is not installed.
    * @throws {ERR_DEADLINE} when loading takes longer than the backend allows.
+   * @throws {ERR_LIMIT} when it takes more memory than the backend allows.
+   * @throws {ERR_STORE} when the disk does not give the files.
+   * @throws {ERR_EXECUTION} when its process was killed from outside or could not be started.
    */
   load(model: ModelFiles, options?: AbortOptions): Promise<LoadedModel>;
 

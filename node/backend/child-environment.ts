@@ -1,36 +1,59 @@
-/**
- * What a model's process may know of its host's environment: where libraries are, which devices to use, the locale. Nothing
- * else, for a model is a stranger's code and environments hold secrets. On Windows a process does not start without the rest.
- */
-const PASSED_ON = [
-  'PATH',
+/** Where libraries are and which devices to use. */
+const DEVICE_VARIABLES = [
   'LD_LIBRARY_PATH',
   'DYLD_LIBRARY_PATH',
-  'LANG',
-  'LC_ALL',
-  'TZ',
   'CUDA_VISIBLE_DEVICES',
   'CUDA_PATH',
   'NVIDIA_VISIBLE_DEVICES',
   'NVIDIA_DRIVER_CAPABILITIES',
   'VK_ICD_FILENAMES',
   'VK_DRIVER_FILES',
+];
+
+/** The locale, and what Windows needs to start a process at all. */
+const SYSTEM_VARIABLES = [
+  'PATH',
+  'LANG',
+  'LC_ALL',
+  'TZ',
   'SystemRoot',
   'SystemDrive',
   'windir',
   'ProgramData',
 ];
 
-/** The environment of a child whose private folder is `directory`. */
-export function childEnvironment(
-  source: Readonly<Record<string, string | undefined>>,
-  directory: string,
-): Record<string, string> {
-  const environment: Record<string, string> = {};
-  for (const name of PASSED_ON) {
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The environment of a child whose private folder is `directory`: what it needs of its host's and nothing else, for a model
+ * is a stranger's code and environments hold secrets.
+ */
+export function childEnvironment(source: Environment, directory: string): Record<string, string> {
+  return {
+    ...pick(source, SYSTEM_VARIABLES),
+    ...deviceEnvironment(source),
+    // The order in which nvidia-smi counts, so that both mean the same GPU.
+    CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
+    // Since 1.29 ONNX Runtime reports the models it loads to its maker unless told not to.
+    ORT_DISABLE_TELEMETRY: '1',
+    // Drivers keep shader and kernel caches under the home folder: theirs is the private one.
+    HOME: directory,
+    TMPDIR: directory,
+    TEMP: directory,
+    TMP: directory,
+  };
+}
+
+/** The part of the environment that decides which devices a child can use. */
+export function deviceEnvironment(source: Environment): Record<string, string> {
+  return pick(source, DEVICE_VARIABLES);
+}
+
+function pick(source: Environment, names: readonly string[]): Record<string, string> {
+  const picked: Record<string, string> = {};
+  for (const name of names) {
     const value = source[name];
-    if (value !== undefined) environment[name] = value;
+    if (value !== undefined) picked[name] = value;
   }
-  // Drivers keep shader and kernel caches under the home folder: theirs is the private one.
-  return { ...environment, HOME: directory, TMPDIR: directory, TEMP: directory, TMP: directory };
+  return picked;
 }

@@ -7,10 +7,16 @@ import {
 } from '../../protocols/errors.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 import type { ModelFiles } from './backend.ts';
+import { parseLoadReport } from './load-report.ts';
 import { ModelProcess } from './model-process.ts';
 import type { ResolvedOnnxInit } from './onnx-init.ts';
 import { PIPE_FRAME } from './pipe-frame.ts';
-import { decodeFailure, type LoadCommand, type LoadReport, type PipeFailure } from './pipe-message.ts';
+import {
+  decodeFailure,
+  type LoadCommand,
+  type LoadReport,
+  parsePipeFailure,
+} from './pipe-message.ts';
 import { describeExit, isFault, memoryVerdict, type ProcessExit } from './process-exit.ts';
 
 /** Bytes of a frame besides the tensors' data: a thousand outputs of high rank, or the longest load report. */
@@ -23,7 +29,10 @@ export interface StartedModel {
   readonly provider: string;
 }
 
-export type ModelLoaderInit = ResolvedOnnxInit & { readonly workDir: string };
+/** What is the same for each load; the providers to try are an argument of their own. */
+export type ModelLoaderInit = Omit<ResolvedOnnxInit, 'workDir' | 'providers'> & {
+  readonly workDir: string;
+};
 
 /**
  * Starts a process that holds the model, on the first of the providers that takes it.
@@ -63,8 +72,8 @@ async function startOn(
     niceness: init.niceness,
   });
   const { directory, entry } = files;
-  const { deviceId, threads, maxResponseBytes } = init;
-  const settings = { provider, deviceId, threads };
+  const { deviceId, threads, cpuFallback, maxResponseBytes } = init;
+  const settings = { provider, deviceId, threads, cpuFallback };
   try {
     const command: LoadCommand = { directory, entry, settings, maxResponseBytes };
     process.send(PIPE_FRAME.load, 0, [Buffer.from(JSON.stringify(command))]);
@@ -105,14 +114,15 @@ async function loaded(
 async function answered(process: ModelProcess): Promise<LoadReport> {
   return new Promise((resolve, reject) => {
     process.onFrame = ({ type, payload }) => {
-      const text = Buffer.from(payload).toString();
-      if (type === PIPE_FRAME.loaded) resolve(JSON.parse(text) as LoadReport);
-      else reject(decodeFailure(JSON.parse(text) as PipeFailure));
+      if (type === PIPE_FRAME.loaded) resolve(parseLoadReport(payload));
+      else reject(decodeFailure(parsePipeFailure(payload)));
     };
   });
 }
 
 async function aborted(signal: AbortSignal, settled: AbortSignal): Promise<never> {
+  // While the process was started nobody listened.
+  signal.throwIfAborted();
   return new Promise((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { signal: settled });
   });

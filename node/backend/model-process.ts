@@ -34,6 +34,8 @@ export class ModelProcess {
   readonly #child: ChildProcess;
   readonly #pipe: Socket;
   #stderr = '';
+  /** What it did against the pipe's protocol. */
+  #breach: string | undefined;
 
   private constructor(child: ChildProcess, directory: string, maxFrameBytes: number) {
     this.#child = child;
@@ -87,12 +89,20 @@ export class ModelProcess {
     return this.#child.pid;
   }
 
-  /** Sends one frame; the pieces must not be written to until it is answered. */
-  send(type: number, id: number, pieces: readonly Uint8Array[]): void {
+  /**
+   * Sends one frame; the pieces must not be written to until it is answered. `onSent` is called when the last of it has left,
+   * and not at all when the pipe breaks.
+   */
+  send(type: number, id: number, pieces: readonly Uint8Array[], onSent?: () => void): void {
     const payloadBytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+    const parts = [encodePipeHeader(type, id, payloadBytes), ...pieces];
+    const last = parts.length - 1;
     this.#pipe.cork();
-    this.#pipe.write(encodePipeHeader(type, id, payloadBytes));
-    for (const piece of pieces) this.#pipe.write(piece);
+    parts.forEach((part, index) => {
+      this.#pipe.write(part, (error) => {
+        if (index === last && error == null) onSent?.();
+      });
+    });
     this.#pipe.uncork();
   }
 
@@ -102,7 +112,7 @@ export class ModelProcess {
   }
 
   #fail(error: unknown): void {
-    this.#stderr += `\nError: ${error instanceof Error ? error.message : String(error)}\n`;
+    this.#breach ??= error instanceof Error ? error.message : String(error);
     this.#pipe.destroy();
     this.kill();
   }
@@ -110,10 +120,12 @@ export class ModelProcess {
   async #watch(): Promise<ProcessExit> {
     return new Promise((resolve) => {
       // Not 'exit': answers sent before the end may still be in the pipe then.
-      this.#child.once('close', (code, signal) => resolve({ code, signal, stderr: this.#stderr }));
-      this.#child.once('error', (error) => {
+      this.#child.once('close', (code, signal) =>
+        resolve({ code, signal, stderr: this.#stderr, breach: this.#breach }),
+      );
+      this.#child.once('error', ({ message }) => {
         if (this.#child.pid !== undefined) return;
-        resolve({ code: null, signal: null, stderr: `Error: ${error.message}` });
+        resolve({ code: null, signal: null, stderr: `Error: ${message}`, breach: undefined });
       });
     });
   }

@@ -62,12 +62,10 @@ class OnnxBackend implements InferenceBackend {
     this.#workDir ??= makeWorkDir(this.#init.workDir);
     const init = { ...this.#init, workDir: await this.#workDir };
     const stopping = this.#stopping.signal;
-    const started = await startModel(
-      files,
-      init.providers,
-      init,
-      signal === undefined ? stopping : AbortSignal.any([signal, stopping]),
-    );
+    const either = signal === undefined ? stopping : AbortSignal.any([signal, stopping]);
+    const { providers } = init;
+    const tried = typeof providers === 'function' ? await providers({ signal: either }) : providers;
+    const started = await startModel(files, tried, init, either);
     const model = new OnnxModel(files, started, init);
     this.#models.add(model);
     model.onStateChange((state) => {

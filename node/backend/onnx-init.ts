@@ -1,6 +1,8 @@
 import os from 'node:os';
 import { ConfigError } from '../../protocols/errors.ts';
 import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
+import type { AbortOptions } from '../../protocols/types.ts';
+import { hostMemoryBytes } from '../device/host-memory.ts';
 
 /** Milliseconds to load a model; the largest that one GPU holds, from a slow disk. */
 export const DEFAULT_LOAD_TIMEOUT_MS = 120_000;
@@ -11,6 +13,9 @@ export const DEFAULT_MAX_CRASHES = 3;
 /** Added to the priority of models' processes: the process that answers peers comes first on a busy host. */
 export const DEFAULT_NICENESS = 5;
 
+/** Execution providers to try, the best first; asked before each load, and bounds its own time. */
+export type ProviderSource = (options: AbortOptions) => Promise<readonly string[]>;
+
 export interface OnnxBackendInit {
   /**
    * Folder for the children's empty working directories, used by this backend alone and emptied when it starts.
@@ -19,13 +24,16 @@ export interface OnnxBackendInit {
    */
   readonly workDir?: string | undefined;
   /**
-   * Execution providers to try for each model, the best first; one that fails to load it makes way for the next.
+   * Execution providers to try for each model, the best first; one that fails to load it makes way for the next. A function
+   * where they must be found out first.
    *
    * @default ['cpu']
    */
-  readonly providers?: readonly string[] | undefined;
+  readonly providers?: readonly string[] | ProviderSource | undefined;
   /** Which GPU, as the provider counts them. @default 0 */
   readonly deviceId?: number | undefined;
+  /** Whether operators a provider lacks may run on the CPU; false refuses models that have such. @default true */
+  readonly cpuFallback?: boolean | undefined;
   /** Threads inside one operator of one model. @default cores - 1, at least 1 */
   readonly threads?: number | undefined;
   /** Resident bytes of one model's process, 0 for no bound; past it the process is killed. @default 3/4 of the memory */
@@ -41,8 +49,9 @@ export interface OnnxBackendInit {
 }
 
 /** {@link OnnxBackendInit} with every default filled in; without `workDir` the backend makes one. */
-export type ResolvedOnnxInit = Required<Omit<OnnxBackendInit, 'workDir'>> &
-  Pick<OnnxBackendInit, 'workDir'>;
+export type ResolvedOnnxInit = {
+  readonly [Field in keyof Omit<OnnxBackendInit, 'workDir'>]-?: NonNullable<OnnxBackendInit[Field]>;
+} & Pick<OnnxBackendInit, 'workDir'>;
 
 /**
  * Fills in defaults and checks ranges.
@@ -54,14 +63,15 @@ export function resolveOnnxInit(init: OnnxBackendInit): ResolvedOnnxInit {
     workDir: init.workDir,
     providers: init.providers ?? ['cpu'],
     deviceId: init.deviceId ?? 0,
+    cpuFallback: init.cpuFallback ?? true,
     threads: init.threads ?? Math.max(1, os.availableParallelism() - 1),
-    maxMemoryBytes: init.maxMemoryBytes ?? Math.floor((os.totalmem() * 3) / 4),
+    maxMemoryBytes: init.maxMemoryBytes ?? Math.floor((hostMemoryBytes() * 3) / 4),
     maxResponseBytes: init.maxResponseBytes ?? MAX_BODY_BYTES,
     loadTimeoutMs: init.loadTimeoutMs ?? DEFAULT_LOAD_TIMEOUT_MS,
     maxCrashes: init.maxCrashes ?? DEFAULT_MAX_CRASHES,
     niceness: init.niceness ?? DEFAULT_NICENESS,
   };
-  if (resolved.providers.length === 0) {
+  if (Array.isArray(resolved.providers) && resolved.providers.length === 0) {
     throw new ConfigError('providers is empty, expected at least one execution provider');
   }
   checkRange('deviceId', resolved.deviceId, 0, 1024);

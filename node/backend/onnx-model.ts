@@ -1,12 +1,18 @@
-import { BusyError, ExecutionError, InvalidInputError, LimitError } from '../../protocols/errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  ExecutionError,
+  InvalidInputError,
+  LimitError,
+  NotFoundError,
+} from '../../protocols/errors.ts';
 import { checkInputs } from '../../protocols/input-check.ts';
 import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 import type { LoadedModel, ModelFiles, ModelState, RunOptions, RunResult } from './backend.ts';
 import { type ModelLoaderInit, type StartedModel, startModel } from './model-loader.ts';
-import { type PendingRun, RunQueue } from './run-queue.ts';
-import { describeExit, isFault, type ProcessExit } from './process-exit.ts';
+import { describeExit, isFault } from './process-exit.ts';
+import { RunQueue } from './run-queue.ts';
 import type { IndexedTensor } from './tensor-frame.ts';
 
 /** Milliseconds before a second restart in a row; doubles with each, to a bound. The first is immediate. */
@@ -30,8 +36,10 @@ export class OnnxModel implements LoadedModel {
   readonly #life: Promise<void>;
   #state: ModelState = 'ready';
   #process: StartedModel['process'];
-  /** Deaths of the process since its last answer. */
+  /** Deaths of the process, and loads that failed, since its last answer. */
   #crashes = 0;
+  /** How the last of them came about. */
+  #crash = '';
 
   constructor(files: ModelFiles, started: StartedModel, init: ModelLoaderInit) {
     this.#files = files;
@@ -118,16 +126,16 @@ export class OnnxModel implements LoadedModel {
       this.#runs.attach(this.#process);
       const exit = await this.#process.exited;
       if (this.#unloading.signal.aborted) break;
-      const reason = `process ${describeExit(exit, this.#init.maxMemoryBytes)}`;
+      this.#crash = `process ${describeExit(exit, this.#init.maxMemoryBytes)}`;
       this.#crashes += 1;
       const restart = this.#crashes <= this.#init.maxCrashes;
-      if (restart) this.#become('restarting', reason);
-      this.#runs.detach(new ExecutionError(`model failed: its ${reason}`), isFault(exit));
+      if (restart) this.#become('restarting', this.#crash);
+      this.#runs.detach(new ExecutionError(`model failed: its ${this.#crash}`), isFault(exit));
       if (!restart || !(await this.#restart())) break;
       this.#become('ready', 'restarted');
     }
     if (this.#unloading.signal.aborted) this.#become('unloaded', 'unloaded');
-    else this.#become('failed', `${this.#crashes} crashes in a row`);
+    else this.#become('failed', `${this.#crashes} crashes in a row, the last: ${this.#crash}`);
     this.#runs.close(this.#gone());
   }
 
@@ -141,12 +149,32 @@ export class OnnxModel implements LoadedModel {
         const started = await startModel(this.#files, [this.provider], this.#init, signal);
         this.#process = started.process;
         this.#runs.memoryBytes = started.report.memoryBytes;
+        // Unloaded in the moment between: `unload` has killed the process before this one.
+        if (signal.aborted) this.#process.kill();
         return true;
-      } catch {
-        // A load that fails counts like a crash; the next state change tells the reason.
+      } catch (error) {
         this.#crashes += 1;
+        this.#crash = `restart failed: ${error instanceof Error ? error.message : String(error)}`;
       }
     }
     return false;
+  }
+
+  /** Waits before a restart, the longer the more often the process died in a row. */
+  async #backOff(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#crashes <= 1) return;
+    const waitMs = Math.min(MAX_RESTART_DELAY_MS, RESTART_DELAY_MS * 2 ** (this.#crashes - 2));
+    await delay(waitMs, undefined, { signal });
+  }
+
+  #become(state: ModelState, reason: string): void {
+    this.#state = state;
+    for (const listener of this.#listeners) listener(state, reason);
+  }
+
+  /** What a run hears that came too late. */
+  #gone(): NotFoundError {
+    return new NotFoundError(`this node serves the version no longer: its model is ${this.#state}`);
   }
 }

@@ -2,21 +2,29 @@ import {
   ConfigError,
   ExecutionError,
   InvalidInputError,
+  InvalidMessageError,
   InvalidModelError,
   isSwarmError,
   LimitError,
+  StoreError,
   type SwarmError,
 } from '../../protocols/errors.ts';
+import { MAX_REMOTE_TEXT } from '../../protocols/limits.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
+
+/** Characters of a failure's message that are kept; a sentence with a few names and shapes. */
+const MAX_FAILURE_TEXT = 2 * MAX_REMOTE_TEXT;
 
 /** How the runtime holds and runs a model. */
 export interface SessionSettings {
-  /** Execution provider to use, such as `cpu`; operators it lacks run on the CPU. */
+  /** Execution provider to use, such as `cpu`. */
   readonly provider: string;
   /** Which GPU, as the provider counts them; ignored by providers without a choice. */
   readonly deviceId: number;
   /** Threads inside one operator. */
   readonly threads: number;
+  /** Whether operators the provider lacks may run on the CPU; without, a model with such an operator is refused. */
+  readonly cpuFallback: boolean;
 }
 
 /** What a child must do before anything else. */
@@ -37,6 +45,8 @@ export interface LoadReport {
   readonly memoryBytes: number;
   /** Of ONNX Runtime. */
   readonly runtimeVersion: string;
+  /** Execution providers the runtime was built with; which of them work here only a run can tell. */
+  readonly runtimeProviders: readonly string[];
 }
 
 /** An error on the pipe. */
@@ -54,6 +64,36 @@ export function encodeFailure(error: unknown): PipeFailure {
   };
 }
 
+/**
+ * Reads a failure. What a model's process sends is text from elsewhere, for the model may have taken the process over.
+ *
+ * @throws {ERR_INVALID_MESSAGE} when it is not one.
+ */
+export function parsePipeFailure(payload: Uint8Array): PipeFailure {
+  const value = parseJson(payload);
+  const { code, message } = value as Partial<Record<'code' | 'message', unknown>>;
+  if (typeof code !== 'string' || typeof message !== 'string') {
+    throw new InvalidMessageError('failure frame without code and message');
+  }
+  return { code, message: message.slice(0, MAX_FAILURE_TEXT) };
+}
+
+/**
+ * The object a JSON payload holds.
+ *
+ * @throws {ERR_INVALID_MESSAGE} when it holds none.
+ */
+export function parseJson(payload: Uint8Array): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(payload).toString());
+  } catch (cause) {
+    throw new InvalidMessageError('frame is not JSON', { cause });
+  }
+  if (typeof value === 'object' && value !== null) return value;
+  throw new InvalidMessageError(`frame holds a JSON ${typeof value}, expected an object`);
+}
+
 /** The error a failure stands for. */
 export function decodeFailure(failure: PipeFailure): SwarmError {
   switch (failure.code) {
@@ -65,6 +105,8 @@ export function decodeFailure(failure: PipeFailure): SwarmError {
       return new ConfigError(failure.message);
     case 'ERR_LIMIT':
       return new LimitError(failure.message);
+    case 'ERR_STORE':
+      return new StoreError(failure.message);
     default:
       return new ExecutionError(failure.message);
   }

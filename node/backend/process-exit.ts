@@ -7,6 +7,8 @@ export interface ProcessExit {
   readonly signal: NodeJS.Signals | null;
   /** End of what it wrote to standard error. */
   readonly stderr: string;
+  /** What it did against the pipe's protocol, for which it was killed; undefined when nothing. */
+  readonly breach: string | undefined;
 }
 
 /** Signals that a fault in native code raises: the model or its input did it. */
@@ -21,7 +23,7 @@ const FAULT_SIGNALS: ReadonlySet<string> = new Set([
 
 /** Whether the process died of its own doing, and would again. */
 export function isFault(exit: ProcessExit): boolean {
-  if (memoryVerdict(exit) !== undefined) return true;
+  if (exit.breach !== undefined || memoryVerdict(exit) !== undefined) return true;
   // Windows reports faults as exit codes such as 0xC0000005.
   return exit.signal === null ? exit.code !== 0 : FAULT_SIGNALS.has(exit.signal);
 }
@@ -35,6 +37,9 @@ export function memoryVerdict(exit: ProcessExit): number | undefined {
 
 /** `was killed by SIGFPE`, to follow the name of the process. */
 export function describeExit(exit: ProcessExit, maxMemoryBytes: number): string {
+  if (exit.breach !== undefined) {
+    return `was killed because it broke the protocol of its pipe: ${exit.breach.slice(0, MAX_REMOTE_TEXT)}`;
+  }
   const resident = memoryVerdict(exit);
   if (resident !== undefined) {
     return `was stopped at ${resident} bytes of memory, expected at most ${maxMemoryBytes}`;

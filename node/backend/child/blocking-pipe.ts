@@ -1,5 +1,10 @@
 import { readSync, writeSync, writevSync } from 'node:fs';
-import { decodePipeHeader, encodePipeHeader, PIPE_HEADER_BYTES, type PipeFrame } from '../pipe-frame.ts';
+import {
+  decodePipeHeader,
+  encodePipeHeader,
+  PIPE_HEADER_BYTES,
+  type PipeFrame,
+} from '../pipe-frame.ts';
 
 /** Pieces handed to one system call; POSIX guarantees 16, Linux and macOS take 1024. */
 const MAX_PIECES = 512;

@@ -51,9 +51,16 @@ async function load(
     await checkModelFile(command);
     const session = await ModelSession.load(ort, command);
     guard.idle();
-    const { inputs, outputs, notes, runtimeVersion } = session;
+    const { inputs, outputs, notes, runtimeVersion, runtimeProviders } = session;
     const memoryBytes = process.memoryUsage.rss();
-    const report: LoadReport = { inputs, outputs, notes, runtimeVersion, memoryBytes };
+    const report: LoadReport = {
+      inputs,
+      outputs,
+      notes,
+      runtimeVersion,
+      runtimeProviders,
+      memoryBytes,
+    };
     pipe.write(PIPE_FRAME.loaded, id, [encodeJson(report)]);
     return session;
   } catch (error) {

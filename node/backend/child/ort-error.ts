@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import {
   ExecutionError,
   InvalidInputError,
@@ -40,9 +41,7 @@ export function classifyLoadError(error: unknown, entry: string, modelPath: stri
 export function cleanRuntimeMessage(error: unknown, modelPath: string): string {
   const text = error instanceof Error ? error.message : String(error);
   const directory = modelPath.replace(/[^/\\]*$/, '');
-  const clean = text
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape that starts a colour
-    .replace(/\u001b\[[0-9;]*m/g, '')
+  const clean = stripVTControlCharacters(text)
     .replaceAll(modelPath, 'the file')
     .replaceAll(directory, '')
     .replace(/^Load model from .*? failed:/, '')

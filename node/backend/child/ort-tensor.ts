@@ -19,7 +19,9 @@ const ORT_TYPES: Readonly<Record<Datatype, string>> = {
   BYTES: 'string',
 };
 
-const DATATYPES = new Map(Object.entries(ORT_TYPES).map(([ours, theirs]) => [theirs, ours as Datatype]));
+const DATATYPES = new Map(
+  Object.entries(ORT_TYPES).map(([ours, theirs]) => [theirs, ours as Datatype]),
+);
 
 /**
  * A tensor in the plain form the runtime's binding reads. Its `Tensor` class is passed by: on Node 23 and later that class
@@ -40,7 +42,7 @@ export function datatypeOfOrt(type: string): Datatype | undefined {
 /**
  * The runtime's form of an input; numbers share memory with the tensor.
  *
- * @throws {ERR_INVALID_INPUT} when a BYTES element is not UTF-8 or a BOOL is neither 0 nor 1.
+ * @throws {ERR_INVALID_INPUT} when a BYTES element is not UTF-8 or has a NUL, or a BOOL is neither 0 nor 1.
  */
 export function toOrtTensor(name: string, tensor: Tensor): OrtTensor {
   const { datatype, shape: dims } = tensor;
@@ -49,12 +51,23 @@ export function toOrtTensor(name: string, tensor: Tensor): OrtTensor {
     if (datatype === 'BOOL') checkBooleans(name, tensor.bytes);
     return { type, dims, location: 'cpu', data: tensor.data };
   }
+  return { type, dims, location: 'cpu', data: stringsOf(name, tensor) };
+}
+
+function stringsOf(name: string, tensor: Tensor): string[] {
+  let strings: string[];
   try {
-    return { type, dims, location: 'cpu', data: tensor.strings() };
+    strings = tensor.strings();
   } catch (error) {
     if (!isSwarmError(error)) throw error;
     throw new InvalidInputError(`input '${name}': ${error.message}`, { cause: error });
   }
+  // The binding (1.30) hands text over as C strings: what follows a NUL would be lost without a word.
+  const index = strings.findIndex((text) => text.includes('\0'));
+  if (index < 0) return strings;
+  throw new InvalidInputError(
+    `input '${name}': element ${index} has a NUL character, which ONNX Runtime cannot take`,
+  );
 }
 
 /** Our form of an output; numbers share memory with the runtime's array. */

@@ -1,4 +1,5 @@
 import { extname, join } from 'node:path';
+import type * as ort from 'onnxruntime-node';
 import type { InferenceSession } from 'onnxruntime-node';
 import { ConfigError, InvalidModelError, LimitError } from '../../../protocols/errors.ts';
 import { formatShape } from '../../../protocols/tensor.ts';
@@ -12,7 +13,7 @@ import { datatypeOfOrt, fromOrtTensor, type OrtTensor, toOrtTensor } from './ort
 const INSTALL_HINT =
   'onnxruntime-node is not installed; npm install onnxruntime-node@1.30.0 --onnxruntime-node-install=skip';
 
-type Ort = typeof import('onnxruntime-node');
+type Ort = typeof ort;
 
 /** A model in ONNX Runtime. The only code that touches the runtime; it blocks its thread while it works. */
 export class ModelSession {
@@ -21,6 +22,7 @@ export class ModelSession {
   /** Outputs left out, each with its reason. */
   readonly notes: readonly string[];
   readonly runtimeVersion: string;
+  readonly runtimeProviders: readonly string[];
   readonly #session: InferenceSession;
   readonly #modelPath: string;
   readonly #maxResponseBytes: number;
@@ -30,6 +32,7 @@ export class ModelSession {
     this.#modelPath = join(command.directory, command.entry);
     this.#maxResponseBytes = command.maxResponseBytes;
     this.runtimeVersion = ort.env.versions.node ?? 'unknown';
+    this.runtimeProviders = ort.listSupportedBackends().map(({ name }) => name);
     this.inputs = session.inputMetadata.map(inputSpec);
     const notes: string[] = [];
     this.outputs = session.outputMetadata.flatMap((output) => outputSpec(output, notes));
@@ -141,7 +144,7 @@ export async function importRuntime(): Promise<Ort> {
 }
 
 function sessionOptions(settings: SessionSettings): InferenceSession.SessionOptions {
-  const { provider, deviceId, threads } = settings;
+  const { provider, deviceId, threads, cpuFallback } = settings;
   const withDevice = ['cuda', 'tensorrt', 'dml'].includes(provider);
   const executionProvider = withDevice ? { name: provider, deviceId } : { name: provider };
   return {
@@ -153,7 +156,12 @@ function sessionOptions(settings: SessionSettings): InferenceSession.SessionOpti
     enableCpuMemArena: false,
     logSeverityLevel: 4,
     // Waiting threads that spin burn a core for nothing, and halve the speed of a shared machine.
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
+    extra: {
+      session: {
+        intra_op: { allow_spinning: '0' },
+        disable_cpu_ep_fallback: cpuFallback ? '0' : '1',
+      },
+    },
   };
 }
 
@@ -176,8 +184,11 @@ function outputSpec(output: InferenceSession.ValueMetadata, notes: string[]): Te
 function tensorSpec(value: InferenceSession.ValueMetadata): TensorSpec | string {
   if (!value.isTensor) return `'${value.name}' is a sequence, map or optional, expected a tensor`;
   const datatype = datatypeOfOrt(value.type);
-  if (datatype === undefined) return `'${value.name}' has datatype ${value.type}, which cannot be served`;
+  if (datatype === undefined)
+    return `'${value.name}' has datatype ${value.type}, which cannot be served`;
   // A free dimension is its name, or '' when it has none.
-  const shape = value.shape.map((dimension): DeclaredDimension => (dimension === '' ? null : dimension));
+  const shape = value.shape.map(
+    (dimension): DeclaredDimension => (dimension === '' ? null : dimension),
+  );
   return { name: value.name, datatype, shape };
 }

@@ -1,0 +1,205 @@
+import { BusyError, ExecutionError, InvalidMessageError } from '../../protocols/errors.ts';
+import type { RunOptions } from './backend.ts';
+import type { ModelProcess } from './model-process.ts';
+import { PIPE_FRAME, type PipeFrame } from './pipe-frame.ts';
+import { decodeFailure, parsePipeFailure } from './pipe-message.ts';
+import { decodeTensorFrame, encodeTensorFrame, type IndexedTensor } from './tensor-frame.ts';
+
+/** Runs of one model that may wait or run: whoever queues requests bounds them far below. */
+export const MAX_PENDING_RUNS = 4096;
+
+/** Longest delay a timer takes, in milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** What one run gave. */
+export interface RunAnswer {
+  readonly outputs: readonly IndexedTensor[];
+  /** Milliseconds inside the model. */
+  readonly executeMs: number;
+}
+
+/** A run from its call to its answer. */
+export interface PendingRun {
+  readonly tensors: readonly IndexedTensor[];
+  /** Indices of the outputs wanted. */
+  readonly wanted: readonly number[];
+  readonly limitMs: number;
+  /** True once the caller has its answer, its error, or has given up. */
+  settled: boolean;
+  /** True once a process that was killed from outside has taken the run with it. */
+  retried: boolean;
+  /** True once the run's own limit has killed the process. */
+  stopped: boolean;
+  readonly resolve: (answer: RunAnswer) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** The part of {@link ModelProcess} that runs pass through. */
+export type RunProcess = Pick<ModelProcess, 'onFrame' | 'send' | 'kill'>;
+
+export interface RunQueueInit {
+  /** Called for each run that the process answered, be it with an error. */
+  readonly onAnswer: () => void;
+}
+
+/**
+ * Runs of one model, one after another on whatever process serves it now.
+ *
+ * Between {@link detach} and the next {@link attach} there is no process, and runs wait. A run that a process took with it
+ * fails alone when the fault was its own, and is tried once more when the process was killed from outside.
+ */
+export class RunQueue {
+  /** Resident bytes of the process after its last answer; null when unknown. */
+  memoryBytes: number | null = null;
+  readonly #init: RunQueueInit;
+  readonly #line: PendingRun[] = [];
+  /** The run in the process; it stays there when its caller gives up. */
+  #current: PendingRun | undefined;
+  #process: RunProcess | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** Number of the current run's frame, so that an answer is known to be its own. */
+  #id = 0;
+  /** Why no run is taken any more. */
+  #closed: Error | undefined;
+
+  constructor(init: RunQueueInit) {
+    this.#init = init;
+  }
+
+  /** Adds a run and resolves with its answer; an aborted signal rejects and abandons the result. */
+  async add(
+    tensors: readonly IndexedTensor[],
+    wanted: readonly number[],
+    { signal, limitMs }: Pick<RunOptions, 'signal' | 'limitMs'>,
+  ): Promise<RunAnswer> {
+    signal?.throwIfAborted();
+    if (this.#closed !== undefined) throw this.#closed;
+    if (this.#line.length >= MAX_PENDING_RUNS) {
+      throw new BusyError(`${this.#line.length} runs wait for this model already`, 1_000);
+    }
+    return new Promise((resolve, reject) => {
+      const settle = <T>(then: (value: T) => void) => {
+        return (value: T): void => {
+          run.settled = true;
+          signal?.removeEventListener('abort', onAbort);
+          then(value);
+        };
+      };
+      const run: PendingRun = {
+        tensors,
+        wanted,
+        limitMs,
+        settled: false,
+        retried: false,
+        stopped: false,
+        resolve: settle(resolve),
+        reject: settle(reject),
+      };
+      const onAbort = (): void => this.#abandon(run, signal?.reason);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#line.push(run);
+      this.#advance();
+    });
+  }
+
+  /** Gives the runs a process that holds the model. */
+  attach(process: RunProcess): void {
+    this.#process = process;
+    process.onFrame = (frame) => this.#answered(frame);
+    this.#advance();
+  }
+
+  /** Tells that the process is gone, and how: `error` is for the run that it died of, if it did. */
+  detach(error: Error, isFault: boolean): void {
+    this.#process = undefined;
+    const run = this.#take();
+    if (run === undefined || run.settled) return;
+    if (run.stopped) {
+      const { limitMs } = run;
+      const message = `model was stopped after ${limitMs} ms, the limit of one execution`;
+      run.reject(new ExecutionError(message, { details: { limitMs } }));
+    } else if (isFault || run.retried) {
+      // Its input would kill the next process too.
+      run.reject(error);
+    } else {
+      run.retried = true;
+      this.#line.unshift(run);
+    }
+  }
+
+  /** Rejects every run, those that wait and those that come later. */
+  close(error: Error): void {
+    this.#closed ??= error;
+    this.#take()?.reject(error);
+    for (const run of this.#line.splice(0)) run.reject(error);
+  }
+
+  #abandon(run: PendingRun, reason: unknown): void {
+    run.reject(reason);
+    const index = this.#line.indexOf(run);
+    if (index >= 0) this.#line.splice(index, 1);
+  }
+
+  /** Sends the next run when the process is free. */
+  #advance(): void {
+    const process = this.#process;
+    if (process === undefined || this.#current !== undefined) return;
+    const run = this.#line.shift();
+    if (run === undefined) return;
+    this.#current = run;
+    this.#id = (this.#id + 1) >>> 0;
+    this.#limit(run, process);
+    const pieces = encodeTensorFrame({ numbers: run.wanted, tensors: run.tensors });
+    // The child executes once it has read all: a large body on its way must not count as execution.
+    process.send(PIPE_FRAME.run, this.#id, pieces, () => {
+      if (this.#current === run && this.#process === process) this.#limit(run, process);
+    });
+  }
+
+  /** Starts the run's time, again when the run has begun: a child that does not even read has the same time for that. */
+  #limit(run: PendingRun, process: RunProcess): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => {
+        run.stopped = true;
+        process.kill();
+      },
+      Math.min(run.limitMs, MAX_TIMER_MS),
+    );
+  }
+
+  #answered(frame: PipeFrame): void {
+    const run = this.#current;
+    if (run === undefined || frame.id !== this.#id) {
+      throw new InvalidMessageError(`answer ${frame.id} to no run under way`);
+    }
+    // Too late: the process is being killed, and who waits behind this run goes to the next one.
+    if (run.stopped) return;
+    const settle = this.#decode(frame);
+    this.#take();
+    this.#init.onAnswer();
+    settle(run);
+    this.#advance();
+  }
+
+  /** What a frame says, to be told to its run. */
+  #decode({ type, payload }: PipeFrame): (run: PendingRun) => void {
+    if (type === PIPE_FRAME.failure) {
+      const error = decodeFailure(parsePipeFailure(payload));
+      return (run) => run.reject(error);
+    }
+    if (type !== PIPE_FRAME.result) throw new InvalidMessageError(`answer of unknown type ${type}`);
+    const { numbers, tensors: outputs } = decodeTensorFrame(payload);
+    const [executeMs = 0, memoryBytes = 0] = numbers;
+    if (memoryBytes > 0) this.memoryBytes = memoryBytes;
+    return (run) => run.resolve({ outputs, executeMs });
+  }
+
+  /** Ends the current run's time and place. */
+  #take(): PendingRun | undefined {
+    clearTimeout(this.#timer);
+    const run = this.#current;
+    this.#current = undefined;
+    return run;
+  }
+}

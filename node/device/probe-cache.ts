@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { z } from 'zod';
+import { writeDurably } from '../../src/swarm/durable-file.ts';
+import { deviceEnvironment } from '../backend/child-environment.ts';
+import type { NvidiaGpu } from './nvidia-smi.ts';
+
+/** Milliseconds for which a provider that failed is not tried again: what failed it may have been passing. */
+export const FAILURE_AGE_MS = 24 * 3_600_000;
+
+/** Written anew whenever a system library is installed or removed. */
+const LINKER_CACHE = '/etc/ld.so.cache';
+
+/** How the trial of one execution provider ended. */
+export interface ProbeOutcome {
+  readonly provider: string;
+  /** Why it does not work; null when it does. */
+  readonly fault: string | null;
+}
+
+const cacheSchema = z.object({
+  key: z.string(),
+  probedAtMs: z.number(),
+  outcomes: z.array(z.object({ provider: z.string(), fault: z.string().nullable() })),
+});
+
+/**
+ * The outcomes kept in a file, when they were found under the same key and are not too old.
+ *
+ * @param nowMs milliseconds since 1970
+ */
+export async function readProbeCache(
+  file: string,
+  key: string,
+  nowMs: number,
+): Promise<readonly ProbeOutcome[] | undefined> {
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(file, 'utf8'));
+  } catch {
+    // Not there yet, or not ours any more: probing again is always right.
+    return undefined;
+  }
+  const parsed = cacheSchema.safeParse(value);
+  if (!parsed.success || parsed.data.key !== key) return undefined;
+  const { outcomes, probedAtMs } = parsed.data;
+  const ageMs = nowMs - probedAtMs;
+  const failed = outcomes.some(({ fault }) => fault !== null);
+  return failed && (ageMs < 0 || ageMs > FAILURE_AGE_MS) ? undefined : outcomes;
+}
+
+/** Keeps outcomes for the next start. */
+export async function writeProbeCache(
+  file: string,
+  key: string,
+  outcomes: readonly ProbeOutcome[],
+  nowMs: number,
+): Promise<void> {
+  const text = JSON.stringify({ key, probedAtMs: nowMs, outcomes }, undefined, 2);
+  await writeDurably(file, Buffer.from(`${text}\n`));
+}
+
+/** Says in a hash all that decides which providers work: runtime and its libraries, drivers, GPUs, system libraries, Node. */
+export async function probeKey(gpus: readonly NvidiaGpu[]): Promise<string> {
+  const facts = {
+    runtime: await describeRuntime(),
+    gpus,
+    platform: process.platform,
+    arch: process.arch,
+    node: process.version,
+    linkerCache: await stat(LINKER_CACHE).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => null,
+    ),
+    environment: deviceEnvironment(process.env),
+  };
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
+}
+
+/** Version and libraries of ONNX Runtime without loading it; CUDA's libraries are put beside its own. */
+async function describeRuntime(): Promise<object> {
+  try {
+    const manifest = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
+    const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version?: unknown };
+    const folder = path.join(path.dirname(manifest), 'bin');
+    const names = (await readdir(folder, { recursive: true })).sort();
+    const libraries = await Promise.all(
+      names.map(async (name) => [name, (await stat(path.join(folder, name))).size]),
+    );
+    return { version, libraries };
+  } catch {
+    // Not installed: the trial on the CPU says so.
+    return {};
+  }
+}

@@ -1,0 +1,301 @@
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Level } from 'level';
+import { cidOfDigest, digestOfCid, digestText } from '../../protocols/digest.ts';
+import { InvalidInputError, isSwarmError, StoreError } from '../../protocols/errors.ts';
+import { decodeManifest, type Manifest, manifestBytes } from '../../protocols/manifest/index.ts';
+import type { SequenceStore } from '../../protocols/release/index.ts';
+import type { BlockSource } from '../../protocols/transfer/index.ts';
+import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
+import { syncFolder } from '../../src/swarm/durable-file.ts';
+import type { ChunkPlace, VersionSink, VersionTarget } from '../../src/swarm/version-sink.ts';
+import { BlockReader } from './block-reader.ts';
+import { checkDiskRoom, freeDiskBytes } from './disk-room.ts';
+import { openIndexLevel } from './index-level.ts';
+import { PartialFolder } from './partial-folder.ts';
+import { PartialVersion, partialBytes } from './partial-version.ts';
+import { ReleaseSequences } from './release-sequences.ts';
+import { failureCode, storeFailure } from './store-failure.ts';
+import { StoreIndex } from './store-index.ts';
+import { recoverFolders, type StoreFolders } from './store-recovery.ts';
+import { type WantedVersion, WantedVersions } from './wanted-versions.ts';
+
+/** A version whose every byte is on disk. */
+export interface StoredVersion {
+  readonly manifest: Manifest;
+  /** Absolute path of the folder that holds the version's files, and nothing else. */
+  readonly directory: string;
+}
+
+/** A version that is being fetched. */
+interface Fetching {
+  /** Undefined while the version is being begun. */
+  partial: PartialVersion | undefined;
+  /** Bytes still to be written, until `partial` knows better. */
+  neededBytes: number;
+}
+
+/**
+ * What a node keeps on disk: versions, whole and in part, what it means to serve, and the highest release sequences.
+ *
+ * Files lie as they were published, `versions/<cid>/<path>`; a LevelDB index beside them says which versions are complete
+ * and where each chunk is. One process at a time can open a store.
+ */
+export class VersionStore implements BlockSource, VersionTarget {
+  /** The highest release sequence seen per model, over restarts. */
+  readonly sequences: SequenceStore;
+  readonly #folders: StoreFolders;
+  readonly #level: Level;
+  readonly #index: StoreIndex;
+  readonly #wanted: WantedVersions;
+  readonly #reader: BlockReader;
+  readonly #fetching = new Map<VersionCid, Fetching>();
+  #closed = false;
+
+  private constructor(folders: StoreFolders, level: Level, sequences: ReleaseSequences) {
+    this.#folders = folders;
+    this.#level = level;
+    this.#index = new StoreIndex(level);
+    this.#wanted = new WantedVersions(level);
+    this.sequences = sequences;
+    this.#reader = new BlockReader({
+      index: this.#index,
+      versionsFolder: folders.versions,
+      partials: () => this.#partials(),
+    });
+  }
+
+  /**
+   * Opens the store in a folder, which is made when missing, and puts in order what a crash left.
+   *
+   * @throws {ERR_STORE} when another process uses it, it is damaged, or the disk refuses.
+   */
+  static async open(folder: string): Promise<VersionStore> {
+    const root = path.resolve(folder);
+    const folders = { versions: path.join(root, 'versions'), partial: path.join(root, 'partial') };
+    let level: Level | undefined;
+    try {
+      await mkdir(folders.versions, { recursive: true });
+      await mkdir(folders.partial, { recursive: true });
+      const isNew = (await readdir(folders.versions)).length === 0;
+      level = await openIndexLevel(path.join(root, 'index'), isNew);
+      await syncFolder(root);
+      const sequences = new ReleaseSequences(level);
+      await sequences.trim();
+      const store = new VersionStore(folders, level, sequences);
+      await recoverFolders(folders, store.#index);
+      return store;
+    } catch (cause) {
+      await level?.close();
+      throw storeFailure(`store ${root} cannot be opened`, cause);
+    }
+  }
+
+  /** Lets go of the folder; what is being fetched stays as far as it is. Twice is once. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const partial of this.#partials()) await partial.close();
+    await this.#level.close();
+  }
+
+  /** @see BlockSource.read; serves also what is verified of versions that are still being fetched. */
+  read(digest: Uint8Array, options?: AbortOptions): Promise<Uint8Array | undefined> {
+    return this.#reader.read(digest, options);
+  }
+
+  /** A complete version; undefined when it is not, or its files are not what they were: then it is to be fetched. */
+  async get(cid: VersionCid): Promise<StoredVersion | undefined> {
+    checkCid(cid);
+    const entry = await this.#index.version(cid);
+    if (entry === undefined || entry.damaged) return undefined;
+    const manifest = await this.#index.manifest(cid);
+    const directory = path.join(this.#folders.versions, cid);
+    if (manifest !== undefined && (await hasFiles(directory, manifest))) {
+      return { manifest, directory };
+    }
+    await this.#index.markDamaged(cid);
+    return undefined;
+  }
+
+  /**
+   * Removes a version, whole or in part; a loaded model that uses its files must be gone.
+   *
+   * @throws {ERR_STORE} when it is being fetched, or the disk refuses.
+   */
+  async remove(cid: VersionCid): Promise<void> {
+    checkCid(cid);
+    if (this.#fetching.has(cid)) {
+      throw new StoreError(`version ${cid} is being fetched: end that before it is removed`);
+    }
+    try {
+      await new PartialFolder(this.#folders.partial, cid).remove();
+      if ((await this.#index.version(cid)) === undefined) return;
+      await this.#index.removeVersion(cid);
+      await rm(path.join(this.#folders.versions, cid), { recursive: true, force: true });
+    } catch (cause) {
+      throw storeFailure(`version ${cid} cannot be removed`, cause);
+    }
+  }
+
+  /** Remembers, over restarts, that a version is to be served. */
+  want(wanted: WantedVersion): Promise<void> {
+    return this.#wanted.put(wanted);
+  }
+
+  async unwant(cid: VersionCid): Promise<void> {
+    await this.#wanted.delete(cid);
+  }
+
+  wanted(): Promise<WantedVersion[]> {
+    return this.#wanted.all();
+  }
+
+  async partialManifest(cid: VersionCid): Promise<Uint8Array | undefined> {
+    checkCid(cid);
+    const found = await new PartialFolder(this.#folders.partial, cid).manifest();
+    if (found !== undefined) return found;
+    // A damaged version is fetched again, and its manifest need not be damaged.
+    const intact = (await this.#index.manifest(cid)) !== undefined;
+    return intact ? this.#index.block(digestText(digestOfCid(cid))) : undefined;
+  }
+
+  async begin(cid: VersionCid, bytes: Uint8Array): Promise<VersionSink> {
+    const manifest = decodeManifest(bytes, cid);
+    if (this.#closed) throw new StoreError('the store is closed');
+    if (this.#fetching.has(cid)) throw new StoreError(`version ${cid} is being fetched already`);
+    const fetching: Fetching = { partial: undefined, neededBytes: 0 };
+    this.#fetching.set(cid, fetching);
+    try {
+      const folder = new PartialFolder(this.#folders.partial, cid);
+      await this.#takeBack(cid, manifest, bytes);
+      await this.#promiseRoom(fetching, folder, cid, manifest);
+      await folder.create(bytes);
+      await mkdir(folder.files, { recursive: true });
+      fetching.partial = new PartialVersion(cid, manifest, {
+        folder,
+        findLocal: (digest) => this.#find(digest),
+        complete: (places) => this.#complete({ cid, manifest, folder }, places),
+        release: () => this.#fetching.delete(cid),
+      });
+      return fetching.partial;
+    } catch (cause) {
+      this.#fetching.delete(cid);
+      throw storeFailure(`version ${cid} cannot be begun`, cause);
+    }
+  }
+
+  /** Makes a complete version one that is being fetched, so that what is damaged of it can be replaced. */
+  async #takeBack(cid: VersionCid, manifest: Manifest, bytes: Uint8Array): Promise<void> {
+    if ((await this.#index.version(cid)) === undefined) return;
+    const folder = new PartialFolder(this.#folders.partial, cid);
+    await folder.remove();
+    await folder.create(bytes);
+    for (const { chunks } of manifest.files) {
+      const key = digestText(digestOfCid(chunks));
+      const list = await this.#index.block(key);
+      if (list !== undefined) await folder.putList(key, list);
+    }
+    await syncFolder(this.#folders.partial);
+    await this.#index.removeVersion(cid);
+    try {
+      await rename(path.join(this.#folders.versions, cid), folder.files);
+    } catch (error) {
+      if (failureCode(error) !== 'ENOENT') throw error;
+      // Its files were removed by hand: all of it is fetched.
+    }
+    await syncFolder(this.#folders.versions);
+    await syncFolder(folder.root);
+  }
+
+  async #promiseRoom(
+    fetching: Fetching,
+    folder: PartialFolder,
+    cid: VersionCid,
+    manifest: Manifest,
+  ): Promise<void> {
+    const neededBytes = manifestBytes(manifest) - (await partialBytes(folder, manifest));
+    const freeBytes = await freeDiskBytes(this.#folders.partial);
+    let promisedBytes = 0;
+    for (const other of this.#fetching.values()) {
+      promisedBytes += other.partial?.missingBytes ?? other.neededBytes;
+    }
+    checkDiskRoom(`version ${cid}`, { neededBytes, promisedBytes, freeBytes });
+    fetching.neededBytes = neededBytes;
+  }
+
+  /** The files of a version are whole and synced: moves them to their place, then tells the index. */
+  async #complete(
+    version: { cid: VersionCid; manifest: Manifest; folder: PartialFolder },
+    places: readonly (readonly ChunkPlace[])[],
+  ): Promise<void> {
+    const { cid, manifest, folder } = version;
+    const blocks = await readBlocks(folder, cid, manifest);
+    const directory = path.join(this.#folders.versions, cid);
+    await rename(folder.files, directory);
+    try {
+      await syncFolder(this.#folders.versions);
+      await syncFolder(folder.root);
+      await this.#index.putVersion({ cid, manifest, blocks, places });
+    } catch (error) {
+      await rename(directory, folder.files).catch(() => {
+        // Recovery does the same when the store is opened next; the first failure says more.
+      });
+      throw error;
+    }
+    await folder.remove();
+  }
+
+  /** A block from anywhere on this disk; what is damaged there is as good as absent. */
+  async #find(digest: Uint8Array): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#reader.read(digest);
+    } catch (error) {
+      if (isSwarmError(error) && error.code === 'ERR_CORRUPT') return undefined;
+      throw error;
+    }
+  }
+
+  #partials(): PartialVersion[] {
+    return [...this.#fetching.values()].flatMap(({ partial }) => partial ?? []);
+  }
+}
+
+/** A CID is a folder's name here: only the one text that this program itself makes of it will do. */
+function checkCid(cid: VersionCid): void {
+  if (cidOfDigest(digestOfCid(cid)).toString() === cid) return;
+  throw new InvalidInputError(`CID ${JSON.stringify(cid)} is not in base32, expected bafyrei…`);
+}
+
+/** True when every file is there with its size; what is inside is checked when it is read. */
+async function hasFiles(directory: string, manifest: Manifest): Promise<boolean> {
+  for (const { path: name, size } of manifest.files) {
+    try {
+      const found = await stat(path.join(directory, name));
+      if (!found.isFile() || found.size !== size) return false;
+    } catch (error) {
+      if (failureCode(error) === 'ENOENT') return false;
+      throw storeFailure(`version in ${directory} cannot be read`, error);
+    }
+  }
+  return true;
+}
+
+/** The manifest and the chunk lists that a finished version goes into the index with. */
+async function readBlocks(
+  folder: PartialFolder,
+  cid: VersionCid,
+  manifest: Manifest,
+): Promise<Map<string, Uint8Array>> {
+  const blocks = new Map<string, Uint8Array>();
+  const put = (key: string, bytes: Uint8Array | undefined): void => {
+    if (bytes === undefined) throw new StoreError(`block ${key} of version ${cid} left the disk`);
+    blocks.set(key, bytes);
+  };
+  put(digestText(digestOfCid(cid)), await folder.manifest());
+  for (const { chunks } of manifest.files) {
+    const key = digestText(digestOfCid(chunks));
+    if (!blocks.has(key)) put(key, await folder.list(key));
+  }
+  return blocks;
+}

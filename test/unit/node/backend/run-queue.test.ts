@@ -1,0 +1,227 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  encodePipeHeader,
+  PIPE_FRAME,
+  PipeFrameDecoder,
+} from '../../../../node/backend/pipe-frame.ts';
+import { MAX_PENDING_RUNS, RunQueue, type RunProcess } from '../../../../node/backend/run-queue.ts';
+import { decodeTensorFrame, encodeTensorFrame } from '../../../../node/backend/tensor-frame.ts';
+import { ExecutionError, NotFoundError } from '../../../../protocols/errors.ts';
+import { Tensor } from '../../../../protocols/tensor.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A process whose answers a test writes; it reads a body when told, and notes that it was killed. */
+class ScriptedProcess implements RunProcess {
+  onFrame: RunProcess['onFrame'] = () => {};
+  readonly sent: { id: number; value: unknown; wanted: readonly number[] }[] = [];
+  killed = false;
+  /** Says that the last body has left. */
+  flush: () => void = () => {};
+
+  send(type: number, id: number, pieces: readonly Uint8Array[], onSent?: () => void): void {
+    if (type !== PIPE_FRAME.run) throw new Error(`unexpected frame of type ${type}`);
+    const { numbers: wanted, tensors } = decodeTensorFrame(Uint8Array.from(Buffer.concat(pieces)));
+    this.sent.push({ id, wanted, value: tensors[0]?.tensor.toArray()[0] });
+    this.flush = onSent ?? this.flush;
+  }
+
+  kill(): void {
+    this.killed = true;
+  }
+
+  /** Answers the last run with what it was given, or with another frame. */
+  answer(type: number = PIPE_FRAME.result, pieces?: readonly Uint8Array[], id?: number): void {
+    const { id: last = 0, value = 0 } = this.sent.at(-1) ?? {};
+    const tensor = Tensor.from('FP32', [1], [value as number]);
+    const echo = encodeTensorFrame({ numbers: [2.5, 1024], tensors: [{ index: 0, tensor }] });
+    const payload = Buffer.concat(pieces ?? echo);
+    const stream = Buffer.concat([encodePipeHeader(type, id ?? last, payload.byteLength), payload]);
+    for (const frame of new PipeFrameDecoder(1e6).push(stream)) this.onFrame(frame);
+  }
+}
+
+const CRASH = new ExecutionError('model failed: its process was killed by SIGFPE');
+
+function prepare() {
+  const answers: number[] = [];
+  const queue = new RunQueue({ onAnswer: () => answers.push(1) });
+  const process = new ScriptedProcess();
+  queue.attach(process);
+  const add = async (value: number, limitMs = 1_000, signal?: AbortSignal): Promise<number> => {
+    const tensor = Tensor.from('FP32', [1], [value]);
+    const { outputs } = await queue.add([{ index: 0, tensor }], [0], { limitMs, signal });
+    return outputs[0]?.tensor.toArray()[0] as number;
+  };
+  return { queue, process, add, answers };
+}
+
+describe('RunQueue', () => {
+  test('sends one run at a time, in order, and gives each its own answer', async () => {
+    const { process, add, queue, answers } = prepare();
+    const runs = [add(1), add(2)];
+    expect(process.sent).toMatchObject([{ value: 1, wanted: [0] }]);
+    process.answer();
+    await expect(runs[0]).resolves.toBe(1);
+    expect(process.sent.map(({ value }) => value)).toEqual([1, 2]);
+    process.answer();
+    await expect(runs[1]).resolves.toBe(2);
+    expect(queue.memoryBytes).toBe(1024);
+    expect(answers).toHaveLength(2);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('an error that the process answers is the run’s alone', async () => {
+    const { process, add, answers } = prepare();
+    const runs = [add(1), add(2)];
+    const failure = Buffer.from('{"code":"ERR_INVALID_INPUT","message":"wrong"}');
+    process.answer(PIPE_FRAME.failure, [failure]);
+    await expect(runs[0]).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT', message: 'wrong' });
+    process.answer();
+    await expect(runs[1]).resolves.toBe(2);
+    expect(answers).toHaveLength(2);
+  });
+
+  test('the limit kills the process, fails that run with the limit, and the others go to the next process', async () => {
+    const { process, add, queue } = prepare();
+    const slow = add(1, 300);
+    const behind = add(2);
+    process.flush();
+    vi.advanceTimersByTime(299);
+    expect(process.killed).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(process.killed).toBe(true);
+    // An answer that was on its way changes nothing any more.
+    process.answer();
+    queue.detach(new ExecutionError('was killed by SIGKILL'), false);
+    await expect(slow).rejects.toMatchObject({ code: 'ERR_EXECUTION', details: { limitMs: 300 } });
+    const next = new ScriptedProcess();
+    queue.attach(next);
+    next.answer();
+    await expect(behind).resolves.toBe(2);
+  });
+
+  test('the limit begins anew when the whole input has left', async () => {
+    const { process, add } = prepare();
+    const run = add(1, 300);
+    vi.advanceTimersByTime(250);
+    process.flush();
+    vi.advanceTimersByTime(299);
+    expect(process.killed).toBe(false);
+    process.answer();
+    await expect(run).resolves.toBe(1);
+  });
+
+  test('a run that waits has not begun: its limit does not run', async () => {
+    const { process, add } = prepare();
+    const first = add(1, 10_000);
+    const second = add(2, 300);
+    vi.advanceTimersByTime(5_000);
+    process.answer();
+    await first;
+    expect(process.killed).toBe(false);
+    process.answer();
+    await expect(second).resolves.toBe(2);
+  });
+
+  test('a run whose process died of a fault fails with it, once; those behind are sent again', async () => {
+    const { queue, process, add } = prepare();
+    const deadly = add(1);
+    const behind = add(2);
+    queue.detach(CRASH, true);
+    await expect(deadly).rejects.toBe(CRASH);
+    const next = new ScriptedProcess();
+    queue.attach(next);
+    expect(next.sent.map(({ value }) => value)).toEqual([2]);
+    next.answer();
+    await expect(behind).resolves.toBe(2);
+    expect(process.sent.map(({ value }) => value)).toEqual([1]);
+  });
+
+  test('a run whose process was killed from outside is tried once more, first of all, and not twice', async () => {
+    const { queue, add } = prepare();
+    const unlucky = add(1);
+    const behind = add(2);
+    queue.detach(CRASH, false);
+    const second = new ScriptedProcess();
+    queue.attach(second);
+    expect(second.sent.map(({ value }) => value)).toEqual([1]);
+    queue.detach(CRASH, false);
+    await expect(unlucky).rejects.toBe(CRASH);
+    const third = new ScriptedProcess();
+    queue.attach(third);
+    third.answer();
+    await expect(behind).resolves.toBe(2);
+  });
+
+  test('an aborted run that waits is never sent; one that runs keeps its place until it ends', async () => {
+    const { process, add } = prepare();
+    const abort = new AbortController();
+    const runs = [add(1, 1_000, abort.signal), add(2, 1_000, abort.signal), add(3)];
+    const reason = new Error('enough');
+    abort.abort(reason);
+    await expect(runs[0]).rejects.toBe(reason);
+    await expect(runs[1]).rejects.toBe(reason);
+    expect(process.sent).toHaveLength(1);
+    expect(process.killed).toBe(false);
+    process.answer();
+    process.answer();
+    await expect(runs[2]).resolves.toBe(3);
+    expect(process.sent.map(({ value }) => value)).toEqual([1, 3]);
+  });
+
+  test('an abandoned run is not tried again on the next process', async () => {
+    const { queue, add } = prepare();
+    const abort = new AbortController();
+    const abandoned = add(1, 1_000, abort.signal);
+    abort.abort(new Error('enough'));
+    await expect(abandoned).rejects.toThrow('enough');
+    queue.detach(CRASH, false);
+    const next = new ScriptedProcess();
+    queue.attach(next);
+    expect(next.sent).toEqual([]);
+  });
+
+  test.each<[what: string, type: number, payload: string, id?: number]>([
+    ['an answer to no run', PIPE_FRAME.result, '', 99],
+    ['a frame of unknown type', 77, ''],
+    ['a result that is no tensor frame', PIPE_FRAME.result, 'garbage'],
+    ['a failure that is no JSON', PIPE_FRAME.failure, '{'],
+  ])(
+    '%s is a breach for which the process is killed, and the run fails with it',
+    async (_, type, payload, id) => {
+      const { queue, process, add } = prepare();
+      const run = add(1);
+      // ModelProcess kills a child for what its frames make throw.
+      expect(() => process.answer(type, [Buffer.from(payload)], id)).toThrow(
+        expect.objectContaining({ code: 'ERR_INVALID_MESSAGE' }),
+      );
+      queue.detach(CRASH, true);
+      await expect(run).rejects.toBe(CRASH);
+    },
+  );
+
+  test('closing rejects every run, and every later one', async () => {
+    const { queue, add } = prepare();
+    const runs = [add(1), add(2)];
+    const gone = new NotFoundError('unloaded');
+    queue.close(gone);
+    for (const run of runs) await expect(run).rejects.toBe(gone);
+    await expect(add(3)).rejects.toBe(gone);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('as many runs wait as the limit, and one more is refused as busy', async () => {
+    const { queue, add } = prepare();
+    const runs = Array.from({ length: MAX_PENDING_RUNS + 1 }, async (_, index) => add(index));
+    await expect(add(0)).rejects.toMatchObject({ code: 'ERR_BUSY' });
+    queue.close(CRASH);
+    const settled = await Promise.allSettled(runs);
+    expect(settled.every((run) => run.status === 'rejected' && run.reason === CRASH)).toBe(true);
+  });
+});

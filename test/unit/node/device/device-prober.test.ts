@@ -1,0 +1,225 @@
+import { describe, expect, test, vi } from 'vitest';
+import {
+  DeviceProber,
+  type DeviceProberComponents,
+} from '../../../../node/device/device-prober.ts';
+import type { NvidiaGpu } from '../../../../node/device/nvidia-smi.ts';
+import type { ProviderTrial } from '../../../../node/device/provider-trial.ts';
+import { ConfigError, InvalidModelError } from '../../../../protocols/errors.ts';
+import { createTestFolder } from '../../../support/test-folder.ts';
+
+const GPU: NvidiaGpu = {
+  index: 0,
+  name: 'NVIDIA H100',
+  memoryBytes: 80 * 1024 ** 3,
+  driverVersion: '550',
+};
+
+/** Providers of a host and what each answers: numbers, or the error it fails with. */
+type Host = Readonly<Record<string, readonly number[] | Error>>;
+
+function trialOf(host: Host, asked: string[] = []): ProviderTrial {
+  return async (provider) => {
+    asked.push(provider);
+    const answer = host[provider];
+    if (answer === undefined || answer instanceof Error) throw answer ?? new Error('not built in');
+    const runtimeProviders = [...Object.keys(host), 'tensorrt'];
+    return { values: Float32Array.from(answer), executeMs: 1, runtimeProviders };
+  };
+}
+
+interface Told {
+  readonly level: 'info' | 'warn';
+  readonly fields: object;
+  readonly message: string;
+}
+
+async function prepare(components: Partial<DeviceProberComponents>) {
+  const folder = await createTestFolder();
+  const told: Told[] = [];
+  const note = (level: Told['level']) => (fields: unknown, message?: string) => {
+    told.push({ level, fields: fields as object, message: message ?? '' });
+  };
+  const logger = { info: note('info'), warn: note('warn') };
+  const create = (changed: Partial<DeviceProberComponents> = {}) =>
+    new DeviceProber(
+      { cacheDir: folder.path, logger },
+      {
+        queryGpus: async () => [],
+        hasGpuSign: async () => false,
+        ...components,
+        ...changed,
+      },
+    );
+  return {
+    told,
+    create,
+    async [Symbol.asyncDispose]() {
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Starts a prober and waits until its trials are over. */
+async function probe(prober: DeviceProber): Promise<number> {
+  let changes = 0;
+  prober.start(() => {
+    changes += 1;
+  });
+  await prober.settled;
+  return changes;
+}
+
+describe.skipIf(process.platform !== 'linux')('DeviceProber', () => {
+  test('describes the CPU before it begins', async () => {
+    await using under = await prepare({ trial: trialOf({ cpu: [1] }) });
+    const prober = under.create();
+    expect(prober.devices).toEqual([
+      {
+        kind: 'cpu',
+        name: expect.any(String),
+        memoryBytes: expect.any(Number),
+        providers: ['cpu'],
+      },
+    ]);
+    await expect(prober.providers()).resolves.toEqual(['cpu']);
+  });
+
+  test('announces a GPU with the providers that answer as the CPU does, and loads on the best', async () => {
+    const asked: string[] = [];
+    await using under = await prepare({
+      trial: trialOf({ cpu: [1, 2], webgpu: [1, 2.0005], cuda: [1.0001, 2] }, asked),
+      queryGpus: async () => [GPU],
+    });
+    const prober = under.create();
+    expect(await probe(prober)).toBe(1);
+    expect(asked).toEqual(['cpu', 'cuda', 'webgpu']);
+    expect(prober.devices).toMatchObject([
+      { kind: 'gpu', name: GPU.name, memoryBytes: GPU.memoryBytes, providers: ['cuda', 'webgpu'] },
+      { kind: 'cpu', providers: ['cpu'] },
+    ]);
+    await expect(prober.providers()).resolves.toEqual(['cuda', 'webgpu', 'cpu']);
+  });
+
+  test('leaves out a provider that fails or answers otherwise, and says why', async () => {
+    await using under = await prepare({
+      trial: trialOf({
+        cpu: [1, 2],
+        cuda: new InvalidModelError('Failed to load shared library'),
+        webgpu: [1, 2.25],
+      }),
+      queryGpus: async () => [GPU],
+    });
+    const prober = under.create();
+    expect(await probe(prober)).toBe(0);
+    expect(prober.devices).toMatchObject([{ kind: 'cpu', providers: ['cpu'] }]);
+    await expect(prober.providers()).resolves.toEqual(['cpu']);
+    const reasons = under.told.filter(({ message }) => message.includes('does not work here'));
+    expect(reasons).toMatchObject([
+      { level: 'info', fields: { provider: 'cuda', reason: 'Failed to load shared library' } },
+      {
+        level: 'info',
+        fields: {
+          provider: 'webgpu',
+          reason: 'element 1 is 2.25, the CPU says 2',
+        },
+      },
+    ]);
+  });
+
+  test('a provider that works where no GPU is, is slower than the CPU and not used', async () => {
+    await using under = await prepare({ trial: trialOf({ cpu: [1], webgpu: [1] }) });
+    const prober = under.create();
+    await probe(prober);
+    expect(prober.devices).toMatchObject([{ kind: 'cpu', providers: ['cpu'] }]);
+    await expect(prober.providers()).resolves.toEqual(['cpu']);
+    expect(under.told.at(-1)?.message).toContain('without a GPU');
+  });
+
+  test('a GPU that no tool names is announced without memory', async () => {
+    await using under = await prepare({
+      trial: trialOf({ cpu: [1], webgpu: [1] }),
+      hasGpuSign: async () => true,
+    });
+    const prober = under.create();
+    await probe(prober);
+    expect(prober.devices[0]).toEqual({
+      kind: 'gpu',
+      name: 'GPU',
+      memoryBytes: null,
+      providers: ['webgpu'],
+    });
+  });
+
+  test('does not try again what a former start found, until the driver changes', async () => {
+    const asked: string[] = [];
+    const trial = trialOf({ cpu: [1], cuda: [1] }, asked);
+    await using under = await prepare({ trial, queryGpus: async () => [GPU] });
+    await probe(under.create());
+    const second = under.create();
+    await probe(second);
+    expect(asked).toEqual(['cpu', 'cuda']);
+    await expect(second.providers()).resolves.toEqual(['cuda', 'cpu']);
+    await probe(under.create({ queryGpus: async () => [{ ...GPU, driverVersion: '560' }] }));
+    expect(asked).toEqual(['cpu', 'cuda', 'cpu', 'cuda']);
+  });
+
+  test('a host without the runtime announces no provider, and is asked again at the next start', async () => {
+    const asked: string[] = [];
+    const trial = trialOf({ cpu: new ConfigError('onnxruntime-node is not installed') }, asked);
+    await using under = await prepare({ trial });
+    const prober = under.create();
+    expect(await probe(prober)).toBe(1);
+    expect(prober.devices).toMatchObject([{ kind: 'cpu', providers: [] }]);
+    await probe(under.create());
+    expect(asked).toEqual(['cpu', 'cpu']);
+  });
+
+  test('loads wait for the trials where there is a GPU, and not where there is none', async () => {
+    const held = Promise.withResolvers<void>();
+    const slow: ProviderTrial = async (provider, signal) => {
+      await held.promise;
+      return trialOf({ cpu: [1], cuda: [1] })(provider, signal);
+    };
+    await using under = await prepare({ trial: slow });
+    const without = under.create();
+    without.start(() => {});
+    await expect(without.providers()).resolves.toEqual(['cpu']);
+
+    const withGpu = under.create({ queryGpus: async () => [GPU] });
+    withGpu.start(() => {});
+    let answered = false;
+    const providers = withGpu.providers().then((found) => {
+      answered = true;
+      return found;
+    });
+    const abort = new AbortController();
+    const impatient = withGpu.providers({ signal: abort.signal });
+    const reason = new Error('not wanted any more');
+    abort.abort(reason);
+    await expect(impatient).rejects.toBe(reason);
+    expect(answered).toBe(false);
+    held.resolve();
+    await expect(providers).resolves.toEqual(['cuda', 'cpu']);
+    await Promise.all([without.settled, withGpu.settled]);
+  });
+
+  test('stopping ends a trial under way, and no load waits for it any more', async () => {
+    await using under = await prepare({
+      queryGpus: async () => [GPU],
+      trial: async (_, signal) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        }),
+    });
+    const prober = under.create();
+    const changed = vi.fn<() => void>();
+    prober.start(changed);
+    const providers = prober.providers();
+    await prober.stop();
+    await prober.stop();
+    await expect(providers).resolves.toEqual(['cpu']);
+    expect(changed).not.toHaveBeenCalled();
+    expect(under.told).toEqual([]);
+  });
+});

@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type LineEntry, WaitingLine } from '../../../../node/scheduler/waiting-line.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** What became of an entry, in the order it was told. */
+interface Handed {
+  readonly entry: LineEntry;
+  readonly told: unknown[];
+}
+
+function hand(
+  line: WaitingLine,
+  init: { priority?: number; inMs?: number; signal?: AbortSignal } = {},
+): Handed {
+  const told: unknown[] = [];
+  const now = performance.now();
+  const entry: LineEntry = {
+    inputs: [],
+    outputs: undefined,
+    priority: init.priority ?? 0,
+    submittedAtMs: now,
+    deadlineAtMs: now + (init.inMs ?? Number.POSITIVE_INFINITY),
+    signal: init.signal,
+    onExpired: (phase) => new Error(phase),
+    resolve: (result) => told.push(result),
+    reject: (reason) => told.push(reason),
+  };
+  line.add(entry);
+  return { entry, told };
+}
+
+const RESULT = { outputs: [], queueMs: 0, executeMs: 1 };
+
+describe('WaitingLine', () => {
+  test('gives requests in the order they came', () => {
+    const line = new WaitingLine();
+    const marks = [1, 2, 3].map((n) => hand(line, { inMs: n * 1000 }).entry.deadlineAtMs);
+    expect(line.length).toBe(3);
+    expect(marks.map(() => line.take()?.deadlineAtMs)).toEqual(marks);
+    expect(line.take()).toBeUndefined();
+    expect(line.length).toBe(0);
+  });
+
+  test('gives higher priorities first, first come first within one', () => {
+    const line = new WaitingLine();
+    for (const priority of [0, 5, -1, 5, 0]) hand(line, { priority });
+    const order = Array.from({ length: 5 }, () => line.take()?.priority);
+    expect(order).toEqual([5, 5, 0, 0, -1]);
+  });
+
+  test('a request whose deadline passes leaves by itself, in phase queue', () => {
+    const line = new WaitingLine();
+    const late = hand(line, { inMs: 100 });
+    const patient = hand(line);
+    vi.advanceTimersByTime(99);
+    expect(line.length).toBe(2);
+    vi.advanceTimersByTime(2);
+    expect(late.told).toEqual([new Error('queue')]);
+    expect([line.length, patient.told]).toEqual([1, []]);
+  });
+
+  test('a taken request whose deadline passes is told so, in phase execute, and its result comes too late', () => {
+    const line = new WaitingLine();
+    const late = hand(line, { inMs: 100 });
+    const request = line.take();
+    vi.advanceTimersByTime(101);
+    expect(late.told).toEqual([new Error('execute')]);
+    request?.resolve(RESULT);
+    // Whoever listens is a promise, for which the first settling counts.
+    expect(late.told[0]).toEqual(new Error('execute'));
+    expect(line.length).toBe(0);
+  });
+
+  test('a deadline farther than a timer reaches is waited for', () => {
+    const line = new WaitingLine();
+    const far = hand(line, { inMs: 2 ** 31 + 1000 });
+    vi.advanceTimersByTime(2 ** 31);
+    expect([line.length, far.told]).toEqual([1, []]);
+    vi.advanceTimersByTime(1001);
+    expect(far.told).toEqual([new Error('queue')]);
+  });
+
+  test('an aborted request leaves at once with the reason', () => {
+    const line = new WaitingLine();
+    const abort = new AbortController();
+    const aborted = hand(line, { signal: abort.signal, inMs: 100 });
+    hand(line);
+    const reason = new Error('enough');
+    abort.abort(reason);
+    expect(aborted.told).toEqual([reason]);
+    expect(line.length).toBe(1);
+    vi.advanceTimersByTime(1_000);
+    expect(aborted.told).toEqual([reason]);
+  });
+
+  test('an answered request hears of neither its deadline nor its signal any more', () => {
+    const line = new WaitingLine();
+    const abort = new AbortController();
+    const answered = hand(line, { signal: abort.signal, inMs: 100 });
+    line.take()?.resolve(RESULT);
+    vi.advanceTimersByTime(1_000);
+    abort.abort();
+    expect(answered.told).toEqual([RESULT]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});

@@ -5,7 +5,7 @@
  */
 export { DATATYPES, type Datatype } from '../protocols/datatype.ts';
 export * from '../protocols/errors.ts';
-export type { Manifest } from '../protocols/manifest/index.ts';
+export type { ImagePreprocessing, Manifest, Preprocessing } from '../protocols/manifest/index.ts';
 export { formatModelRef, type ModelRef, parseModelRef } from '../protocols/reference.ts';
 export { Tensor, type TensorData, type TypedArray } from '../protocols/tensor.ts';
 export type {
@@ -17,11 +17,13 @@ export type {
   TensorSpec,
   VersionCid,
 } from '../protocols/types.ts';
+export { type ModelAnswer, type RankedLabel, readAnswers } from './client/answer-reader.ts';
 export { createClient, SwarmClient } from './client/client.ts';
 export {
   DEFAULT_DEADLINE_MS,
   DEFAULT_JOIN_TIMEOUT_MS,
   type SwarmClientInit,
 } from './client/client-init.ts';
+export { imageToTensor, MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS } from './client/image-input.ts';
 export type { FailedAttempt, InferOptions, InferResult } from './client/inference-router.ts';
 export type { ResolvedModel } from './client/model-resolver.ts';

@@ -23,8 +23,11 @@ const MAX_EXECUTION_FAILURES = 2;
 /** Wait before all nodes are asked again, when none said when to come back. */
 const RETRY_PAUSE_MS = 50;
 
-/** Times a call goes round all nodes that failed for other reasons than being busy. */
-const MAX_ROUNDS = 3;
+/** Longest wait between two rounds. */
+const MAX_RETRY_PAUSE_MS = 1_000;
+
+/** How long a call goes round nodes that cannot be reached: one that restarts is back within this. */
+const UNREACHABLE_MS = 10_000;
 
 export interface InferOptions extends AbortOptions {
   /** Milliseconds the call may take in all, resolving and retries included. @default the client's `deadlineMs` */
@@ -166,18 +169,21 @@ export class InferenceRouter {
 
   /** Every known node was tried, or none is known: ask the peers around, wait where that may help, else give up. */
   async #nextRound(call: Call): Promise<void> {
-    const waitMs = retryAfterMs(call.lastError);
-    call.rounds += 1;
-    if (waitMs === undefined && call.rounds > MAX_ROUNDS) throw this.#nobody(call);
-    if (waitMs !== undefined && waitMs >= call.clock.remainingMs()) throw call.lastError;
-    await this.#resolver.refresh(call.ref, call.clock.signal);
-    const fresh = this.#candidates(call.model.cid).filter(({ node }) => !call.tried.has(node));
-    if (fresh.length > 0) return;
-    if (call.tried.size === 0 && this.#peer.view.holders(call.model.cid, Date.now()).length === 0) {
+    const { clock, tried, model } = call;
+    await this.#resolver.refresh(call.ref, clock.signal);
+    if (this.#candidates(model.cid).some(({ node }) => !tried.has(node))) return;
+    const holders = this.#peer.view.holders(model.cid, Date.now()).length;
+    if (tried.size === 0 && holders === 0) throw this.#nobody(call);
+    const toldMs = retryAfterMs(call.lastError);
+    if (toldMs === undefined && holders === 0) throw this.#nobody(call);
+    if (toldMs === undefined && tried.size > 0 && clock.elapsedMs() > UNREACHABLE_MS) {
       throw this.#nobody(call);
     }
-    await call.clock.sleep(waitMs ?? RETRY_PAUSE_MS * call.rounds);
-    call.tried.clear();
+    call.rounds += 1;
+    const waitMs = toldMs ?? Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * call.rounds);
+    if (waitMs >= clock.remainingMs()) throw this.#nobody(call);
+    await clock.sleep(waitMs);
+    tried.clear();
   }
 
   #nobody(call: Call): unknown {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { isSwarmError, NoNodeError, NotFoundError } from '../../protocols/errors.ts';
@@ -21,6 +22,16 @@ import type { SwarmPeer } from '../swarm/peer.ts';
 
 /** Resident bytes of a loaded model per byte of its files, measured for models loaded by path. */
 const MEMORY_PER_FILE_BYTE = 1.35;
+
+/** How long a first node is waited for: those that start beside the publisher need a moment to be heard of. */
+const FIRST_NODE_MS = 10_000;
+
+/** How long further nodes are waited for when fewer are known than replicas are wanted. */
+const FURTHER_NODES_MS = 3_000;
+
+const DISCOVERY_INTERVAL_MS = 200;
+
+const SNAPSHOT_TIMEOUT_MS = 3_000;
 
 /** Transfer streams one node may open to a publisher. */
 const MAX_STREAMS = 64;
@@ -92,12 +103,17 @@ export async function publishVersion(
     nowMs: Date.now(),
   });
   const record = await signRelease(next, options.key);
-  await peer.libp2p.handle(
-    protocolId(peer.network, 'transfer', TRANSFER_VERSION),
-    (stream) => handleTransfer(stream, version.source),
-    { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS },
-  );
-  const replicas = await placeReplicas(peer, version, next, record, options, signal);
+  const transfer = protocolId(peer.network, 'transfer', TRANSFER_VERSION);
+  await peer.libp2p.handle(transfer, (stream) => handleTransfer(stream, version.source), {
+    maxInboundStreams: MAX_STREAMS,
+    maxOutboundStreams: MAX_STREAMS,
+  });
+  let replicas: NodeId[];
+  try {
+    replicas = await placeReplicas(peer, version, next, record, options, signal);
+  } finally {
+    await peer.libp2p.unhandle(transfer);
+  }
   await peer.releases.publish(record, { signal });
   const { name, cid } = { name: options.name, cid: version.cid };
   return { publisher, name, channel, cid, sequence: next.sequence, replicas, record };
@@ -127,10 +143,9 @@ async function placeReplicas(
   options: PublishOptions,
   signal: AbortSignal,
 ): Promise<NodeId[]> {
-  const ranked = await rankNodes(peer, version, signal);
-  const wanted =
-    options.replicas ??
-    Math.min(resolveDeployment(version.manifest.deployment).minReplicas, ranked.length);
+  const { minReplicas } = resolveDeployment(version.manifest.deployment);
+  const ranked = await rankNodes(peer, version, options.replicas ?? minReplicas, signal);
+  const wanted = options.replicas ?? Math.min(minReplicas, ranked.length);
   const ready: NodeId[] = [];
   const refusals: { node: NodeId; code: string; message: string }[] = [];
   const request = { publisher: next.publisher, name: next.name, cid: version.cid, release: record };
@@ -175,21 +190,45 @@ async function* askNode(
   yield* requestReplica(stream, request, signal);
 }
 
+/** The nodes there are, best first; waits a little for those that have just come. */
 async function rankNodes(
   peer: SwarmPeer,
   version: PublishableVersion,
+  wanted: number,
   signal: AbortSignal,
 ): Promise<PlacementCandidate[]> {
   await peer.connected(signal);
+  const startedAtMs = Date.now();
+  let candidates = await findCandidates(peer, version.cid, signal);
+  while (candidates.length < wanted) {
+    const waitedMs = Date.now() - startedAtMs;
+    if (waitedMs >= (candidates.length === 0 ? FIRST_NODE_MS : FURTHER_NODES_MS)) break;
+    await delay(DISCOVERY_INTERVAL_MS, undefined, { signal });
+    candidates = await findCandidates(peer, version.cid, signal);
+  }
+  if (candidates.length === 0) {
+    throw new NoNodeError(
+      'no node is known to the peers of this swarm: start one with `swarm node`',
+    );
+  }
+  const needBytes = manifestBytes(version.manifest) * MEMORY_PER_FILE_BYTE;
+  return rankForReplica(candidates, version.cid, needBytes);
+}
+
+async function findCandidates(
+  peer: SwarmPeer,
+  cid: VersionCid,
+  signal: AbortSignal,
+): Promise<PlacementCandidate[]> {
+  const bounded = AbortSignal.any([signal, AbortSignal.timeout(SNAPSHOT_TIMEOUT_MS)]);
   const asked = peer.libp2p
     .getPeers()
-    .map((id) => peer.snapshot(id.toString(), { kind: 'nodes' }, signal));
+    .map((id) => peer.snapshot(id.toString(), { kind: 'nodes' }, bounded));
   await Promise.allSettled(asked);
+  signal.throwIfAborted();
   const now = Date.now();
-  const holders = new Set(
-    peer.view.holders(version.cid, now).map(({ node }) => node.announcement.node),
-  );
-  const candidates = peer.view
+  const holders = new Set(peer.view.holders(cid, now).map(({ node }) => node.announcement.node));
+  return peer.view
     .nodes(now)
     .filter(({ announcement }) => announcement.state === 'serving')
     .map(({ announcement: { node, owner, zone, memoryFreeBytes } }) => ({
@@ -199,16 +238,6 @@ async function rankNodes(
       memoryFreeBytes,
       holdsVersion: holders.has(node),
     }));
-  if (candidates.length === 0) {
-    throw new NoNodeError(
-      'no node is known to the peers of this swarm: start one with `swarm node`',
-    );
-  }
-  return rankForReplica(
-    candidates,
-    version.cid,
-    manifestBytes(version.manifest) * MEMORY_PER_FILE_BYTE,
-  );
 }
 
 function tooFew(

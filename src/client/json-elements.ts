@@ -1,0 +1,161 @@
+/** The elements of a tensor in a request's JSON: `data`, flat or nested, as values of its datatype. */
+
+import type { Datatype } from '../../protocols/datatype.ts';
+import { InvalidInputError, isSwarmError } from '../../protocols/errors.ts';
+import { elementCount, formatShape, Tensor, type TensorData } from '../../protocols/tensor.ts';
+
+/** Characters of a value that are shown in a message. */
+const MAX_SHOWN = 60;
+
+/** Decimal digits of a 64-bit integer with its sign. */
+const DECIMAL = /^-?\d{1,20}$/;
+
+const NON_FINITE: Readonly<Record<string, number>> = {
+  NaN: Number.NaN,
+  Infinity: Number.POSITIVE_INFINITY,
+  '-Infinity': Number.NEGATIVE_INFINITY,
+};
+
+/** The least magnitudes that round to infinity: half a step above the largest finite number. */
+const OVERFLOW: Partial<Record<Datatype, number>> = {
+  FP16: 65_520,
+  FP32: 2 ** 128 - 2 ** 103,
+};
+
+/** What JSON may hold for an element, in words. */
+const EXPECTED: Readonly<Record<Datatype, string>> = {
+  BOOL: 'true or false',
+  UINT8: 'an integer',
+  UINT16: 'an integer',
+  UINT32: 'an integer',
+  UINT64: 'an integer in plain digits',
+  INT8: 'an integer',
+  INT16: 'an integer',
+  INT32: 'an integer',
+  INT64: 'an integer in plain digits',
+  FP16: 'a number of magnitude below 65520, "NaN", "Infinity" or "-Infinity"',
+  FP32: 'a number of magnitude below 3.5e38, "NaN", "Infinity" or "-Infinity"',
+  FP64: 'a number of magnitude below 1.8e308, "NaN", "Infinity" or "-Infinity"',
+  BYTES: 'a string of whole Unicode characters',
+};
+
+type Element = number | bigint | boolean | string;
+
+/**
+ * The tensor that `data` holds.
+ *
+ * @param path where `data` stands in the request, for messages
+ * @throws {ERR_INVALID_INPUT} when `data` does not fill the shape or an element is not of the datatype.
+ */
+export function parseElements(
+  datatype: Datatype,
+  shape: readonly number[],
+  data: unknown,
+  path: string,
+): Tensor {
+  const values = flatten(shape, data, path).map((item, index) => {
+    const element = parseElement(datatype, item);
+    if (element !== undefined) return element;
+    throw new InvalidInputError(
+      `${path}: element ${index} is ${describeJson(item)}, expected ${EXPECTED[datatype]}`,
+    );
+  });
+  try {
+    return Tensor.from(datatype, shape, values as TensorData);
+  } catch (cause) {
+    if (!isSwarmError(cause)) throw cause;
+    throw new InvalidInputError(`${path}: ${cause.message}`, { cause });
+  }
+}
+
+/** A value of JSON as a message shows it: bounded, and never by a `toString` that came with the value. */
+export function describeJson(value: unknown): string {
+  switch (typeof value) {
+    case 'undefined':
+      return 'nothing';
+    case 'string':
+      return clip(JSON.stringify(value.slice(0, MAX_SHOWN + 1)));
+    case 'number':
+    case 'bigint':
+    case 'boolean':
+      return clip(String(value));
+    default:
+      if (value === null) return 'null';
+      return Array.isArray(value) ? `an array of ${value.length}` : 'an object';
+  }
+}
+
+/** Row-major elements; nested arrays must have the shape's own lengths. */
+function flatten(shape: readonly number[], data: unknown, path: string): readonly unknown[] {
+  // A scalar may stand by itself, as nested data of no dimension does.
+  if (shape.length === 0 && !Array.isArray(data) && data !== undefined) return [data];
+  if (!Array.isArray(data)) {
+    throw new InvalidInputError(`${path}: expected an array, found ${describeJson(data)}`);
+  }
+  const nested = shape.length > 1 && Array.isArray(data[0]);
+  if (!nested) {
+    const count = elementCount(shape);
+    if (data.length === count) return data;
+    throw new InvalidInputError(
+      `${path}: expected ${count} elements for shape ${formatShape(shape)}, found ${data.length}`,
+    );
+  }
+  const elements: unknown[] = [];
+  collect(shape, 0, data, path, elements);
+  return elements;
+}
+
+/** Recursion goes as deep as the shape, whose rank is bounded, whatever the data does. */
+function collect(
+  shape: readonly number[],
+  axis: number,
+  data: unknown,
+  path: string,
+  elements: unknown[],
+): void {
+  const length = shape[axis];
+  if (!Array.isArray(data) || data.length !== length) {
+    const found = Array.isArray(data) ? `${data.length}` : describeJson(data);
+    throw new InvalidInputError(
+      `${path}: expected an array of ${length} for dimension ${axis} of shape ${formatShape(shape)}, found ${found}`,
+    );
+  }
+  const innermost = axis === shape.length - 1;
+  for (const [index, item] of data.entries()) {
+    if (innermost) elements.push(item);
+    else collect(shape, axis + 1, item, `${path}[${index}]`, elements);
+  }
+}
+
+/** The element as `Tensor.from` takes it, which checks ranges; undefined when JSON's kind of value is wrong. */
+function parseElement(datatype: Datatype, item: unknown): Element | undefined {
+  switch (datatype) {
+    case 'BOOL':
+      return item === true || item === false || item === 0 || item === 1 ? item : undefined;
+    case 'BYTES':
+      // A lone surrogate has no UTF-8: encoding would put another character in its place.
+      return typeof item === 'string' && item.isWellFormed() ? item : undefined;
+    case 'FP16':
+    case 'FP32':
+    case 'FP64':
+      return parseFloatElement(datatype, item);
+    case 'INT64':
+    case 'UINT64':
+      if (typeof item === 'string' && DECIMAL.test(item)) return BigInt(item);
+      return typeof item === 'bigint' || Number.isSafeInteger(item) ? (item as bigint) : undefined;
+    default:
+      return typeof item === 'bigint' || Number.isInteger(item) ? (item as number) : undefined;
+  }
+}
+
+function parseFloatElement(datatype: Datatype, item: unknown): number | undefined {
+  if (typeof item === 'string')
+    return Object.hasOwn(NON_FINITE, item) ? NON_FINITE[item] : undefined;
+  if (typeof item !== 'number' && typeof item !== 'bigint') return undefined;
+  const value = Number(item);
+  return Math.abs(value) < (OVERFLOW[datatype] ?? Number.POSITIVE_INFINITY) ? value : undefined;
+}
+
+function clip(text: string): string {
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+}

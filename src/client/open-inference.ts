@@ -1,0 +1,244 @@
+/**
+ * Requests and responses of the Open Inference Protocol's JSON form, as tensors.
+ *
+ * What plain JSON has no word for: NaN and the infinities are the strings "NaN", "Infinity" and "-Infinity", in both
+ * directions, because a bare NaN is no JSON and null is no float. FP16 travels as numbers. BYTES elements are strings, so
+ * they must be UTF-8.
+ *
+ * @see https://github.com/kserve/open-inference-protocol, "Inference Request JSON Object", "Inference Response JSON Object"
+ */
+
+import { DATATYPES, type Datatype, isDatatype } from '../../protocols/datatype.ts';
+import { InvalidInputError, isSwarmError } from '../../protocols/errors.ts';
+import { checkInputs, type GivenInput } from '../../protocols/input-check.ts';
+import { MAX_NAME_BYTES, MAX_TENSORS } from '../../protocols/limits.ts';
+import { elementCount, type Tensor } from '../../protocols/tensor.ts';
+import type { TensorSpec } from '../../protocols/types.ts';
+import { formatNumber, formatShortFloat, parseExactJson } from './exact-json.ts';
+import { describeJson, parseElements } from './json-elements.ts';
+
+/** Parameters that would change what is read or answered, and that this form does not carry. */
+const REFUSED_PARAMETERS: Readonly<Record<string, string>> = {
+  binary_data: 'outputs are JSON only',
+  binary_data_output: 'outputs are JSON only',
+  binary_data_size: 'tensor data is read from "data" only',
+  classification: 'outputs are whole tensors only',
+  shared_memory_region: 'client and node share no memory',
+  sequence_id: 'requests are independent of each other',
+};
+
+/** What a request's JSON asks for. */
+export interface ParsedInferenceRequest {
+  /** The caller's own id, to be echoed; undefined when it gave none. */
+  readonly id: string | undefined;
+  /** By name, in the order given; without a prototype, so that any name is safe. */
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  /** Names of the outputs wanted; empty for all. */
+  readonly outputs: readonly string[];
+}
+
+/** What a response's JSON says. */
+export interface InferenceResponseFields {
+  readonly modelName: string;
+  readonly modelVersion: string;
+  /** Echo of the request's; undefined leaves the field out. */
+  readonly id?: string | undefined;
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  /** Finite numbers, text and booleans that say more about the answer. */
+  readonly parameters: Readonly<Record<string, string | number | boolean>>;
+}
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads a request: `{id?, parameters?, inputs: [{name, shape, datatype, data, parameters?}], outputs?: [{name}]}`.
+ *
+ * `data` is row-major, flat or nested as the shape says. 64-bit integers stay exact, as numbers or as decimal strings; BOOL
+ * takes 0 and 1 too. A finite number that its datatype would turn into an infinity is refused. Unknown keys and parameters
+ * are ignored, but not those that would change the answer. With `specs` (what the model declares) names, datatypes and
+ * shapes are checked before any data is read; an empty list leaves that to the node. The caller bounds the text's length.
+ *
+ * @throws {ERR_INVALID_INPUT} naming the field that is wrong, what was expected and what was found.
+ */
+export function parseInferenceRequest(
+  text: string,
+  specs: readonly TensorSpec[],
+): ParsedInferenceRequest {
+  const request = asObject(parseExactJson(text), 'request');
+  refuseParameters(request, 'parameters');
+  const given = asArray(request['inputs'], 'inputs').map((input, index) =>
+    parseInput(input, `inputs[${index}]`),
+  );
+  refuseTwice(
+    given.map(({ name }) => name),
+    'inputs',
+  );
+  if (specs.length > 0) checkInputs(specs, given);
+  const inputs = Object.create(null) as Record<string, Tensor>;
+  for (const { name, datatype, shape, data, path } of given) {
+    inputs[name] = parseElements(datatype, shape, data, `${path}.data`);
+  }
+  return { id: parseId(request['id']), inputs, outputs: parseOutputs(request['outputs']) };
+}
+
+/**
+ * Writes a response: `{model_name, model_version, id?, parameters, outputs: [{name, datatype, shape, data}]}`.
+ *
+ * `data` is flat and row-major. 64-bit integers are exact JSON numbers; FP32 and FP16 have the fewest digits that read back as
+ * the same float.
+ *
+ * @throws {ERR_INVALID_INPUT} when an element of a BYTES output is not UTF-8, for JSON cannot carry it.
+ */
+export function formatInferenceResponse(response: InferenceResponseFields): string {
+  const { modelName, modelVersion, id, parameters } = response;
+  const outputs = Object.entries(response.outputs).map(([name, tensor]) => {
+    const { datatype, shape } = tensor;
+    const head = JSON.stringify({ name, datatype, shape });
+    return `${head.slice(0, -1)},"data":[${formatElements(name, tensor).join(',')}]}`;
+  });
+  const head = JSON.stringify({
+    model_name: modelName,
+    model_version: modelVersion,
+    id,
+    parameters,
+  });
+  return `${head.slice(0, -1)},"outputs":[${outputs.join(',')}]}`;
+}
+
+interface UnreadInput extends GivenInput {
+  readonly data: unknown;
+  /** Where the input stands in the request. */
+  readonly path: string;
+}
+
+function parseInput(value: unknown, path: string): UnreadInput {
+  const input = asObject(value, path);
+  refuseParameters(input, `${path}.parameters`);
+  const { datatype } = input;
+  if (!isDatatype(datatype)) {
+    throw wrong(`${path}.datatype`, `one of ${DATATYPES.join(', ')}`, datatype);
+  }
+  return {
+    name: parseName(input['name'], `${path}.name`),
+    datatype,
+    shape: parseShape(input['shape'], `${path}.shape`),
+    data: input['data'],
+    path,
+  };
+}
+
+function parseShape(value: unknown, path: string): readonly number[] {
+  const shape = asArray(value, path).map((dimension, axis) => {
+    if (typeof dimension !== 'number')
+      throw wrong(`${path}[${axis}]`, 'an integer >= 0', dimension);
+    return dimension;
+  });
+  try {
+    elementCount(shape);
+  } catch (cause) {
+    if (!isSwarmError(cause)) throw cause;
+    throw new InvalidInputError(`${path}: ${cause.message}`, { cause });
+  }
+  return shape;
+}
+
+function parseOutputs(value: unknown): readonly string[] {
+  if (value === undefined) return [];
+  const names = asArray(value, 'outputs').map((item, index) => {
+    const output = asObject(item, `outputs[${index}]`);
+    refuseParameters(output, `outputs[${index}].parameters`);
+    return parseName(output['name'], `outputs[${index}].name`);
+  });
+  refuseTwice(names, 'outputs');
+  return names;
+}
+
+function parseId(value: unknown): string | undefined {
+  if (value === undefined || typeof value === 'string') return value;
+  throw wrong('id', 'a string', value);
+}
+
+function parseName(value: unknown, path: string): string {
+  if (typeof value !== 'string' || value === '') throw wrong(path, 'a name', value);
+  const bytes = Buffer.byteLength(value);
+  if (bytes > MAX_NAME_BYTES) {
+    throw new InvalidInputError(`${path} has ${bytes} bytes, expected at most ${MAX_NAME_BYTES}`);
+  }
+  return value;
+}
+
+function refuseTwice(names: readonly string[], path: string): void {
+  const seen = new Set<string>();
+  for (const [index, name] of names.entries()) {
+    if (seen.has(name)) {
+      throw new InvalidInputError(`${path}[${index}].name: ${describeJson(name)} is given twice`);
+    }
+    seen.add(name);
+  }
+}
+
+/** @param path of the parameters themselves */
+function refuseParameters(owner: JsonObject, path: string): void {
+  if (owner['parameters'] === undefined) return;
+  const parameters = asObject(owner['parameters'], path);
+  for (const [name, why] of Object.entries(REFUSED_PARAMETERS)) {
+    // What is explicitly off asks for nothing.
+    if (!Object.hasOwn(parameters, name) || parameters[name] === false) continue;
+    throw new InvalidInputError(
+      `${path}.${name}: expected none, found ${describeJson(parameters[name])}: ${why}`,
+    );
+  }
+}
+
+function asObject(value: unknown, path: string): JsonObject {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as JsonObject;
+  }
+  throw wrong(path, 'an object', value);
+}
+
+function asArray(value: unknown, path: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw wrong(path, 'an array', value);
+  if (value.length > MAX_TENSORS) {
+    throw new InvalidInputError(
+      `${path}: expected at most ${MAX_TENSORS} items, found ${value.length}`,
+    );
+  }
+  return value;
+}
+
+function wrong(path: string, expected: string, found: unknown): InvalidInputError {
+  return new InvalidInputError(`${path}: expected ${expected}, found ${describeJson(found)}`);
+}
+
+function formatElements(name: string, tensor: Tensor): readonly string[] {
+  switch (tensor.datatype) {
+    case 'BYTES':
+      return formatStrings(name, tensor);
+    case 'FP16':
+    case 'FP32':
+    case 'FP64':
+      return formatFloats(tensor.datatype, tensor.toArray() as number[]);
+    default:
+      return tensor.toArray().map(String);
+  }
+}
+
+function formatStrings(name: string, tensor: Tensor): readonly string[] {
+  try {
+    return tensor.strings().map((value) => JSON.stringify(value));
+  } catch (cause) {
+    if (!isSwarmError(cause)) throw cause;
+    throw new InvalidInputError(
+      `output ${describeJson(name)} cannot be written as JSON, which carries UTF-8 only: ${cause.message}`,
+      { cause },
+    );
+  }
+}
+
+function formatFloats(datatype: Datatype & `FP${string}`, values: readonly number[]): string[] {
+  return values.map((value) => {
+    if (!Number.isFinite(value)) return `"${value}"`;
+    return datatype === 'FP64' ? formatNumber(value) : formatShortFloat(datatype, value);
+  });
+}

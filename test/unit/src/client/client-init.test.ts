@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import {
+  DEFAULT_DEADLINE_MS,
+  DEFAULT_JOIN_TIMEOUT_MS,
+  resolveClientInit,
+} from '../../../../src/client/client-init.ts';
+
+const BOOTSTRAP = [
+  '/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5',
+];
+
+describe('resolveClientInit', () => {
+  it('fills in what is not said', () => {
+    expect(resolveClientInit({ bootstrap: BOOTSTRAP })).toEqual({
+      bootstrap: BOOTSTRAP,
+      network: 'main',
+      mdns: false,
+      mode: 'full',
+      privateKey: undefined,
+      deadlineMs: 30_000,
+      joinTimeoutMs: 10_000,
+    });
+    expect([DEFAULT_DEADLINE_MS, DEFAULT_JOIN_TIMEOUT_MS]).toEqual([30_000, 10_000]);
+  });
+
+  it('keeps what is said', () => {
+    const init = {
+      bootstrap: [],
+      network: 'lab',
+      mdns: true,
+      mode: 'light',
+      privateKey: undefined,
+      deadlineMs: 1,
+      joinTimeoutMs: 2,
+    } as const;
+    expect(resolveClientInit(init)).toEqual(init);
+  });
+
+  it('refuses a client with no way into the swarm', () => {
+    const message = 'bootstrap is empty and mdns is off: there is no way into the swarm';
+    for (const init of [{}, { bootstrap: [] }, { mdns: false }]) {
+      expect(() => resolveClientInit(init)).toThrow(
+        expect.objectContaining({ code: 'ERR_CONFIG', message }),
+      );
+    }
+    expect(resolveClientInit({ mdns: true }).bootstrap).toEqual([]);
+  });
+
+  it.each(['deadlineMs', 'joinTimeoutMs'] as const)(
+    'takes %s from just above 0 ms to a day, and names it when it is out of range',
+    (field) => {
+      const resolve = (value: number) =>
+        resolveClientInit({ bootstrap: BOOTSTRAP, [field]: value });
+      expect(resolve(0.5)[field]).toBe(0.5);
+      expect(resolve(86_400_000)[field]).toBe(86_400_000);
+      for (const value of [0, -1, 86_400_001, Number.NaN, Number.POSITIVE_INFINITY]) {
+        expect(() => resolve(value)).toThrow(
+          expect.objectContaining({
+            code: 'ERR_CONFIG',
+            message: `${field} is ${value}, expected more than 0 and at most 86400000 ms`,
+          }),
+        );
+      }
+    },
+  );
+
+  it('refuses a network name that cannot be part of a protocol id', () => {
+    expect(() => resolveClientInit({ bootstrap: BOOTSTRAP, network: 'a/b' })).toThrow(
+      expect.objectContaining({ code: 'ERR_CONFIG' }),
+    );
+  });
+});

@@ -1,0 +1,87 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { CAPACITY_TOPIC_COUNT } from '../protocols/capacity/index.ts';
+import type { NodeId } from '../protocols/types.ts';
+import { loadOrCreateKey } from '../src/swarm/identity.ts';
+import { SwarmPeer } from '../src/swarm/peer.ts';
+import { RecordStore } from '../src/swarm/record-store.ts';
+import { serveRouting } from '../src/swarm/routing-service.ts';
+import { type BootstrapInit, resolveBootstrapInit } from './bootstrap-init.ts';
+
+/**
+ * A way into the swarm: a DHT server that others can dial, and a listener on every capacity topic, so that whoever arrives
+ * learns from it who is there. It holds no model and passes no request on.
+ */
+export class BootstrapServer implements AsyncDisposable {
+  readonly #peer: SwarmPeer;
+  readonly #records: RecordStore;
+  #stopped: Promise<void> | undefined;
+
+  constructor(peer: SwarmPeer, records: RecordStore) {
+    this.#peer = peer;
+    this.#records = records;
+  }
+
+  get id(): NodeId {
+    return this.#peer.id;
+  }
+
+  /** Multiaddrs others can dial, with `/p2p/<id>`. */
+  get addresses(): string[] {
+    return this.#peer.addresses;
+  }
+
+  /** Leaves the swarm, then closes its records. Twice is once. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #stop(): Promise<void> {
+    await this.#peer.stop();
+    await this.#records.close();
+  }
+}
+
+/**
+ * Starts a bootstrap server; it serves when the promise resolves.
+ *
+ * @throws {ERR_CONFIG} when a setting is wrong or an address cannot be listened on.
+ * @throws {ERR_STORE} when the data folder is locked or damaged.
+ */
+export async function createBootstrapServer(
+  bootstrapInit: BootstrapInit,
+): Promise<BootstrapServer> {
+  const init = resolveBootstrapInit(bootstrapInit);
+  await mkdir(init.dataDir, { recursive: true, mode: 0o700 });
+  const privateKey = await loadOrCreateKey(path.join(init.dataDir, 'bootstrap.key'), {
+    onWarning: (message) => init.logger.warn(message),
+  });
+  const records = await RecordStore.open(path.join(init.dataDir, 'records'));
+  let peer: SwarmPeer | undefined;
+  try {
+    peer = await SwarmPeer.start({
+      network: init.network,
+      privateKey,
+      dhtMode: 'server',
+      bootstrap: init.bootstrap,
+      listen: init.listen,
+      announce: init.announce,
+      datastore: records.datastore,
+      sequences: records.sequences,
+      mdns: init.mdns,
+      maxConnections: init.maxConnections,
+    });
+    for (let bucket = 0; bucket < CAPACITY_TOPIC_COUNT; bucket += 1) peer.gossip.join(bucket);
+    await serveRouting(peer);
+    return new BootstrapServer(peer, records);
+  } catch (error) {
+    await peer?.stop();
+    await records.close();
+    throw error;
+  }
+}

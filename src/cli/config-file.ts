@@ -23,7 +23,7 @@ export function readConfigFile(
     throw new ConfigError(`${name} is not JSON: ${(cause as Error).message}`, { cause });
   }
   const parsed = configFileSchema.safeParse(value);
-  if (parsed.success) return parsed.data as Partial<Record<SettingKey, SettingValue>>;
+  if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   if (issue?.code === 'unrecognized_keys') {
     throw new ConfigError(

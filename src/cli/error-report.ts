@@ -1,7 +1,11 @@
 import { type ErrorCode, isSwarmError } from '../../protocols/errors.ts';
 import { EXIT, exitCodeOf } from './exit-code.ts';
 import { Interrupted } from './interrupt.ts';
+import { printable } from './printable.ts';
 import type { Terminal } from './terminal.ts';
+
+/** Characters of a message: the longest of ours names each of a few nodes and why it refused. */
+const MAX_MESSAGE_CHARACTERS = 4_096;
 
 /** What is told of a failure: never a stack. */
 export interface ErrorReport {
@@ -30,6 +34,7 @@ export function tellError(terminal: Terminal, error: unknown): number {
   return exitCode;
 }
 
+/** A message may quote what a stranger wrote: a terminal must show it, not obey it. */
 function oneLine(text: string): string {
-  return text.replaceAll(/\s*[\r\n]+\s*/g, ' ').trim() || 'no reason given';
+  return printable(text, MAX_MESSAGE_CHARACTERS) || 'no reason given';
 }

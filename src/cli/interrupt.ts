@@ -1,7 +1,7 @@
 import { EXIT } from './exit-code.ts';
 
-/** The signals that end a command. */
-export type InterruptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+/** The signals that end a command; SIGPIPE stands for an output that nobody reads any more. */
+export type InterruptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGPIPE';
 
 /** Why a command was told to end: the reason that its abort signal carries. */
 export class Interrupted extends Error {

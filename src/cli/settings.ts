@@ -1,3 +1,4 @@
+import { DEFAULT_MAX_REQUEST_BYTES, MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { DEFAULT_NETWORK } from '../../protocols/protocol-id.ts';
 
 /** How a setting is written on the command line, in the environment and in the configuration file. */
@@ -39,20 +40,22 @@ export const SETTINGS = {
     kind: 'switch',
     flags: '--mdns',
     env: 'SWARM_MDNS',
-    about: 'find peers on the local network (--no-mdns: do not)',
+    about:
+      'find peers on the local network, --no-mdns to not; by default servers do, others when no --bootstrap is given',
   },
   data: {
     kind: 'text',
     flags: '--data <dir>',
     env: 'SWARM_DATA',
-    about: 'folder of keys, records and models; made when missing',
+    about:
+      "folder of keys, records and models, made when missing; by default one per role below the user's data folder",
   },
   listen: {
     kind: 'list',
     flags: '--listen <multiaddr>',
     env: 'SWARM_LISTEN',
-    about: 'address to listen on (repeat for several); port 0 takes a free one',
-    fallback: ['/ip4/0.0.0.0/tcp/0'],
+    about:
+      'address to listen on (repeat for several), port 0 takes a free one; by default /ip4/0.0.0.0/tcp/0, of a bootstrap server /ip4/0.0.0.0/tcp/4001',
   },
   announce: {
     kind: 'list',
@@ -85,7 +88,7 @@ export const SETTINGS = {
     kind: 'text',
     flags: '--owner-key <file>',
     env: 'SWARM_OWNER_KEY',
-    about: "key of the node's owner; without it the node is its own owner",
+    about: "key of the node's owner, made when missing; without it the node is its own owner",
   },
   threads: {
     kind: 'integer',
@@ -93,6 +96,30 @@ export const SETTINGS = {
     env: 'SWARM_THREADS',
     about: "ONNX Runtime threads of one model's process",
     range: [1, 512],
+  },
+  maxRequestBytes: {
+    kind: 'integer',
+    flags: '--max-request-bytes <n>',
+    env: 'SWARM_MAX_REQUEST_BYTES',
+    about: 'bytes of tensors in one request; larger ones are refused by their header',
+    range: [1, MAX_BODY_BYTES],
+    fallback: DEFAULT_MAX_REQUEST_BYTES,
+  },
+  maxQueued: {
+    kind: 'integer',
+    flags: '--max-queued <n>',
+    env: 'SWARM_MAX_QUEUED',
+    about: 'requests that may wait for one version; more are refused as busy',
+    range: [1, 65_536],
+    fallback: 256,
+  },
+  executionLimitMs: {
+    kind: 'integer',
+    flags: '--execution-limit <ms>',
+    env: 'SWARM_EXECUTION_LIMIT_MS',
+    about: 'milliseconds one execution may take until enough were measured to know better',
+    range: [100, 3_600_000],
+    fallback: 10_000,
   },
   announceIntervalMs: {
     kind: 'integer',
@@ -162,13 +189,16 @@ export interface Settings {
   readonly bootstrap: readonly string[];
   readonly mdns: boolean | undefined;
   readonly data: string | undefined;
-  readonly listen: readonly string[];
+  readonly listen: readonly string[] | undefined;
   readonly announce: readonly string[] | undefined;
   readonly allowPublisher: readonly string[];
   readonly allowCaller: readonly string[];
   readonly zone: string;
   readonly ownerKey: string | undefined;
   readonly threads: number | undefined;
+  readonly maxRequestBytes: number;
+  readonly maxQueued: number;
+  readonly executionLimitMs: number;
   readonly announceIntervalMs: number;
   readonly logLevel: (typeof LOG_LEVELS)[number];
   readonly identity: string | undefined;

@@ -1,0 +1,168 @@
+import type { RunCommand } from './command-context.ts';
+import { SETTING_KEYS, type SettingKey } from './settings.ts';
+
+/** A command of `swarm`, as help and the parser know it; its code is loaded when it runs. */
+export interface CommandSpec {
+  /** Words after `swarm`: `infer`, `models ls`. */
+  readonly path: string;
+  readonly summary: string;
+  /** Positional arguments as help shows them, each required: `<ref>`. */
+  readonly operands?: readonly OperandSpec[];
+  /** What this command reads of the settings. */
+  readonly settings: readonly SettingKey[];
+  /** Options that are of the call, not of the configuration. */
+  readonly options?: readonly OptionSpec[];
+  /** Command lines to copy, without the leading `swarm`. */
+  readonly examples: readonly string[];
+  load(): Promise<RunCommand<CommandOptions>>;
+}
+
+export interface OperandSpec {
+  readonly name: string;
+  readonly about: string;
+}
+
+export interface OptionSpec {
+  readonly flags: string;
+  readonly about: string;
+  readonly required?: boolean;
+}
+
+/** Operands and options by their names in camel case: text, or true for a flag without a value. */
+export type CommandOptions = Readonly<Record<string, string | boolean | undefined>>;
+
+const JOIN: readonly SettingKey[] = ['bootstrap', 'mdns', 'network'];
+const SERVE: readonly SettingKey[] = [...JOIN, 'data', 'listen', 'announce', 'logLevel'];
+const ASK: readonly SettingKey[] = [...JOIN, 'identity', 'deadlineMs'];
+
+const REF: OperandSpec = {
+  name: 'ref',
+  about: 'publisher/name, publisher/name@channel or publisher/name@cid',
+};
+
+/** Every command, in the order in which help shows them. */
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    path: 'node',
+    summary: 'serve models on this machine: store, run and announce versions',
+    settings: [
+      ...SERVE,
+      'allowPublisher',
+      'allowCaller',
+      'zone',
+      'ownerKey',
+      'threads',
+      'maxRequestBytes',
+      'maxQueued',
+      'executionLimitMs',
+      'announceIntervalMs',
+    ],
+    examples: [
+      'node --data ./node --allow-publisher 12D3KooW…',
+      'node --bootstrap /dns4/swarm.example.org/tcp/4001/p2p/12D3KooW… --allow-publisher any --zone attic',
+    ],
+    load: async () => (await import('./commands/node.ts')).runNode,
+  },
+  {
+    path: 'bootstrap',
+    summary: 'be a way in: helps peers find each other, never in the path of a request',
+    settings: SERVE,
+    examples: [
+      'bootstrap --listen /ip4/0.0.0.0/tcp/4001 --data ./bootstrap',
+      'bootstrap --listen /ip4/0.0.0.0/tcp/4001 --announce /dns4/swarm.example.org/tcp/4001',
+    ],
+    load: async () => (await import('./commands/bootstrap.ts')).runBootstrap,
+  },
+  {
+    path: 'publish',
+    summary: 'pack a model, place its replicas, sign and release it',
+    operands: [
+      { name: 'model', about: 'an .onnx file, or a folder with one and an optional swarm.json' },
+    ],
+    settings: [...JOIN, 'data', 'key', 'channel', 'replicas', 'timeoutMs'],
+    options: [
+      {
+        flags: '--name <name>',
+        about: "the model's name: 1 to 64 of a-z, 0-9, '.', '_', '-'",
+        required: true,
+      },
+    ],
+    examples: [
+      'publish ./digits --name digits',
+      'publish model.onnx --name digits --channel beta --replicas 3 --bootstrap /ip4/…/p2p/12D3KooW…',
+    ],
+    load: async () => (await import('./commands/publish.ts')).runPublish,
+  },
+  {
+    path: 'infer',
+    summary:
+      'run a model: Open Inference Protocol JSON in and out, or a picture in and its answer out',
+    operands: [REF],
+    settings: ASK,
+    options: [
+      {
+        flags: '--request <file>',
+        about: "the request in the Open Inference Protocol's JSON; - reads standard input",
+      },
+      {
+        flags: '--image <file>',
+        about: 'a picture, for a model that declares how it wants one',
+      },
+    ],
+    examples: [
+      'infer 12D3KooW…/digits --image seven.png',
+      'infer 12D3KooW…/iris@beta --request request.json',
+      `infer 12D3KooW…/iris --request - <<< '{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[5.1,3.5,1.4,0.2]}]}'`,
+    ],
+    load: async () => (await import('./commands/infer.ts')).runInfer,
+  },
+  {
+    path: 'models ls',
+    summary: 'list the models that nodes serve',
+    settings: ASK,
+    examples: ['models ls', 'models ls --json --bootstrap /ip4/…/p2p/12D3KooW…'],
+    load: async () => (await import('./commands/models.ts')).runModelsList,
+  },
+  {
+    path: 'models show',
+    summary: 'show a version: its inputs, outputs, files, and the nodes it is on',
+    operands: [REF],
+    settings: ASK,
+    examples: ['models show 12D3KooW…/digits', 'models show 12D3KooW…/digits@beta --json'],
+    load: async () => (await import('./commands/models.ts')).runModelsShow,
+  },
+  {
+    path: 'nodes ls',
+    summary: 'list the nodes, their devices and how busy they are',
+    settings: ASK,
+    examples: ['nodes ls', 'nodes ls --json'],
+    load: async () => (await import('./commands/nodes.ts')).runNodesList,
+  },
+  {
+    path: 'config',
+    summary: 'print the settings in use and where each came from',
+    settings: SETTING_KEYS,
+    options: [{ flags: '--resolved', about: 'also those that nothing has set' }],
+    examples: ['config --resolved', 'config --config swarm.json --json'],
+    load: async () => (await import('./commands/config.ts')).runConfig,
+  },
+  {
+    path: 'up',
+    summary: 'a whole swarm on this machine, in real processes, to try things on',
+    settings: ['data', 'network', 'allowPublisher', 'threads'],
+    options: [
+      { flags: '--demo', about: 'publish the bundled models, run them, kill a node under load' },
+      { flags: '--once', about: 'end when the job is done instead of staying up' },
+      {
+        flags: '--nodes <n>',
+        about: 'nodes to start, from 1 to 16, with --demo at least 2 (default: 3)',
+      },
+    ],
+    examples: [
+      'up --demo',
+      'up --demo --once --json',
+      'up --nodes 5 --data ./local-swarm --allow-publisher any',
+    ],
+    load: async () => (await import('./commands/up.ts')).runUp,
+  },
+];

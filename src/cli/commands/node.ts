@@ -1,0 +1,78 @@
+import path from 'node:path';
+import { type AllowList, createNode } from '../../../node/index.ts';
+import { ConfigError } from '../../../protocols/errors.ts';
+import { parsePublisherId } from '../../../protocols/reference.ts';
+import type { CommandContext } from '../command-context.ts';
+import { serveUntilTold } from '../daemon.ts';
+import { dataFolder } from '../data-folder.ts';
+import { openKey } from '../key-file.ts';
+import { type SettingKey, settingSpec } from '../settings.ts';
+import { printPairs } from '../table.ts';
+
+/** `swarm node`: serves models until it is told to end. */
+export async function runNode(context: CommandContext): Promise<number> {
+  const { settings, terminal, cwd, env } = context;
+  const dataDir = path.resolve(cwd, dataFolder('node', settings.data, env));
+  const allowPublishers = allowList('allowPublisher', settings.allowPublisher);
+  const allowCallers = allowList('allowCaller', settings.allowCaller);
+  const owner =
+    settings.ownerKey === undefined ? undefined : await openKey(context, settings.ownerKey);
+  if (owner?.made === true) {
+    terminal.note(
+      `made an owner key: ${owner.file} (owner ${owner.id}); your other nodes need it too`,
+    );
+  }
+  return serveUntilTold(context, {
+    role: 'node',
+    start: (logger) =>
+      createNode({
+        dataDir,
+        bootstrap: settings.bootstrap,
+        listen: settings.listen,
+        announce: settings.announce,
+        network: settings.network,
+        mdns: settings.mdns,
+        allowPublishers,
+        allowCallers,
+        zone: settings.zone,
+        ownerKey: owner?.key,
+        threads: settings.threads,
+        maxRequestBytes: settings.maxRequestBytes,
+        maxQueued: settings.maxQueued,
+        executionLimitMs: settings.executionLimitMs,
+        announceIntervalMs: settings.announceIntervalMs,
+        logger,
+      }),
+    facts: (node) => ({ owner: owner?.id ?? node.id }),
+    introduce: (node) => {
+      terminal.print(`node ${terminal.style('strong', node.id)}`);
+      printPairs(terminal, [
+        ['network', settings.network],
+        ['data', dataDir],
+        ['owner', owner?.id ?? 'itself'],
+        ['publishers', allowPublishers === 'any' ? 'any' : allowPublishers.join(' ') || 'none'],
+        ['callers', allowCallers === 'any' ? 'any' : allowCallers.join(' ') || 'none'],
+        ...node.addresses.map((address) => ['address', address] as const),
+      ]);
+      if (allowPublishers.length === 0) {
+        terminal.note('it runs no models yet: --allow-publisher <id> says whose it may run');
+      }
+    },
+  });
+}
+
+/** `any` wins over ids beside it; an id that is none is an error here, not a caller who is never served. */
+function allowList(key: SettingKey, ids: readonly string[]): AllowList {
+  if (ids.includes('any')) return 'any';
+  for (const id of ids) {
+    try {
+      parsePublisherId(id);
+    } catch (cause) {
+      throw new ConfigError(
+        `${settingSpec(key).flags.split(' ')[0]} has ${JSON.stringify(id.slice(0, 80))}, expected a peer id such as 12D3KooW… or 'any'`,
+        { cause },
+      );
+    }
+  }
+  return ids;
+}

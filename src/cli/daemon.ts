@@ -1,0 +1,42 @@
+import { once } from 'node:events';
+import { destination, type Logger, pino } from 'pino';
+import type { CommandContext } from './command-context.ts';
+import { EXIT } from './exit-code.ts';
+
+/** A program that serves until it is told to end: a node or a bootstrap server. */
+export interface Daemon {
+  /** Peer id. */
+  readonly id: string;
+  /** Multiaddrs that others can dial, with `/p2p/<id>`. */
+  readonly addresses: readonly string[];
+  stop(): Promise<void>;
+}
+
+export interface DaemonCommand<D extends Daemon> {
+  readonly role: 'node' | 'bootstrap';
+  readonly start: (logger: Logger) => Promise<D>;
+  /** Tells people what serves now and what to do next. */
+  readonly introduce: (daemon: D) => void;
+  /** What programs are told beside the id and the addresses. */
+  readonly facts?: ((daemon: D) => Readonly<Record<string, unknown>>) | undefined;
+}
+
+/** Starts a daemon, tells that it serves, and stops it in order when the command is told to end: that is no failure. */
+export async function serveUntilTold<D extends Daemon>(
+  { terminal, settings, signal }: CommandContext,
+  { role, start, introduce, facts }: DaemonCommand<D>,
+): Promise<number> {
+  // Written at once: the last line before a crash is the one that is wanted.
+  const logger = pino({ level: settings.logLevel }, destination({ dest: 2, sync: true }));
+  const daemon = await start(logger);
+  try {
+    signal.throwIfAborted();
+    const { id, addresses } = daemon;
+    terminal.event({ event: 'ready', role, id, addresses, ...facts?.(daemon) });
+    introduce(daemon);
+    await once(signal, 'abort');
+  } finally {
+    await daemon.stop();
+  }
+  return EXIT.ok;
+}

@@ -1,0 +1,40 @@
+const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+
+/** `9.4 MiB`: three digits are enough to compare by eye. */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < BYTE_UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 100 ? 0 : 1;
+  return `${value.toFixed(digits)} ${BYTE_UNITS[unit]}`;
+}
+
+/** `3.2 ms`, `48 ms`, `1.2 s`. */
+export function formatMs(ms: number): string {
+  if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`;
+  return `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+}
+
+/** A share from 0 to 1 as `99.8 %`. */
+export function formatShare(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+/** How sure a model is: a share where it gives one, else the number in the model's own unit. */
+export function formatConfidence(confidence: number | null): string {
+  if (confidence === null) return '-';
+  return confidence >= 0 && confidence <= 1 ? formatShare(confidence) : confidence.toPrecision(4);
+}
+
+/** `1 node`, `3 nodes`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** Milliseconds with one digit after the point, as events carry them. */
+export function roundMs(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}

@@ -1,0 +1,36 @@
+import { ConfigError } from '../../../protocols/errors.ts';
+import type { CommandOptions } from '../command-table.ts';
+import { parseInteger } from '../config.ts';
+import { MAX_LOCAL_NODES } from './local-swarm.ts';
+
+/** Enough that a node can die and two still share the work. */
+const DEFAULT_LOCAL_NODES = 3;
+
+/** What `swarm up` was asked to do. */
+export interface UpOptions {
+  readonly nodes: number;
+  /** Publish the bundled models, run them, kill a node. */
+  readonly demo: boolean;
+  /** End when that is done. */
+  readonly once: boolean;
+}
+
+/**
+ * Reads the options of `swarm up`.
+ *
+ * @throws {ERR_CONFIG} when the number of nodes is out of range, or leaves nobody to take over.
+ */
+export function parseUpOptions(options: CommandOptions): UpOptions {
+  const { nodes: text } = options;
+  const nodes =
+    text === undefined
+      ? DEFAULT_LOCAL_NODES
+      : parseInteger(String(text), '--nodes', [1, MAX_LOCAL_NODES]);
+  const demo = options['demo'] === true;
+  if (demo && nodes < 2) {
+    throw new ConfigError(
+      `--nodes is ${nodes}, expected at least 2 with --demo: it kills one, and another takes over`,
+    );
+  }
+  return { nodes, demo, once: options['once'] === true };
+}

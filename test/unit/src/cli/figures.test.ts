@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import {
+  counted,
+  formatBytes,
+  formatConfidence,
+  formatMs,
+  roundMs,
+} from '../../../../src/cli/figures.ts';
+
+describe('formatBytes', () => {
+  it.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1024, '1.0 KiB'],
+    [69_387, '67.8 KiB'],
+    [250 * 1024 ** 2, '250 MiB'],
+    [3 * 1024 ** 5, '3072 TiB'],
+  ])('writes %i bytes as %s', (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+});
+
+describe('formatMs', () => {
+  it.each([
+    [0.26, '0.3 ms'],
+    [48.4, '48 ms'],
+    [1_240, '1.2 s'],
+  ])('writes %d ms as %s', (ms, text) => expect(formatMs(ms)).toBe(text));
+});
+
+describe('formatConfidence', () => {
+  it.each([
+    [0.998, '99.8 %'],
+    [1, '100.0 %'],
+    [12.3456, '12.35'],
+    [-0.5, '-0.5000'],
+    [null, '-'],
+  ])('writes %d as %s', (confidence, text) => expect(formatConfidence(confidence)).toBe(text));
+});
+
+describe('counted and roundMs', () => {
+  it('count in words and round to a tenth', () => {
+    expect([counted(1, 'node'), counted(3, 'node'), roundMs(1.26)]).toEqual([
+      '1 node',
+      '3 nodes',
+      1.3,
+    ]);
+  });
+});

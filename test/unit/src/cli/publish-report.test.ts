@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import type { NodeId } from '../../../../protocols/types.ts';
+import { PublishReport } from '../../../../src/cli/publish-report.ts';
+import { createHost, events } from './command-host.ts';
+
+const node = '12D3KooWGUNKy1gZGogRpZ4aGk51htsrmC2HmxoNueEhU8B3nAbD' as NodeId;
+
+describe('PublishReport', () => {
+  it('tells people each change once, and a fetch at each tenth', () => {
+    const { host, written } = createHost();
+    const report = new PublishReport(host.createTerminal(false));
+    for (let bytes = 0; bytes <= 1000; bytes += 10) {
+      report.progress({ node, state: 'fetching', bytes, totalBytes: 1000 });
+    }
+    report.progress({ node, state: 'loading' });
+    report.progress({ node, state: 'loading' });
+    report.progress({ node, state: 'ready' });
+    const lines = written.stderr.trimEnd().split('\n');
+    expect(lines).toHaveLength(11 + 2);
+    expect(lines[1]).toBe('12D3KooW…B3nAbD  fetches the model: 100 B of 1000 B');
+    expect(lines.slice(-2)).toEqual(['12D3KooW…B3nAbD  loads it', '12D3KooW…B3nAbD  is READY']);
+    expect(written.stdout).toBe('');
+  });
+
+  it('shows what a node said when it refused, and lets it command no terminal', () => {
+    const { host, written } = createHost();
+    new PublishReport(host.createTerminal(false)).progress({
+      node,
+      state: 'refused',
+      code: 'ERR_FORBIDDEN',
+      message: 'no\u001B[2J\nway',
+    });
+    expect(written.stderr).toBe('12D3KooW…B3nAbD  refused: no\uFFFD[2J way (ERR_FORBIDDEN)\n');
+  });
+
+  it('tells programs every step, with the whole id', () => {
+    const { host, written } = createHost();
+    const report = new PublishReport(host.createTerminal(true));
+    report.progress({ node, state: 'fetching', bytes: 1, totalBytes: null });
+    report.progress({ node, state: 'fetching', bytes: 2, totalBytes: null });
+    expect(events(written.stdout)).toEqual([
+      { event: 'progress', node, state: 'fetching', bytes: 1, totalBytes: null },
+      { event: 'progress', node, state: 'fetching', bytes: 2, totalBytes: null },
+    ]);
+    expect(written.stderr).toBe('');
+  });
+});

@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest';
+import { parseUpOptions } from '../../../../../src/cli/up/up-options.ts';
+
+describe('parseUpOptions', () => {
+  it('starts three nodes and stays up when nothing is said', () => {
+    expect(parseUpOptions({})).toEqual({ nodes: 3, demo: false, once: false });
+  });
+
+  it('takes 1 to 16 nodes and nothing beyond', () => {
+    expect(parseUpOptions({ nodes: '1' }).nodes).toBe(1);
+    expect(parseUpOptions({ nodes: '16' }).nodes).toBe(16);
+    for (const nodes of ['0', '17', '-1', '2.5', 'many', '']) {
+      expect(() => parseUpOptions({ nodes })).toThrow(
+        `--nodes is ${JSON.stringify(nodes)}, expected an integer from 1 to 16`,
+      );
+    }
+  });
+
+  it('wants somebody to take over in a demo', () => {
+    expect(() => parseUpOptions({ nodes: '1', demo: true })).toThrow(
+      '--nodes is 1, expected at least 2 with --demo',
+    );
+    expect(parseUpOptions({ nodes: '2', demo: true, once: true })).toEqual({
+      nodes: 2,
+      demo: true,
+      once: true,
+    });
+  });
+});

@@ -25,7 +25,7 @@ describe('docs/errors.md', () => {
   );
 
   it('lists every code that exists, and no other', () => {
-    expect(documented.toSorted()).toEqual(declared.toSorted());
+    expect(new Set(documented)).toEqual(new Set(declared));
   });
 
   it('lists only codes that are thrown somewhere', () => {

@@ -1,0 +1,43 @@
+/**
+ * A process to be killed: opens the store in the folder of its first argument and writes without end, a line for every
+ * step that is about to be taken and for every one that the store acknowledged.
+ */
+import { VersionStore } from '../../node/store/version-store.ts';
+import { digestOfCid, sha256 } from '../../protocols/digest.ts';
+import type { PublisherId } from '../../protocols/types.ts';
+import { blockOf } from './version-fixture.ts';
+import { createWrittenVersion } from './written-version.ts';
+
+const [folder = '', first = '0'] = process.argv.slice(2);
+// The parent kills in answer to a line: each must leave at once.
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+const store = await VersionStore.open(folder);
+for (let round = Number(first); ; round += 1) {
+  const version = createWrittenVersion(round);
+  const { cid } = version;
+  const release = version.manifestBytes;
+  await store.want({ publisher: 'p' as PublisherId, name: 'm', cid, sequence: round, release });
+  say(`wanted ${round}`);
+  await store.sequences.put('p/m', { sequence: round, hash: sha256(release), expiresAtMs: 1 });
+  say(`sequence ${round}`);
+  const sink = await store.begin(cid, version.manifestBytes);
+  for (const { chunks } of version.manifest.files) {
+    await sink.putChunkList(chunks, blockOf(version, digestOfCid(chunks)));
+  }
+  for (const place of await sink.missing(version.lists)) {
+    await sink.write(place, blockOf(version, place.digest));
+    say(`wrote ${round}`);
+  }
+  say(`finishing ${round}`);
+  await sink.finish();
+  await sink.close();
+  say(`finished ${round}`);
+  if (round % 3 === 0) {
+    say(`removing ${round}`);
+    await store.remove(cid);
+    say(`removed ${round}`);
+  }
+}

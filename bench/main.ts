@@ -1,0 +1,32 @@
+import { Command } from 'commander';
+import type { BenchHost } from './command.ts';
+import { importCommand } from './import.ts';
+import { rpcCommand } from './rpc.ts';
+
+const ending = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(name, () => ending.abort(new Error(`stopped by ${name}`)));
+}
+
+const host: BenchHost = {
+  signal: ending.signal,
+  progress: (text) => process.stderr.write(`${text}\n`),
+};
+
+const program = new Command('npm run bench --')
+  .description(
+    'Measurements against peers and limits on this machine, all in one run: compare ratios.',
+  )
+  .addCommand(rpcCommand(host))
+  .addCommand(importCommand(host))
+  .addHelpText(
+    'after',
+    '\nExamples:\n  npm run bench -- rpc\n  npm run bench -- rpc --json --seconds 1 --rounds 5\n  npm run bench -- import',
+  );
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  console.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.exitCode = 1;
+}

@@ -1,0 +1,94 @@
+import type { Measurement } from './measure.ts';
+import { PeerProcess } from './peer-process.ts';
+import type { Mode } from './service.ts';
+import { DIRECT, type TransportName } from './transport.ts';
+
+/** One kind of traffic: what is sent, and how much of it at once. */
+export interface Cell {
+  readonly payloadBytes: number;
+  readonly inFlight: number;
+}
+
+/** A measurement with the CPU time of both ends per request; of the model's own process, which is the same for all, none. */
+export interface Sample extends Pick<Measurement, 'p50Us' | 'p99Us' | 'requestsPerSecond'> {
+  readonly clientCpuUs: number;
+  readonly serverCpuUs: number;
+}
+
+export interface PairInit {
+  readonly transport: TransportName;
+  readonly mode: Mode;
+  readonly modelFile?: string | undefined;
+  readonly profileDir?: string | undefined;
+}
+
+/** A client's and a server's process over one transport; idle except while it is measured. */
+export class Pair {
+  readonly transport: TransportName;
+  readonly #client: PeerProcess;
+  /** None where the client's process does the work itself. */
+  readonly #server: PeerProcess | undefined;
+
+  private constructor(
+    transport: TransportName,
+    client: PeerProcess,
+    server: PeerProcess | undefined,
+  ) {
+    this.transport = transport;
+    this.#client = client;
+    this.#server = server;
+  }
+
+  static async start(init: PairInit): Promise<Pair> {
+    const server =
+      init.transport === DIRECT ? undefined : await PeerProcess.start({ ...init, role: 'server' });
+    let client: PeerProcess | undefined;
+    try {
+      client = await PeerProcess.start({ ...init, role: 'client', modelFile: undefined });
+      const address = (await server?.ask({ do: 'serve' })) ?? init.modelFile ?? '';
+      await client.ask({ do: 'connect', address });
+      return new Pair(init.transport, client, server);
+    } catch (error) {
+      await client?.stop();
+      await server?.stop();
+      throw error;
+    }
+  }
+
+  /** @throws when the answer to a payload is not, byte for byte, the right one. */
+  async check(payloadBytes: number): Promise<void> {
+    await this.#client.ask({ do: 'check', payloadBytes });
+  }
+
+  async measure(cell: Cell, seconds: number): Promise<Sample> {
+    const before = (await this.#server?.ask({ do: 'cpu' })) ?? 0;
+    const found = await this.#client.ask({ do: 'measure', ...cell, seconds });
+    const after = (await this.#server?.ask({ do: 'cpu' })) ?? 0;
+    const { p50Us, p99Us, requestsPerSecond, requests, cpuUs } = found;
+    return {
+      p50Us,
+      p99Us,
+      requestsPerSecond,
+      clientCpuUs: cpuUs / requests,
+      serverCpuUs: (after - before) / requests,
+    };
+  }
+
+  async stop(): Promise<void> {
+    // The client first: a server that goes away under it would be an error to tell.
+    await this.#client.stop();
+    await this.#server?.stop();
+  }
+}
+
+/** Column by column the best of both: what disturbs a round can only make it worse. */
+export function bestOf(a: Sample | undefined, b: Sample): Sample {
+  if (a === undefined) return b;
+  return {
+    p50Us: Math.min(a.p50Us, b.p50Us),
+    p99Us: Math.min(a.p99Us, b.p99Us),
+    requestsPerSecond: Math.max(a.requestsPerSecond, b.requestsPerSecond),
+    clientCpuUs: Math.min(a.clientCpuUs, b.clientCpuUs),
+    serverCpuUs: Math.min(a.serverCpuUs, b.serverCpuUs),
+  };
+}

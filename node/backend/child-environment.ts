@@ -28,7 +28,11 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * The environment of a child whose private folder is `directory`: what it needs of its host's and nothing else, for a model
  * is a stranger's code and environments hold secrets.
  */
-export function childEnvironment(source: Environment, directory: string): Record<string, string> {
+export function childEnvironment(
+  source: Environment,
+  directory: string,
+  compileCache?: string,
+): Record<string, string> {
   return {
     ...pick(source, SYSTEM_VARIABLES),
     ...deviceEnvironment(source),
@@ -41,6 +45,8 @@ export function childEnvironment(source: Environment, directory: string): Record
     TMPDIR: directory,
     TEMP: directory,
     TMP: directory,
+    // Ours is compiled already: a child starts in half the time.
+    ...(compileCache === undefined ? {} : { NODE_COMPILE_CACHE: compileCache }),
   };
 }
 

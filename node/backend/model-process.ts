@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { getCompileCacheDir } from 'node:module';
 import type { Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -76,7 +77,7 @@ export class ModelProcess {
       [...flags, fileURLToPath(entry), String(process.pid), String(init.maxMemoryBytes)],
       {
         cwd: directory,
-        env: childEnvironment(process.env, directory),
+        env: childEnvironment(process.env, directory, getCompileCacheDir()),
         stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
         windowsHide: true,
       },

@@ -112,11 +112,11 @@ export class DeviceProber {
     try {
       const gpus = await this.#components.queryGpus({ signal });
       const gpuSeen = gpus.length > 0 || (await this.#components.hasGpuSign());
-      // Whatever works without a GPU is slower than the CPU: no load need wait for it.
+      // No load need wait for what a host without a GPU has nothing to gain from.
       if (!gpuSeen) this.#found.resolve();
-      const outcomes = await this.#outcomes(gpus, signal);
+      const outcomes = await this.#outcomes(gpus, gpuSeen, signal);
       const before = JSON.stringify(this.#devices);
-      this.#conclude(outcomes, gpuSeen, gpus[0]);
+      this.#conclude(outcomes, gpus[0]);
       if (JSON.stringify(this.#devices) !== before) onChange();
     } catch (error) {
       if (!signal.aborted) logger.warn({ err: error }, 'devices could not be probed');
@@ -125,10 +125,11 @@ export class DeviceProber {
 
   async #outcomes(
     gpus: readonly NvidiaGpu[],
+    gpuSeen: boolean,
     signal: AbortSignal,
   ): Promise<readonly ProbeOutcome[]> {
     const file = path.join(this.#init.cacheDir, 'devices.json');
-    const key = await probeKey(gpus);
+    const key = await probeKey(gpus, gpuSeen);
     const known = await readProbeCache(file, key, Date.now());
     if (known !== undefined) {
       this.#init.logger.info(
@@ -137,7 +138,7 @@ export class DeviceProber {
       );
       return known;
     }
-    const outcomes = await this.#tryAll(signal);
+    const outcomes = await this.#tryAll(gpuSeen, signal);
     // A host on which not even the CPU works lacks the runtime: it is looked for again at each start.
     if (outcomes.every(({ provider, fault }) => provider !== 'cpu' || fault === null)) {
       await writeProbeCache(file, key, outcomes, Date.now());
@@ -145,7 +146,7 @@ export class DeviceProber {
     return outcomes;
   }
 
-  async #tryAll(signal: AbortSignal): Promise<ProbeOutcome[]> {
+  async #tryAll(gpuSeen: boolean, signal: AbortSignal): Promise<ProbeOutcome[]> {
     const { trial } = this.#components;
     const { logger } = this.#init;
     const outcomes: ProbeOutcome[] = [];
@@ -161,7 +162,8 @@ export class DeviceProber {
           fault = `element ${different} is ${values[different]}, the CPU says ${expected?.[different]}`;
         } else if (expected === undefined) {
           expected = values;
-          const worthwhile = CANDIDATES[process.platform] ?? OTHER_CANDIDATES;
+          // Without a GPU a graphics API may still work, drawn by the CPU: 15 to 60 times slower than the CPU's own kernels.
+          const worthwhile = gpuSeen ? (CANDIDATES[process.platform] ?? OTHER_CANDIDATES) : [];
           candidates = worthwhile.filter((name) => runtimeProviders.includes(name));
         }
         if (fault === null) logger.info({ provider, executeMs }, 'execution provider works');
@@ -177,17 +179,11 @@ export class DeviceProber {
     return outcomes;
   }
 
-  #conclude(outcomes: readonly ProbeOutcome[], gpuSeen: boolean, gpu: NvidiaGpu | undefined): void {
+  #conclude(outcomes: readonly ProbeOutcome[], gpu: NvidiaGpu | undefined): void {
     const working = outcomes.filter(({ fault }) => fault === null).map(({ provider }) => provider);
     const cpu = describeCpu(working.filter((provider) => provider === 'cpu'));
     const onGpu = working.filter((provider) => provider !== 'cpu');
-    if (onGpu.length > 0 && !gpuSeen) {
-      this.#init.logger.info(
-        { providers: onGpu },
-        'execution providers work without a GPU, slower than the CPU: not used',
-      );
-    }
-    if (onGpu.length === 0 || !gpuSeen) {
+    if (onGpu.length === 0) {
       this.#devices = [cpu];
       return;
     }

@@ -63,10 +63,11 @@ export async function writeProbeCache(
 }
 
 /** Says in a hash all that decides which providers work: runtime and its libraries, drivers, GPUs, system libraries, Node. */
-export async function probeKey(gpus: readonly NvidiaGpu[]): Promise<string> {
+export async function probeKey(gpus: readonly NvidiaGpu[], gpuSeen: boolean): Promise<string> {
   const facts = {
     runtime: await describeRuntime(),
     gpus,
+    gpuSeen,
     platform: process.platform,
     arch: process.arch,
     node: process.version,

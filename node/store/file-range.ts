@@ -66,11 +66,19 @@ export async function writeRange(file: string, offset: number, bytes: Uint8Array
   }
 }
 
-/** The sha256 of a whole file, of which one step at a time is in memory. */
-export async function hashFile(handle: FileHandle): Promise<Uint8Array> {
+/**
+ * The sha256 of a whole file, of which one step at a time is in memory.
+ *
+ * @param checkpoint Called before every step; what it throws ends the work.
+ */
+export async function hashFile(
+  handle: FileHandle,
+  checkpoint: () => void = () => undefined,
+): Promise<Uint8Array> {
   const hash = createHash('sha256');
   const step = new Uint8Array(HASH_STEP_BYTES);
   for (let offset = 0; ; ) {
+    checkpoint();
     const { bytesRead } = await handle.read(step, 0, step.byteLength, offset);
     if (bytesRead === 0) return new Uint8Array(hash.digest());
     hash.update(step.subarray(0, bytesRead));

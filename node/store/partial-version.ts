@@ -17,11 +17,16 @@ import { hashFile, READ_WRITE_CREATE, readFully, readRange, writeRange } from '.
 import type { PartialFolder } from './partial-folder.ts';
 import { failureCode, storeFailure } from './store-failure.ts';
 
+/** Missing chunks that the index is asked for at once. */
+const LOOKUP_STEP = 1_000;
+
 /** What a partial version asks of the store that it belongs to. */
 export interface PartialVersionComponents {
   readonly folder: PartialFolder;
   /** A block from anywhere on this disk, this version included, verified; undefined when there is none. */
   readonly findLocal: (digest: Uint8Array) => Promise<Uint8Array | undefined>;
+  /** For digests in hexadecimal, whether {@link findLocal} is worth a try. */
+  readonly mayHave: (keys: readonly string[]) => Promise<readonly boolean[]>;
   /** Makes the version complete: its files are checked and synced. */
   readonly complete: (places: readonly (readonly ChunkPlace[])[]) => Promise<void>;
   /** The store may begin the version again. */
@@ -49,6 +54,11 @@ export class PartialVersion implements VersionSink {
   /** Bytes still to be written; undefined until it is known what is there. */
   get missingBytes(): number | undefined {
     return this.#chunks?.missingBytes;
+  }
+
+  /** True when {@link read} finds a chunk, by its digest in hexadecimal. */
+  has(key: string): boolean {
+    return this.#chunks?.find(key) !== undefined;
   }
 
   /** A block that is there already, verified, by its digest in hexadecimal. */
@@ -92,10 +102,7 @@ export class PartialVersion implements VersionSink {
     return this.#track(`version ${this.#cid} cannot be read`, async () => {
       const chunks = (this.#chunks ??= new ChunkMap(lists));
       for (const places of chunks.files) await this.#verify(places);
-      for (const place of chunks.missing()) {
-        const bytes = await this.#components.findLocal(place.digest);
-        if (bytes?.byteLength === place.size) await this.#put(chunks, place, bytes);
-      }
+      await this.#copyLocal(chunks);
       return chunks.missing();
     });
   }
@@ -168,6 +175,7 @@ export class PartialVersion implements VersionSink {
     try {
       const { size: endBytes } = await handle.stat();
       for (const place of places) {
+        this.#checkOpen();
         if (chunks.has(place) || place.offset + place.size > endBytes) continue;
         const bytes = new Uint8Array(place.size);
         const whole = await readFully(handle, bytes, place.offset);
@@ -175,6 +183,21 @@ export class PartialVersion implements VersionSink {
       }
     } finally {
       await handle.close();
+    }
+  }
+
+  /** Puts in place what other versions on this disk have of the missing chunks. */
+  async #copyLocal(chunks: ChunkMap): Promise<void> {
+    const missing = chunks.missing();
+    for (let start = 0; start < missing.length; start += LOOKUP_STEP) {
+      const step = missing.slice(start, start + LOOKUP_STEP);
+      const known = await this.#components.mayHave(step.map(({ digest }) => digestText(digest)));
+      for (const [index, place] of step.entries()) {
+        this.#checkOpen();
+        if (known[index] !== true) continue;
+        const bytes = await this.#components.findLocal(place.digest);
+        if (bytes?.byteLength === place.size) await this.#put(chunks, place, bytes);
+      }
     }
   }
 
@@ -189,7 +212,11 @@ export class PartialVersion implements VersionSink {
     try {
       const found = await handle.stat();
       if (found.size > size) await handle.truncate(size);
-      if (found.size < size || !sameBytes(await hashFile(handle), expected)) return false;
+      if (
+        found.size < size ||
+        !sameBytes(await hashFile(handle, () => this.#checkOpen()), expected)
+      )
+        return false;
       await handle.sync();
       return true;
     } finally {
@@ -214,8 +241,14 @@ export class PartialVersion implements VersionSink {
     return path.join(this.#components.folder.files, name);
   }
 
+  /** Whoever closes does not wait until gigabytes are hashed. */
+  #checkOpen(): void {
+    if (this.#ended === undefined) return;
+    throw new StoreError(`fetch of version ${this.#cid} is ${this.#ended} already`);
+  }
+
   async #track<T>(doing: string, operation: () => Promise<T>): Promise<T> {
-    if (this.#ended !== undefined) throw new StoreError(`version ${this.#cid} is ${this.#ended}`);
+    this.#checkOpen();
     const running = operation();
     this.#running.add(running);
     try {

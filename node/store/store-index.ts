@@ -72,6 +72,12 @@ export class StoreIndex {
     return places ?? [];
   }
 
+  /** Whether some chunks have a place. */
+  async hasPlaces(keys: readonly string[]): Promise<boolean[]> {
+    const found: unknown[] = await onIndex(() => this.#chunks.getMany([...keys]));
+    return found.map((places) => places !== undefined);
+  }
+
   /** The manifest of a version; undefined when it is not there or damaged. */
   async manifest(cid: VersionCid): Promise<Manifest | undefined> {
     const bytes = await this.block(digestText(digestOfCid(cid)));

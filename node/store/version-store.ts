@@ -175,6 +175,7 @@ export class VersionStore implements BlockSource, VersionTarget {
       fetching.partial = new PartialVersion(cid, manifest, {
         folder,
         findLocal: (digest) => this.#find(digest),
+        mayHave: (keys) => this.#mayHave(keys),
         complete: (places) => this.#complete({ cid, manifest, folder }, places),
         release: () => this.#fetching.delete(cid),
       });
@@ -254,6 +255,12 @@ export class VersionStore implements BlockSource, VersionTarget {
       if (isSwarmError(error) && error.code === 'ERR_CORRUPT') return undefined;
       throw error;
     }
+  }
+
+  async #mayHave(keys: readonly string[]): Promise<boolean[]> {
+    const indexed = await this.#index.hasPlaces(keys);
+    const partials = this.#partials();
+    return keys.map((key, index) => indexed[index] === true || partials.some((p) => p.has(key)));
   }
 
   #partials(): PartialVersion[] {

@@ -53,17 +53,25 @@ export interface FetchedVersion {
  * @throws {ERR_STORE} when there is no room or the disk fails; the signal's reason when it aborts.
  */
 export async function fetchVersion(options: FetchVersionOptions): Promise<FetchedVersion> {
-  const { cid, store, onProgress } = options;
+  const { cid, store, signal, onProgress } = options;
   const peers = new FetchPeers(options);
   try {
     onProgress?.(0, null);
     const bytes = (await store.partialManifest(cid)) ?? (await fetchManifest(peers, cid));
     const manifest = decodeManifest(bytes, cid);
     const sink = await store.begin(cid, bytes);
+    // The store may be hashing gigabytes, which no signal reaches.
+    const onAbort = (): void => void sink.close();
+    signal?.addEventListener('abort', onAbort);
     try {
+      signal?.throwIfAborted();
       const lists = await fetchChunkLists(peers, manifest, sink);
       await fetchFiles(peers, { manifest, lists, sink, onProgress });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
     } finally {
+      signal?.removeEventListener('abort', onAbort);
       await sink.close();
     }
     return { manifest, dropped: peers.dropped };

@@ -40,6 +40,6 @@ export interface VersionSink {
    * @throws {ERR_INVALID_RECORD} when all chunks are right and a file still is not: the manifest lies.
    */
   finish(): Promise<void>;
-  /** Lets go of open files; what is there stays for another attempt. */
+  /** Lets go of open files; what is there stays for another attempt. What is under way ends soon, with ERR_STORE. */
   close(): Promise<void>;
 }

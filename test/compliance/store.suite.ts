@@ -296,6 +296,14 @@ function partialTests(under: Under, reopen: Reopen): void {
       expect(await storedFiles(under(), changedVersion)).toEqual(changedVersion.files);
     });
 
+    test('close ends what is under way, with ERR_STORE', async () => {
+      await putFirst(14);
+      const sink = await begin(under(), smallVersion);
+      const missing = sink.missing(smallVersion.lists).catch((error: unknown) => error);
+      await sink.close();
+      expect(await missing).toMatchObject({ code: 'ERR_STORE' });
+    });
+
     test('a sink that was closed refuses with ERR_STORE', async () => {
       const sink = await begin(under(), smallVersion);
       const first = present((await sink.missing(smallVersion.lists))[0]);

@@ -2,6 +2,7 @@
  * The process a model lives in: reads frames from descriptor 3, answers on it, ends when it closes. It holds one model, its
  * folder is empty, its environment bare, and it may be killed at any moment.
  */
+import { flushCompileCache } from 'node:module';
 import { encodeFailure, type LoadCommand, type LoadReport } from '../pipe-message.ts';
 import { MAX_PIPE_JSON_BYTES, PIPE_FRAME, type PipeFrame } from '../pipe-frame.ts';
 import { decodeTensorFrame, encodeTensorFrame } from '../tensor-frame.ts';
@@ -62,6 +63,8 @@ async function load(
       memoryBytes,
     };
     pipe.write(PIPE_FRAME.loaded, id, [encodeJson(report)]);
+    // By itself Node writes it at the end, which here is a kill.
+    flushCompileCache();
     return session;
   } catch (error) {
     pipe.write(PIPE_FRAME.failure, id, [encodeJson(encodeFailure(error))]);

@@ -30,6 +30,11 @@ describe('childEnvironment', () => {
     });
   });
 
+  test('shares the compiled code of this package where its own is kept', () => {
+    const environment = childEnvironment(host, '/private', '/cache');
+    expect(environment['NODE_COMPILE_CACHE']).toBe('/cache');
+  });
+
   test('keeps ONNX Runtime from reporting, whatever the host says', () => {
     const environment = childEnvironment({ ORT_DISABLE_TELEMETRY: '0' }, '/private');
     expect(environment['ORT_DISABLE_TELEMETRY']).toBe('1');

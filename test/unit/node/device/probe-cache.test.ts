@@ -51,15 +51,15 @@ describe('probeKey', () => {
   const gpu = { index: 0, name: 'NVIDIA H100', memoryBytes: 1, driverVersion: '550' };
 
   test('is the same as long as nothing changes', async () => {
-    expect(await probeKey([gpu])).toBe(await probeKey([gpu]));
+    expect(await probeKey([gpu], true)).toBe(await probeKey([gpu], true));
   });
 
   test('changes with the driver, the GPUs and the environment that finds libraries', async () => {
-    const keys = [await probeKey([]), await probeKey([gpu])];
-    keys.push(await probeKey([{ ...gpu, driverVersion: '560' }]));
+    const keys = [await probeKey([], false), await probeKey([], true), await probeKey([gpu], true)];
+    keys.push(await probeKey([{ ...gpu, driverVersion: '560' }], true));
     vi.stubEnv('LD_LIBRARY_PATH', '/opt/cuda/lib64');
-    keys.push(await probeKey([gpu]));
+    keys.push(await probeKey([gpu], true));
     vi.unstubAllEnvs();
-    expect(new Set(keys).size).toBe(4);
+    expect(new Set(keys).size).toBe(5);
   });
 });

@@ -60,7 +60,7 @@ describe('transfer requests', () => {
 
   it.each(refusedRequests)('are not $name', ({ bytes, message }) => {
     expect(() => decodeRequest(new Uint8ArrayList(bytes))).toThrow(
-      refusal('ERR_INVALID_MESSAGE', new RegExp(message)) as Error,
+      refusal('ERR_INVALID_MESSAGE', new RegExp(message)),
     );
   });
 });
@@ -73,7 +73,7 @@ describe('transfer answers', () => {
 
   it.each(refusedAnswers)('are not $name', ({ bytes, message }) => {
     expect(() => decodeAnswer(new Uint8ArrayList(bytes))).toThrow(
-      refusal('ERR_INVALID_MESSAGE', new RegExp(message)) as Error,
+      refusal('ERR_INVALID_MESSAGE', new RegExp(message)),
     );
   });
 

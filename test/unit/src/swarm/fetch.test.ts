@@ -1,8 +1,14 @@
 import { streamPair } from '@libp2p/utils';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VersionStore } from '../../../../node/store/version-store.ts';
-import { digestOfCid, digestText, sha256 } from '../../../../protocols/digest.ts';
-import { NotFoundError } from '../../../../protocols/errors.ts';
+import {
+  type BlockCid,
+  cidOfDigest,
+  digestOfCid,
+  digestText,
+  sha256,
+} from '../../../../protocols/digest.ts';
+import { NotFoundError, StoreError } from '../../../../protocols/errors.ts';
 import { type ChunkList, encodeChunkList } from '../../../../protocols/manifest/index.ts';
 import {
   type BlockSource,
@@ -17,7 +23,6 @@ import { createTestFolder } from '../../../support/test-folder.ts';
 import {
   blockOf,
   createVersionFixture,
-  manifestFile,
   type VersionFixture,
 } from '../../../support/version-fixture.ts';
 
@@ -44,7 +49,7 @@ class Swarm {
         return source.read(digest, options);
       },
     });
-    return new TransferConnection(outbound, { peer: id, silenceTimeoutMs: 1_000 });
+    return new TransferConnection(outbound, { peer: id });
   }
 
   get peers(): string[] {
@@ -145,8 +150,18 @@ describe('fetchVersion', () => {
 
   it('drops a peer that lies about a chunk, names it, and takes the chunk elsewhere', async () => {
     const { digest } = present(present(version.lists[1])[3]);
-    const lies = changed(version, new Map([[digestText(digest), noise(1_000, 99)]]));
-    const swarm = new Swarm({ liar: lies, honest: version.source });
+    const key = digestText(digest);
+    const lies = changed(version, new Map([[key, noise(1_000, 99)]]));
+    const swarm: Swarm = new Swarm({
+      liar: lies,
+      // Gives the chunk only after the liar did.
+      honest: {
+        read: async (asked) =>
+          digestText(asked) === key && !swarm.asked.includes(`liar ${key}`)
+            ? undefined
+            : version.source.read(asked),
+      },
+    });
     const { dropped } = await fetch(swarm);
     expect([...dropped.keys()]).toEqual(['liar']);
     expect(dropped.get('liar')).toMatchObject({ code: 'ERR_CORRUPT', details: { peer: 'liar' } });
@@ -219,36 +234,61 @@ describe('fetchVersion', () => {
     });
   });
 
-  it('refuses with ERR_LIMIT chunk lists that are too large together', async () => {
-    const size = 38_000;
-    const lists = Array.from({ length: 9 }, (_, seed) =>
-      encodeChunkList(
-        Array.from({ length: size }, (_, index) => {
-          const digest = new Uint8Array(32);
-          new DataView(digest.buffer).setUint32(0, seed * size + index);
-          return { digest, size: 1 };
-        }),
-      ),
+  it.each([
+    ['ERR_INVALID_RECORD', 'chunk list is not dag-cbor', 8 * 2 ** 21],
+    [
+      'ERR_LIMIT',
+      'chunk lists of the version have more than 16777216 bytes together',
+      8 * 2 ** 21 + 1,
+    ],
+  ])('refuses with %s (%s) lists of %i bytes together', async (code, message, totalBytes) => {
+    // They are measured before they are read: bytes without meaning will do.
+    const lists = Array.from({ length: Math.ceil(totalBytes / 2 ** 21) }, (_, index) =>
+      noise(Math.min(2 ** 21, totalBytes - index * 2 ** 21), index).fill(0xff, 0, 1),
     );
-    const many = createVersionFixture({
+    const large = createVersionFixture({
       files: { 'model.onnx': noise(10, 1) },
       change: (manifest) => ({
         ...manifest,
-        files: lists.map(({ cid }, index) => ({
-          ...manifestFile({ ...version, manifest }, 'model.onnx'),
+        files: lists.map((bytes, index) => ({
           path: index === 0 ? 'model.onnx' : `${index}.bin`,
-          size,
-          chunks: cid,
+          size: 10,
+          sha256: sha256(bytes),
+          chunks: cidOfDigest(sha256(bytes)).toString() as BlockCid,
         })),
       }),
     });
-    const blocks = new Map(many.blocks);
-    for (const { bytes } of lists) blocks.set(digestText(sha256(bytes)), bytes);
-    const source = { read: async (digest: Uint8Array) => blocks.get(digestText(digest)) };
-    await expect(fetch(new Swarm({ a: source }), { cid: many.cid })).rejects.toMatchObject({
-      code: 'ERR_LIMIT',
-      message: 'chunk lists of the version have more than 16777216 bytes together',
-    });
+    const known = new Map(lists.map((bytes) => [digestText(sha256(bytes)), bytes]));
+    const swarm = new Swarm({ a: changed(large, known) });
+    await expect(fetch(swarm, { cid: large.cid })).rejects.toMatchObject({ code, message });
+  });
+
+  it('ends soon when its signal aborts while the store checks what is there', async () => {
+    const controller = new AbortController();
+    const hashing: VersionTarget = {
+      partialManifest: (cid) => store.partialManifest(cid),
+      begin: async (cid, manifest) => {
+        const sink = await store.begin(cid, manifest);
+        const ended = Promise.withResolvers<never>();
+        return {
+          chunkList: (list) => sink.chunkList(list),
+          putChunkList: (list, bytes) => sink.putChunkList(list, bytes),
+          missing: () => {
+            controller.abort(new Error('given up'));
+            return ended.promise;
+          },
+          write: (place, bytes) => sink.write(place, bytes),
+          finish: () => sink.finish(),
+          close: async () => {
+            ended.reject(new StoreError('closed'));
+            await sink.close();
+          },
+        };
+      },
+    };
+    const swarm = new Swarm({ a: version.source });
+    const { signal } = controller;
+    await expect(fetch(swarm, { store: hashing, signal })).rejects.toThrow('given up');
   });
 
   it('fetches a chunk again that the store finds damaged at the end, and gives up after three times', async () => {

@@ -1,0 +1,36 @@
+import { tmpdir } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import {
+  checkDiskRoom,
+  freeDiskBytes,
+  RESERVED_DISK_BYTES,
+} from '../../../../node/store/disk-room.ts';
+import { refusal } from '../../../support/refusal.ts';
+
+const room = { neededBytes: 1_000, promisedBytes: 500, freeBytes: 1_500 + RESERVED_DISK_BYTES };
+
+describe('checkDiskRoom', () => {
+  it('takes a version that fills the disk to the reserve, and refuses one byte more with ERR_STORE', () => {
+    expect(() => checkDiskRoom('version v', room)).not.toThrow();
+    const full = { ...room, neededBytes: 1_001 };
+    expect(() => checkDiskRoom('version v', full)).toThrow(
+      refusal(
+        'ERR_STORE',
+        'version v needs 1001 bytes of disk, found 1000 (67110364 free, 500 promised to other versions, 67108864 kept for the system)',
+      ),
+    );
+  });
+
+  it('takes what needs nothing on a disk that has nothing', () => {
+    const nothing = { neededBytes: 0, promisedBytes: 0, freeBytes: 0 };
+    expect(() => checkDiskRoom('version v', nothing)).not.toThrow();
+    expect(() => checkDiskRoom('version v', { ...nothing, neededBytes: 1 })).toThrow('found 0');
+  });
+});
+
+describe('freeDiskBytes', () => {
+  it('measures the disk of a folder, and rejects where there is none', async () => {
+    expect(await freeDiskBytes(tmpdir())).toBeGreaterThan(0);
+    await expect(freeDiskBytes('/no/such/folder')).rejects.toThrow('ENOENT');
+  });
+});

@@ -17,13 +17,12 @@ import { createOnnxBackend } from './backend/onnx-backend.ts';
 import { DeviceProber } from './device/device-prober.ts';
 import { InferenceService } from './inference-service.ts';
 import { type NodeInit, type ResolvedNodeInit, resolveNodeInit } from './node-init.ts';
+import { ReleaseKeeper } from './release-keeper.ts';
+import type { Replica } from './replica.ts';
 import { ReplicaSet } from './replica-set.ts';
 import { VersionStore } from './store/version-store.ts';
 
 const AGENT = 'gpu-swarm/0.1.0';
-
-/** Records are kept 48 h by their holders; re-putting every hour outlives any churn. */
-const REPUBLISH_INTERVAL_MS = 3_600_000;
 
 /** A replica request may fetch gigabytes: it ends when its work does, or after this. */
 const REPLICA_TIMEOUT_MS = 6 * 3_600_000;
@@ -41,6 +40,7 @@ interface NodeParts {
   readonly devices: DeviceProber;
   readonly backend: InferenceBackend;
   readonly peer: SwarmPeer;
+  readonly releases: ReleaseKeeper;
   readonly replicas: ReplicaSet;
   readonly inference: InferenceService;
   readonly announcer: Announcer;
@@ -49,13 +49,10 @@ interface NodeParts {
 /** A GPU host in the swarm: stores, runs and announces model versions. */
 export class SwarmNode implements AsyncDisposable {
   readonly #parts: NodeParts;
-  readonly #republish: NodeJS.Timeout;
   #stopped: Promise<void> | undefined;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
-    this.#republish = setInterval(() => void parts.replicas.republish(), REPUBLISH_INTERVAL_MS);
-    this.#republish.unref();
   }
 
   get id(): NodeId {
@@ -93,14 +90,14 @@ export class SwarmNode implements AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
-    const { announcer, replicas, devices, backend, peer, store, records } = this.#parts;
-    clearInterval(this.#republish);
+    const { announcer, releases, replicas, devices, backend, peer, store, records } = this.#parts;
     await this.drain();
     await announcer.stop();
     await Promise.race([
       replicas.stop(),
       new Promise((resolve) => setTimeout(resolve, DRAIN_TIMEOUT_MS).unref()),
     ]);
+    await releases.stop();
     await devices.stop();
     await backend.stop();
     await peer.stop();
@@ -112,17 +109,44 @@ export class SwarmNode implements AsyncDisposable {
 /**
  * Starts a node: identity, stores, backend, peer, protocols, the versions it held before, announcements.
  *
- * @throws {ERR_CONFIG} when a setting is wrong; {ERR_STORE} when the data folder is locked or damaged.
+ * @throws {ERR_CONFIG} when a setting is wrong or an address cannot be listened on.
+ * @throws {ERR_STORE} when the data folder is locked or damaged. What was opened until then is closed again.
  */
 export async function createNode(nodeInit: NodeInit): Promise<SwarmNode> {
   const init = resolveNodeInit(nodeInit);
-  await mkdir(init.dataDir, { recursive: true, mode: 0o700 });
-  const privateKey = await loadOrCreateKey(path.join(init.dataDir, 'node.key'));
-  const store = await VersionStore.open(path.join(init.dataDir, 'store'));
-  const records = await RecordStore.open(path.join(init.dataDir, 'records'));
-  const devices = new DeviceProber({ cacheDir: init.dataDir, logger: init.logger });
+  const opened: (() => Promise<void>)[] = [];
+  try {
+    const parts = await assemble(init, opened);
+    await serve(parts);
+    parts.announcer.start();
+    parts.devices.start(() => parts.announcer.changed());
+    await parts.releases.start();
+    await parts.replicas.restore();
+    return new SwarmNode(parts);
+  } catch (error) {
+    for (const close of opened.toReversed()) await close();
+    throw error;
+  }
+}
+
+/** Makes the parts in the order in which they need each other; `opened` takes what closes those that hold something. */
+async function assemble(
+  init: ResolvedNodeInit,
+  opened: (() => Promise<void>)[],
+): Promise<NodeParts> {
+  const { dataDir, logger } = init;
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const privateKey = await loadOrCreateKey(path.join(dataDir, 'node.key'), {
+    onWarning: (message) => logger.warn(message),
+  });
+  const store = await VersionStore.open(path.join(dataDir, 'store'));
+  opened.push(() => store.close());
+  const records = await RecordStore.open(path.join(dataDir, 'records'));
+  opened.push(() => records.close());
+  const devices = new DeviceProber({ cacheDir: dataDir, logger });
+  opened.push(() => devices.stop());
   const backend = createOnnxBackend({
-    workDir: path.join(init.dataDir, 'run'),
+    workDir: path.join(dataDir, 'run'),
     threads: init.threads,
     providers: (options) => devices.providers(options),
   });
@@ -137,11 +161,14 @@ export async function createNode(nodeInit: NodeInit): Promise<SwarmNode> {
     sequences: records.sequences,
     mdns: init.mdns,
   });
-  const ownerKey = init.ownerKey ?? privateKey;
+  opened.push(() => peer.stop());
+  const releases = new ReleaseKeeper({ peer, store, logger });
+  opened.push(() => releases.stop());
   const replicas: ReplicaSet = new ReplicaSet(
-    { peer, store, backend, changed: () => announcer.changed() },
+    { peer, store, backend, releases, changed: () => announcer.changed() },
     init,
   );
+  const ownerKey = init.ownerKey ?? privateKey;
   const announcer: Announcer = new Announcer(
     peer,
     { versions: () => replicas.announced(), devices: () => devices.devices },
@@ -152,33 +179,25 @@ export async function createNode(nodeInit: NodeInit): Promise<SwarmNode> {
       zone: init.zone,
       agent: AGENT,
       intervalMs: init.announceIntervalMs,
-      logger: init.logger,
+      logger,
     },
   );
-  const inference = new InferenceService(
-    {
-      replicas,
-      sequenceOf: ({ origin }) =>
-        peer.releases.cached(origin.publisher, origin.name)?.record.sequence ?? origin.sequence,
-    },
-    init,
-  );
-  const parts: NodeParts = {
+  opened.push(() => announcer.stop());
+  const sequenceOf = ({ origin }: Replica): number =>
+    peer.releases.cached(origin.publisher, origin.name)?.record.sequence ?? 0;
+  const inference = new InferenceService({ replicas, sequenceOf }, init);
+  return {
     init,
     records,
     store,
     devices,
     backend,
     peer,
+    releases,
     replicas,
     inference,
     announcer,
   };
-  await serve(parts);
-  announcer.start();
-  devices.start(() => announcer.changed());
-  await replicas.restore();
-  return new SwarmNode(parts);
 }
 
 async function serve({ init, peer, store, replicas, inference }: NodeParts): Promise<void> {
@@ -199,7 +218,13 @@ async function serve({ init, peer, store, replicas, inference }: NodeParts): Pro
   );
   await libp2p.handle(
     protocolId(network, 'transfer', TRANSFER_VERSION),
-    (stream) => handleTransfer(stream, store),
+    (stream, connection) =>
+      handleTransfer(stream, store, {
+        onFailure: (error) => {
+          const peerId = connection.remotePeer.toString();
+          init.logger.debug({ err: error, peer: peerId }, 'transfer stream reset');
+        },
+      }),
     streams,
   );
   await libp2p.handle(

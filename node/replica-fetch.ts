@@ -7,8 +7,6 @@ import { fetchVersion } from '../src/swarm/fetch.ts';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
 import type { StoredVersion, VersionStore } from './store/version-store.ts';
 
-const DIAL_TIMEOUT_MS = 10_000;
-
 /** Providers asked of the DHT: more would only share the same links. */
 const MAX_DHT_PROVIDERS = 8;
 
@@ -31,7 +29,7 @@ export async function fetchReplica(
   await fetchVersion({
     cid,
     peers: holders(peer, cid, options),
-    connect: (holder) => connect(peer, holder),
+    connect: (holder, signal) => connect(peer, holder, signal),
     store,
     signal: options.signal,
     onProgress: options.onProgress,
@@ -42,13 +40,17 @@ export async function fetchReplica(
   return fetched;
 }
 
-async function connect(peer: SwarmPeer, holder: string): Promise<TransferConnection> {
+async function connect(
+  peer: SwarmPeer,
+  holder: string,
+  signal: AbortSignal,
+): Promise<TransferConnection> {
   const stream = await peer.libp2p.dialProtocol(
     peerIdFromString(holder),
     protocolId(peer.network, 'transfer', TRANSFER_VERSION),
-    { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) },
+    { signal },
   );
-  return new TransferConnection(stream);
+  return new TransferConnection(stream, { peer: holder });
 }
 
 /** Whoever may have the version, nearest knowledge first: the asker, the announced holders, the DHT's providers. */

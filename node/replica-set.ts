@@ -1,15 +1,19 @@
 import { CID } from 'multiformats/cid';
 import type { Logger } from 'pino';
 import type { AnnouncedVersion } from '../protocols/capacity/index.ts';
-import { ForbiddenError, InvalidRecordError, isSwarmError } from '../protocols/errors.ts';
-import { decodeRelease } from '../protocols/release/index.ts';
-import type { ReplicaProgress, ReplicaRequest } from '../protocols/replica/index.ts';
+import { ForbiddenError, isSwarmError } from '../protocols/errors.ts';
+import {
+  openPlacementGrant,
+  type ReplicaProgress,
+  type ReplicaRequest,
+} from '../protocols/replica/index.ts';
 import type { VersionCid } from '../protocols/types.ts';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
 import type { InferenceBackend } from './backend/backend.ts';
 import { type AllowList, allows } from './node-init.ts';
 import { Replica, type ReplicaOrigin } from './replica.ts';
 import { fetchReplica } from './replica-fetch.ts';
+import type { ReleaseKeeper } from './release-keeper.ts';
 import { VersionQueue } from './scheduler/version-queue.ts';
 import type { VersionStore } from './store/version-store.ts';
 
@@ -32,6 +36,7 @@ export interface ReplicaSetComponents {
   readonly peer: SwarmPeer;
   readonly store: VersionStore;
   readonly backend: InferenceBackend;
+  readonly releases: ReleaseKeeper;
   /** Called after any change that others should hear of. */
   readonly changed: () => void;
 }
@@ -73,49 +78,33 @@ export class ReplicaSet {
    * goes on when the asker leaves.
    *
    * @throws {ERR_FORBIDDEN} when this node does not serve the publisher.
-   * @throws {ERR_INVALID_RECORD} when the release record is not the publisher's or does not name the version.
+   * @throws {ERR_INVALID_RECORD} when the grant is not what it claims.
    */
   async *hold(
-    request: ReplicaRequest,
+    { grant }: ReplicaRequest,
     asker: string,
     signal: AbortSignal,
   ): AsyncGenerator<ReplicaProgress> {
-    const { publisher, name, cid } = request;
+    const { publisher, name, cid } = await openPlacementGrant(grant);
     if (!allows(this.#init.allowPublishers, publisher)) {
       throw new ForbiddenError(
         `this node does not serve publisher ${publisher} (its --allow-publisher list says whom it serves)`,
       );
     }
-    // Not yet the truth: the publisher moves the channel only when enough replicas are READY.
-    const record = await decodeRelease(request.release);
-    const named = Object.values(record.channels).some((target) => target.cid === cid);
-    if (record.publisher !== publisher || record.name !== name || !named) {
-      throw new InvalidRecordError(
-        `release record of ${record.publisher}/${record.name} does not name version ${cid} of ${publisher}/${name}`,
-      );
-    }
-    const holding = this.#take(
-      { publisher, name, cid, sequence: record.sequence },
-      request.release,
-      asker,
-    );
-    yield* watch(holding, signal);
+    yield* watch(this.#take({ publisher, name, cid }, asker), signal);
   }
 
   /** Loads again what was held before a restart; a version that fails stays on disk and is told in the log. */
   async restore(): Promise<void> {
-    for (const wanted of await this.#components.store.wanted()) {
-      await this.#components.peer.releases.offer(wanted.release).catch((error: unknown) => {
+    for (const { publisher, name, cid } of await this.#components.store.wanted()) {
+      if (!allows(this.#init.allowPublishers, publisher)) {
         this.#init.logger.warn(
-          { err: error, cid: wanted.cid },
-          'kept release record is not valid any more',
+          { publisher, name, cid },
+          'publisher is not served any more: not loaded',
         );
-      });
-      const { publisher, name, cid, sequence, release } = wanted;
-      const { done } = this.#take({ publisher, name, cid, sequence }, release, undefined);
-      done.catch(() => {
-        // Told in the log where it failed.
-      });
+        continue;
+      }
+      this.#take({ publisher, name, cid }, undefined);
     }
   }
 
@@ -127,7 +116,7 @@ export class ReplicaSet {
     await Promise.allSettled(holdings.map(({ replica }) => replica.unload()));
   }
 
-  #take(origin: ReplicaOrigin, release: Uint8Array, asker: string | undefined): Holding {
+  #take(origin: ReplicaOrigin, asker: string | undefined): Holding {
     const known = this.#holdings.get(origin.cid);
     if (known !== undefined && known.replica.state !== 'gone') return known;
     const replica = new Replica(origin);
@@ -136,7 +125,7 @@ export class ReplicaSet {
       progress: { state: 'fetching', bytes: 0, totalBytes: null },
       done: Promise.resolve(),
     };
-    holding.done = this.#bring(holding, release, asker);
+    holding.done = this.#bring(holding, asker);
     holding.done.catch(() => {
       // Whoever waits sees the failure; the log has it in any case.
     });
@@ -145,12 +134,16 @@ export class ReplicaSet {
     return holding;
   }
 
-  async #bring(holding: Holding, release: Uint8Array, asker: string | undefined): Promise<void> {
+  async #bring(holding: Holding, asker: string | undefined): Promise<void> {
     const { origin } = holding.replica;
     const { peer, store, backend, changed } = this.#components;
     const signal = this.#stopping.signal;
     try {
-      await store.want({ ...origin, release });
+      if (asker !== undefined) {
+        const { publisher, name } = origin;
+        const release = peer.releases.cached(publisher, name)?.bytes ?? null;
+        await store.want({ ...origin, release });
+      }
       const stored = await fetchReplica({ peer, store }, origin.cid, {
         asker,
         signal,
@@ -183,6 +176,7 @@ export class ReplicaSet {
         'replica ready',
       );
       void this.#provide(origin.cid);
+      this.#components.releases.learn(origin.publisher, origin.name);
     } catch (error) {
       await this.#failed(holding, error);
       throw error;
@@ -197,7 +191,8 @@ export class ReplicaSet {
     if (this.#gone.length > MAX_REMEMBERED_GONE) this.#gone.shift();
     // What can never work is not tried again at the next start; what lacked peers or room is.
     const lasting =
-      isSwarmError(error) && ['ERR_INVALID_MODEL', 'ERR_INVALID_RECORD'].includes(error.code);
+      isSwarmError(error) &&
+      ['ERR_INVALID_MODEL', 'ERR_INVALID_RECORD', 'ERR_LIMIT'].includes(error.code);
     if (lasting) {
       await this.#components.store.unwant(cid);
       await this.#components.store.remove(cid);
@@ -213,22 +208,6 @@ export class ReplicaSet {
       });
     } catch (error) {
       this.#dhtFailed(cid, error);
-    }
-  }
-
-  /** Puts every held release record into the DHT again: nobody else renews them, and holders come and go. */
-  async republish(): Promise<void> {
-    for (const wanted of await this.#components.store.wanted()) {
-      const { publisher, name } = wanted;
-      try {
-        const signal = this.#dhtSignal();
-        const newest = await this.#components.peer.releases
-          .find(publisher, name, { signal })
-          .catch(() => ({ bytes: wanted.release }));
-        await this.#components.peer.releases.publish(newest.bytes, { signal });
-      } catch (error) {
-        this.#dhtFailed(wanted.cid, error);
-      }
     }
   }
 

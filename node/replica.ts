@@ -3,12 +3,11 @@ import type { PublisherId, VersionCid } from '../protocols/types.ts';
 import type { LoadedModel } from './backend/backend.ts';
 import type { VersionQueue } from './scheduler/version-queue.ts';
 
-/** What a replica was asked for by: the name it was released under, and the record that said so. */
+/** What a replica was asked for as. */
 export interface ReplicaOrigin {
   readonly publisher: PublisherId;
   readonly name: string;
   readonly cid: VersionCid;
-  readonly sequence: number;
 }
 
 /**

@@ -59,7 +59,6 @@ export async function createExecutorService(directory: string, entry: string): P
     publisher: 'bench' as PublisherId,
     name: 'tiny',
     cid: VERSION,
-    sequence: 1,
   });
   replica.loaded(model, queue);
   const handler = new InferenceService(

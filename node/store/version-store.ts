@@ -4,7 +4,6 @@ import type { Level } from 'level';
 import { cidOfDigest, digestOfCid, digestText } from '../../protocols/digest.ts';
 import { InvalidInputError, isSwarmError, StoreError } from '../../protocols/errors.ts';
 import { decodeManifest, type Manifest, manifestBytes } from '../../protocols/manifest/index.ts';
-import type { SequenceStore } from '../../protocols/release/index.ts';
 import type { BlockSource } from '../../protocols/transfer/index.ts';
 import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import { syncFolder } from '../../src/swarm/durable-file.ts';
@@ -14,7 +13,6 @@ import { checkDiskRoom, freeDiskBytes } from './disk-room.ts';
 import { openIndexLevel } from './index-level.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { PartialVersion, partialBytes } from './partial-version.ts';
-import { ReleaseSequences } from './release-sequences.ts';
 import { failureCode, storeFailure } from './store-failure.ts';
 import { StoreIndex } from './store-index.ts';
 import { recoverFolders, type StoreFolders } from './store-recovery.ts';
@@ -27,8 +25,9 @@ export interface StoredVersion {
   readonly directory: string;
 }
 
-/** A version that is being fetched. */
-interface Fetching {
+/** A version that is being fetched or removed: one thing at a time is done to it. */
+interface Underway {
+  readonly doing: 'fetched' | 'removed';
   /** Undefined while the version is being begun. */
   partial: PartialVersion | undefined;
   /** Bytes still to be written, until `partial` knows better. */
@@ -36,28 +35,25 @@ interface Fetching {
 }
 
 /**
- * What a node keeps on disk: versions, whole and in part, what it means to serve, and the highest release sequences.
+ * What a node keeps on disk of models: versions, whole and in part, and which of them it means to serve.
  *
  * Files lie as they were published, `versions/<cid>/<path>`; a LevelDB index beside them says which versions are complete
  * and where each chunk is. One process at a time can open a store.
  */
 export class VersionStore implements BlockSource, VersionTarget {
-  /** The highest release sequence seen per model, over restarts. */
-  readonly sequences: SequenceStore;
   readonly #folders: StoreFolders;
   readonly #level: Level;
   readonly #index: StoreIndex;
   readonly #wanted: WantedVersions;
   readonly #reader: BlockReader;
-  readonly #fetching = new Map<VersionCid, Fetching>();
+  readonly #underway = new Map<VersionCid, Underway>();
   #closed = false;
 
-  private constructor(folders: StoreFolders, level: Level, sequences: ReleaseSequences) {
+  private constructor(folders: StoreFolders, level: Level) {
     this.#folders = folders;
     this.#level = level;
     this.#index = new StoreIndex(level);
     this.#wanted = new WantedVersions(level);
-    this.sequences = sequences;
     this.#reader = new BlockReader({
       index: this.#index,
       versionsFolder: folders.versions,
@@ -80,9 +76,7 @@ export class VersionStore implements BlockSource, VersionTarget {
       const isNew = (await readdir(folders.versions)).length === 0;
       level = await openIndexLevel(path.join(root, 'index'), isNew);
       await syncFolder(root);
-      const sequences = new ReleaseSequences(level);
-      await sequences.trim();
-      const store = new VersionStore(folders, level, sequences);
+      const store = new VersionStore(folders, level);
       await recoverFolders(folders, store.#index);
       return store;
     } catch (cause) {
@@ -121,13 +115,11 @@ export class VersionStore implements BlockSource, VersionTarget {
   /**
    * Removes a version, whole or in part; a loaded model that uses its files must be gone.
    *
-   * @throws {ERR_STORE} when it is being fetched, or the disk refuses.
+   * @throws {ERR_STORE} when it is being fetched or removed, or the disk refuses.
    */
   async remove(cid: VersionCid): Promise<void> {
     checkCid(cid);
-    if (this.#fetching.has(cid)) {
-      throw new StoreError(`version ${cid} is being fetched: end that before it is removed`);
-    }
+    this.#take(cid, 'removed');
     try {
       await new PartialFolder(this.#folders.partial, cid).remove();
       if ((await this.#index.version(cid)) === undefined) return;
@@ -135,6 +127,8 @@ export class VersionStore implements BlockSource, VersionTarget {
       await rm(path.join(this.#folders.versions, cid), { recursive: true, force: true });
     } catch (cause) {
       throw storeFailure(`version ${cid} cannot be removed`, cause);
+    } finally {
+      this.#underway.delete(cid);
     }
   }
 
@@ -143,8 +137,8 @@ export class VersionStore implements BlockSource, VersionTarget {
     return this.#wanted.put(wanted);
   }
 
-  async unwant(cid: VersionCid): Promise<void> {
-    await this.#wanted.delete(cid);
+  unwant(cid: VersionCid): Promise<void> {
+    return this.#wanted.delete(cid);
   }
 
   wanted(): Promise<WantedVersion[]> {
@@ -162,28 +156,41 @@ export class VersionStore implements BlockSource, VersionTarget {
 
   async begin(cid: VersionCid, bytes: Uint8Array): Promise<VersionSink> {
     const manifest = decodeManifest(bytes, cid);
-    if (this.#closed) throw new StoreError('the store is closed');
-    if (this.#fetching.has(cid)) throw new StoreError(`version ${cid} is being fetched already`);
-    const fetching: Fetching = { partial: undefined, neededBytes: 0 };
-    this.#fetching.set(cid, fetching);
+    const fetching = this.#take(cid, 'fetched');
     try {
       const folder = new PartialFolder(this.#folders.partial, cid);
       await this.#takeBack(cid, manifest, bytes);
       await this.#promiseRoom(fetching, folder, cid, manifest);
       await folder.create(bytes);
       await mkdir(folder.files, { recursive: true });
+      this.#checkOpen();
       fetching.partial = new PartialVersion(cid, manifest, {
         folder,
         findLocal: (digest) => this.#find(digest),
         mayHave: (keys) => this.#mayHave(keys),
         complete: (places) => this.#complete({ cid, manifest, folder }, places),
-        release: () => this.#fetching.delete(cid),
+        release: () => this.#underway.delete(cid),
       });
       return fetching.partial;
     } catch (cause) {
-      this.#fetching.delete(cid);
+      this.#underway.delete(cid);
       throw storeFailure(`version ${cid} cannot be begun`, cause);
     }
+  }
+
+  #take(cid: VersionCid, doing: Underway['doing']): Underway {
+    this.#checkOpen();
+    const before = this.#underway.get(cid);
+    if (before !== undefined) {
+      throw new StoreError(`version ${cid} is being ${before.doing} already`);
+    }
+    const underway: Underway = { doing, partial: undefined, neededBytes: 0 };
+    this.#underway.set(cid, underway);
+    return underway;
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new StoreError('the store is closed');
   }
 
   /** Makes a complete version one that is being fetched, so that what is damaged of it can be replaced. */
@@ -210,7 +217,7 @@ export class VersionStore implements BlockSource, VersionTarget {
   }
 
   async #promiseRoom(
-    fetching: Fetching,
+    fetching: Underway,
     folder: PartialFolder,
     cid: VersionCid,
     manifest: Manifest,
@@ -218,7 +225,7 @@ export class VersionStore implements BlockSource, VersionTarget {
     const neededBytes = manifestBytes(manifest) - (await partialBytes(folder, manifest));
     const freeBytes = await freeDiskBytes(this.#folders.partial);
     let promisedBytes = 0;
-    for (const other of this.#fetching.values()) {
+    for (const other of this.#underway.values()) {
       promisedBytes += other.partial?.missingBytes ?? other.neededBytes;
     }
     checkDiskRoom(`version ${cid}`, { neededBytes, promisedBytes, freeBytes });
@@ -244,7 +251,9 @@ export class VersionStore implements BlockSource, VersionTarget {
       });
       throw error;
     }
-    await folder.remove();
+    await folder.remove().catch(() => {
+      // The version is complete; what is left of the fetch goes when the store is opened next.
+    });
   }
 
   /** A block from anywhere on this disk; what is damaged there is as good as absent. */
@@ -264,7 +273,7 @@ export class VersionStore implements BlockSource, VersionTarget {
   }
 
   #partials(): PartialVersion[] {
-    return [...this.#fetching.values()].flatMap(({ partial }) => partial ?? []);
+    return [...this.#underway.values()].flatMap(({ partial }) => partial ?? []);
   }
 }
 

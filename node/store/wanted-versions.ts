@@ -7,14 +7,12 @@ export interface WantedVersion {
   readonly publisher: PublisherId;
   readonly name: string;
   readonly cid: VersionCid;
-  /** Sequence of the release record that it was asked for with. */
-  readonly sequence: number;
-  /** The signed release record. */
-  readonly release: Uint8Array;
+  /** The newest signed release record of the model that this node knew; null while none was seen. */
+  readonly release: Uint8Array | null;
 }
 
 /** JSON has no bytes. */
-type Entry = Omit<WantedVersion, 'release'> & { readonly release: string };
+type Entry = Omit<WantedVersion, 'release'> & { readonly release: string | null };
 
 /** What is to be loaded again after a restart; every change is synced before it is acknowledged. */
 export class WantedVersions {
@@ -26,10 +24,9 @@ export class WantedVersions {
     this.#table = level.sublevel<string, Entry>('wanted', { valueEncoding: 'json' });
   }
 
-  put(wanted: WantedVersion): Promise<void> {
-    const { publisher, name, cid, sequence } = wanted;
-    const release = Buffer.from(wanted.release).toString('base64');
-    const entry: Entry = { publisher, name, cid, sequence, release };
+  put({ publisher, name, cid, release }: WantedVersion): Promise<void> {
+    const text = release === null ? null : Buffer.from(release).toString('base64');
+    const entry: Entry = { publisher, name, cid, release: text };
     return onIndex(() =>
       this.#level.batch().put(cid, entry, { sublevel: this.#table }).write(SYNC),
     );
@@ -41,9 +38,9 @@ export class WantedVersions {
 
   async all(): Promise<WantedVersion[]> {
     const entries = await onIndex(() => this.#table.values().all());
-    return entries.map((entry) => ({
+    return entries.map(({ release, ...entry }) => ({
       ...entry,
-      release: new Uint8Array(Buffer.from(entry.release, 'base64')),
+      release: release === null ? null : new Uint8Array(Buffer.from(release, 'base64')),
     }));
   }
 }

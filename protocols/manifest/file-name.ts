@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 const MAX_FILE_NAME_BYTES = 255;
 
 // What Windows refuses: a model published on one system must be storable on all.
@@ -29,3 +31,9 @@ export function fileNameFault(name: string): string | undefined {
 export function fileNameKey(name: string): string {
   return name.normalize('NFC').toLowerCase();
 }
+
+/** A field that names a file of the package. */
+export const fileNameSchema = z.string().superRefine((name, context) => {
+  const fault = fileNameFault(name);
+  if (fault !== undefined) context.addIssue({ code: 'custom', message: `file name ${fault}` });
+});

@@ -10,13 +10,25 @@ export {
 export {
   DEFAULT_MAX_REPLICAS,
   DEFAULT_MIN_REPLICAS,
+  DEFAULT_SCALE_TO_ZERO_DELAY_MS,
+  DEFAULT_TARGET_IN_FLIGHT,
   type Deployment,
-  deploymentShape,
+  EXECUTION_PROVIDERS,
   isDeploymentConsistent,
   type ResolvedDeployment,
   resolveDeployment,
+  strictDeploymentSchema,
 } from './deployment.ts';
-export { fileNameFault, fileNameKey } from './file-name.ts';
+export { fileNameFault, fileNameKey, fileNameSchema } from './file-name.ts';
+export {
+  DEFAULT_TOLERANCE,
+  GOLDEN_FILE_NAME,
+  type GoldenReference,
+  MAX_GOLDEN_BYTES,
+  strictGoldenSchema,
+  strictToleranceSchema,
+  type Tolerance,
+} from './golden.ts';
 export {
   decodeManifest,
   type EncodedManifest,
@@ -35,4 +47,5 @@ export {
   resolvePreprocessing,
   strictPreprocessingSchema,
 } from './preprocessing.ts';
+export type { SessionOptions } from './session-options.ts';
 export { findUnknownTensors, type UnknownTensor } from './tensor-reference.ts';

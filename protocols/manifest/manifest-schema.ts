@@ -4,8 +4,9 @@ import { isDatatype, type Datatype } from '../datatype.ts';
 import { type BlockCid, DIGEST_BYTES, isBlockCid } from '../digest.ts';
 import { MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from '../limits.ts';
 import { answerSchema } from './answer.ts';
-import { deploymentShape, isDeploymentConsistent } from './deployment.ts';
-import { fileNameFault, fileNameKey } from './file-name.ts';
+import { deploymentSchema, isDeploymentConsistent } from './deployment.ts';
+import { fileNameKey, fileNameSchema } from './file-name.ts';
+import { goldenSchema, MAX_GOLDEN_BYTES, toleranceSchema } from './golden.ts';
 import { metadataShape } from './metadata.ts';
 import { preprocessingSchema } from './preprocessing.ts';
 import { findUnknownTensors } from './tensor-reference.ts';
@@ -19,10 +20,7 @@ export const MAX_CLASS_LABELS = 65_536;
 export const classLabelsSchema = z.array(z.string().max(256)).min(1).max(MAX_CLASS_LABELS);
 
 const fileSchema = z.object({
-  path: z.string().superRefine((path, context) => {
-    const fault = fileNameFault(path);
-    if (fault !== undefined) context.addIssue({ code: 'custom', message: `file name ${fault}` });
-  }),
+  path: fileNameSchema,
   size: z.int().min(0),
   sha256: z
     .instanceof(Uint8Array)
@@ -58,17 +56,20 @@ export const manifestSchema = z
     files: z.array(fileSchema).min(1).max(MAX_FILES),
     inputs: z.array(tensorSchema).max(MAX_TENSORS),
     outputs: z.array(tensorSchema).min(1).max(MAX_TENSORS),
-    deployment: z.object(deploymentShape),
+    deployment: deploymentSchema,
     metadata: z.object(metadataShape),
     preprocessing: preprocessingSchema.optional(),
     classLabels: classLabelsSchema.optional(),
     answer: answerSchema.optional(),
+    golden: goldenSchema.optional(),
+    tolerance: toleranceSchema.optional(),
   })
   .superRefine((manifest, context) => {
     const refuse = (path: (string | number)[], message: string): void => {
       context.addIssue({ code: 'custom', path, message });
     };
     checkFiles(manifest, refuse);
+    checkFileReferences(manifest, refuse);
     checkNames('inputs', manifest.inputs, refuse);
     checkNames('outputs', manifest.outputs, refuse);
     if (!isDeploymentConsistent(manifest.deployment)) {
@@ -94,6 +95,27 @@ function checkFiles(
   if (!Number.isSafeInteger(total)) refuse(['files'], 'sizes add up to more than 2^53 bytes');
   if (!manifest.files.some(({ path }) => path === manifest.entry)) {
     refuse(['entry'], 'is not one of the files');
+  }
+}
+
+function checkFileReferences(
+  manifest: {
+    files: { path: string; size: number }[];
+    metadata: { modelCard?: string | undefined };
+    golden?: { file: string } | undefined;
+  },
+  refuse: Refuse,
+): void {
+  const sizes = new Map(manifest.files.map(({ path, size }) => [path, size]));
+  const { modelCard } = manifest.metadata;
+  if (modelCard !== undefined && !sizes.has(modelCard)) {
+    refuse(['metadata', 'modelCard'], 'is not one of the files');
+  }
+  if (manifest.golden === undefined) return;
+  const goldenBytes = sizes.get(manifest.golden.file);
+  if (goldenBytes === undefined) refuse(['golden', 'file'], 'is not one of the files');
+  else if (goldenBytes > MAX_GOLDEN_BYTES) {
+    refuse(['golden', 'file'], `has ${goldenBytes} bytes, expected at most ${MAX_GOLDEN_BYTES}`);
   }
 }
 

@@ -1,4 +1,10 @@
 export {
+  DEFAULT_GUARD,
+  type ReleaseGuard,
+  type ResolvedReleaseGuard,
+  resolveGuard,
+} from './guard.ts';
+export {
   DEFAULT_VALIDITY_MS,
   type ReleaseMoveOptions,
   removeChannel,

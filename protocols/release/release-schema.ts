@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { isBlockCid } from '../digest.ts';
 import { isName } from '../reference.ts';
 import type { PublisherId, VersionCid } from '../types.ts';
+import { guardSchema } from './guard.ts';
 
 /** Channels of one model. */
 export const MAX_CHANNELS = 16;
@@ -31,6 +32,13 @@ const channelName = z.string().refine(isName, {
 
 const time = z.int().min(0).max(MAX_TIME_MS);
 
+const channel = z.object({
+  cid: link,
+  weight: z.number().gt(0).max(1).optional(),
+  guard: guardSchema.optional(),
+  previous: link.optional(),
+});
+
 /** The decoded payload as a record; keys of a later program are left out. */
 export const releaseSchema = z
   .object({
@@ -42,7 +50,7 @@ export const releaseSchema = z
     name: channelName,
     sequence: z.int().min(1),
     channels: z
-      .record(channelName, z.object({ cid: link, weight: z.number().gt(0).max(1).optional() }))
+      .record(channelName, channel)
       .refine((channels) => Object.keys(channels).length <= MAX_CHANNELS, {
         message: `expected at most ${MAX_CHANNELS} channels`,
       }),

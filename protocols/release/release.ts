@@ -5,6 +5,7 @@ import { CID } from 'multiformats/cid';
 import { openEnvelope, type SignatureDomain, signEnvelope } from '../codec/signed-envelope.ts';
 import { InvalidRecordError, LimitError } from '../errors.ts';
 import { MAX_RELEASE_BYTES } from '../limits.ts';
+import type { ReleaseGuard } from './guard.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
 import type { PublisherId, VersionCid } from '../types.ts';
 import { releaseSchema } from './release-schema.ts';
@@ -19,6 +20,10 @@ export interface ReleaseChannel {
   readonly cid: VersionCid;
   /** Share of requests, above 0 and at most 1, that a partial channel such as `canary` takes from `stable`. */
   readonly weight?: number | undefined;
+  /** When clients give the version up by themselves; without one only the publisher moves the channel. */
+  readonly guard?: ReleaseGuard | undefined;
+  /** What `guard` compares with and falls back to; without one a partial channel falls back to `stable`, any other not at all. */
+  readonly previous?: VersionCid | undefined;
 }
 
 /** One move of a channel. */
@@ -36,7 +41,7 @@ export interface ReleaseRecord {
   readonly schema: 1;
   readonly publisher: PublisherId;
   readonly name: string;
-  /** Strictly increasing from 1; the highest one seen is the truth. */
+  /** Strictly increasing from 1, not always by one; the highest one seen is the truth. */
   readonly sequence: number;
   /** By channel name. Without prototype, so that no name finds anything that is not a channel. */
   readonly channels: Readonly<Record<string, ReleaseChannel>>;
@@ -137,16 +142,27 @@ function toWire(record: ReleaseRecord): unknown {
   return {
     ...record,
     channels: Object.fromEntries(
-      Object.entries(record.channels).map(([name, { cid, weight }]) => [
-        name,
-        { cid: link(cid), ...(weight === undefined ? {} : { weight }) },
-      ]),
+      Object.entries(record.channels).map(([name, channel]) => [name, channelToWire(channel)]),
     ),
     history: record.history.map((move) => ({
       ...move,
       cid: move.cid === null ? null : link(move.cid),
     })),
   };
+}
+
+/** dag-cbor knows no `undefined`: what is not said is absent. */
+function channelToWire({ cid, weight, guard, previous }: ReleaseChannel): unknown {
+  return {
+    cid: link(cid),
+    ...(weight === undefined ? {} : { weight }),
+    ...(guard === undefined ? {} : { guard: withoutUndefined(guard) }),
+    ...(previous === undefined ? {} : { previous: link(previous) }),
+  };
+}
+
+function withoutUndefined(guard: ReleaseGuard): unknown {
+  return Object.fromEntries(Object.entries(guard).filter(([, value]) => value !== undefined));
 }
 
 function link(text: string): unknown {

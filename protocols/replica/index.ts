@@ -1,4 +1,11 @@
 export {
+  GRANT_VALIDITY_MS,
+  MAX_GRANT_BYTES,
+  openPlacementGrant,
+  type PlacementGrant,
+  signPlacementGrant,
+} from './placement-grant.ts';
+export {
   handleReplica,
   REPLICA_VERSION,
   type ReplicaProgress,

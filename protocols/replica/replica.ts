@@ -1,25 +1,19 @@
 import type { Stream } from '@libp2p/interface';
-import { CID } from 'multiformats/cid';
 import { z } from 'zod';
 import { MessageExchange } from '../codec/message-exchange.ts';
 import { ConnectionError, InvalidMessageError } from '../errors.ts';
-import { MAX_RELEASE_BYTES } from '../limits.ts';
-import { parseName, parsePublisherId } from '../reference.ts';
 import { errorFromFailure, failureFromError } from '../status.ts';
-import type { PublisherId, VersionCid } from '../types.ts';
+import { MAX_GRANT_BYTES } from './placement-grant.ts';
 
 export const REPLICA_VERSION = '1.0.0';
 
-const MAX_REQUEST_BYTES = MAX_RELEASE_BYTES + 1024;
+const MAX_REQUEST_BYTES = MAX_GRANT_BYTES + 64;
 const MAX_PROGRESS_BYTES = 4 * 1024;
 
-/** "Hold a replica of this version." The node checks the signed record and its own policy before it spends anything. */
+/** "Hold a replica of this version." The node checks the signed grant and its own policy before it spends anything. */
 export interface ReplicaRequest {
-  readonly publisher: PublisherId;
-  readonly name: string;
-  readonly cid: VersionCid;
-  /** The signed release record that names the version. */
-  readonly release: Uint8Array;
+  /** The publisher's signed {@link PlacementGrant}, which says all else. */
+  readonly grant: Uint8Array;
 }
 
 /** What the node is doing, in this order; `ready` is the last. */
@@ -28,12 +22,7 @@ export type ReplicaProgress =
   | { readonly state: 'loading' }
   | { readonly state: 'ready' };
 
-const requestSchema = z.object({
-  publisher: z.string().max(128),
-  name: z.string().max(64),
-  cid: z.string().max(128),
-  release: z.instanceof(Uint8Array),
-});
+const requestSchema = z.object({ grant: z.instanceof(Uint8Array) });
 
 const progressSchema = z.union([
   z.object({
@@ -103,11 +92,5 @@ export async function handleReplica(
 function parseRequest(message: unknown): ReplicaRequest {
   const parsed = requestSchema.safeParse(message);
   if (!parsed.success) throw new InvalidMessageError('replica request has a wrong form');
-  const { publisher, name, cid, release } = parsed.data;
-  return {
-    publisher: parsePublisherId(publisher),
-    name: parseName(name, 'model'),
-    cid: CID.parse(cid).toString() as VersionCid,
-    release,
-  };
+  return parsed.data;
 }

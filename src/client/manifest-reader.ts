@@ -59,7 +59,7 @@ export class ManifestReader {
       protocolId(this.#peer.network, 'transfer', TRANSFER_VERSION),
       { signal },
     );
-    const connection = new TransferConnection(stream);
+    const connection = new TransferConnection(stream, { peer: node });
     try {
       const bytes = await connection.fetch(CID.parse(cid).multihash.digest, MAX_MANIFEST_BYTES, {
         signal,

@@ -8,14 +8,14 @@
  * @see https://github.com/kserve/open-inference-protocol, "Inference Request JSON Object", "Inference Response JSON Object"
  */
 
-import { DATATYPES, type Datatype, isDatatype } from '../../protocols/datatype.ts';
+import { DATATYPES, isDatatype } from '../../protocols/datatype.ts';
 import { InvalidInputError, isSwarmError } from '../../protocols/errors.ts';
+import { parseExactJson } from '../../protocols/exact-json.ts';
 import { checkInputs, type GivenInput } from '../../protocols/input-check.ts';
+import { describeJson, formatElements, parseElements } from '../../protocols/json-elements.ts';
 import { MAX_NAME_BYTES, MAX_TENSORS } from '../../protocols/limits.ts';
 import { elementCount, type Tensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
-import { formatNumber, formatShortFloat, parseExactJson } from './exact-json.ts';
-import { describeJson, parseElements } from './json-elements.ts';
 
 /** Parameters that would change what is read or answered, and that this form does not carry. */
 const REFUSED_PARAMETERS: Readonly<Record<string, string>> = {
@@ -209,36 +209,4 @@ function asArray(value: unknown, path: string): readonly unknown[] {
 
 function wrong(path: string, expected: string, found: unknown): InvalidInputError {
   return new InvalidInputError(`${path}: expected ${expected}, found ${describeJson(found)}`);
-}
-
-function formatElements(name: string, tensor: Tensor): readonly string[] {
-  switch (tensor.datatype) {
-    case 'BYTES':
-      return formatStrings(name, tensor);
-    case 'FP16':
-    case 'FP32':
-    case 'FP64':
-      return formatFloats(tensor.datatype, tensor.toArray() as number[]);
-    default:
-      return tensor.toArray().map(String);
-  }
-}
-
-function formatStrings(name: string, tensor: Tensor): readonly string[] {
-  try {
-    return tensor.strings().map((value) => JSON.stringify(value));
-  } catch (cause) {
-    if (!isSwarmError(cause)) throw cause;
-    throw new InvalidInputError(
-      `output ${describeJson(name)} cannot be written as JSON, which carries UTF-8 only: ${cause.message}`,
-      { cause },
-    );
-  }
-}
-
-function formatFloats(datatype: Datatype & `FP${string}`, values: readonly number[]): string[] {
-  return values.map((value) => {
-    if (!Number.isFinite(value)) return `"${value}"`;
-    return datatype === 'FP64' ? formatNumber(value) : formatShortFloat(datatype, value);
-  });
 }

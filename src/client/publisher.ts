@@ -10,6 +10,7 @@ import {
   REPLICA_VERSION,
   type ReplicaProgress,
   requestReplica,
+  signPlacementGrant,
 } from '../../protocols/replica/index.ts';
 import {
   type BlockSource,
@@ -94,15 +95,11 @@ export async function publishVersion(
   const signal = options.signal ?? AbortSignal.timeout(3_600_000);
   const publisher = peerIdFromPrivateKey(options.key).toString() as PublisherId;
   const channel = options.channel ?? DEFAULT_CHANNEL;
-  const previous = await newestRecord(peer, publisher, options, signal);
-  const next = setChannel(previous, {
-    publisher,
-    name: options.name,
-    channel,
-    cid: version.cid,
-    nowMs: Date.now(),
-  });
-  const record = await signRelease(next, options.key);
+  const grant = await signPlacementGrant(
+    { name: options.name, cid: version.cid },
+    options.key,
+    Date.now(),
+  );
   const transfer = protocolId(peer.network, 'transfer', TRANSFER_VERSION);
   await peer.libp2p.handle(transfer, (stream) => handleTransfer(stream, version.source), {
     maxInboundStreams: MAX_STREAMS,
@@ -110,12 +107,16 @@ export async function publishVersion(
   });
   let replicas: NodeId[];
   try {
-    replicas = await placeReplicas(peer, version, next, record, options, signal);
+    replicas = await placeReplicas(peer, version, grant, options, signal);
   } finally {
     await peer.libp2p.unhandle(transfer);
   }
+  const previous = await newestRecord(peer, publisher, options, signal);
+  const { name } = options;
+  const { cid } = version;
+  const next = setChannel(previous, { publisher, name, channel, cid, nowMs: Date.now() });
+  const record = await signRelease(next, options.key);
   await peer.releases.publish(record, { signal });
-  const { name, cid } = { name: options.name, cid: version.cid };
   return { publisher, name, channel, cid, sequence: next.sequence, replicas, record };
 }
 
@@ -138,8 +139,7 @@ async function newestRecord(
 async function placeReplicas(
   peer: SwarmPeer,
   version: PublishableVersion,
-  next: ReleaseRecord,
-  record: Uint8Array,
+  grant: Uint8Array,
   options: PublishOptions,
   signal: AbortSignal,
 ): Promise<NodeId[]> {
@@ -148,7 +148,6 @@ async function placeReplicas(
   const wanted = options.replicas ?? Math.min(minReplicas, ranked.length);
   const ready: NodeId[] = [];
   const refusals: { node: NodeId; code: string; message: string }[] = [];
-  const request = { publisher: next.publisher, name: next.name, cid: version.cid, release: record };
   const queue = ranked.map(({ node }) => node);
   // As many in parallel as replicas are missing; each that refuses is followed by the next in rank.
   const worker = async (): Promise<void> => {
@@ -156,7 +155,7 @@ async function placeReplicas(
       const node = queue.shift();
       if (node === undefined) return;
       try {
-        for await (const progress of askNode(peer, node, request, signal)) {
+        for await (const progress of askNode(peer, node, grant, signal)) {
           options.onProgress?.({ node, ...progress });
         }
         ready.push(node);
@@ -178,7 +177,7 @@ async function placeReplicas(
 async function* askNode(
   peer: SwarmPeer,
   node: NodeId,
-  request: Parameters<typeof requestReplica>[1],
+  grant: Uint8Array,
   signal: AbortSignal,
 ): AsyncGenerator<ReplicaProgress> {
   await peer.learnAddresses(node);
@@ -187,7 +186,7 @@ async function* askNode(
     protocolId(peer.network, 'replica', REPLICA_VERSION),
     { signal },
   );
-  yield* requestReplica(stream, request, signal);
+  yield* requestReplica(stream, { grant }, signal);
 }
 
 /** The nodes there are, best first; waits a little for those that have just come. */

@@ -3,12 +3,12 @@ import { InvalidModelError } from '../../protocols/errors.ts';
 import { MAX_MANIFEST_BYTES } from '../../protocols/limits.ts';
 import {
   classLabelsSchema,
-  deploymentShape,
   fileNameFault,
   findUnknownTensors,
   isDeploymentConsistent,
   metadataShape,
   strictAnswerSchema,
+  strictDeploymentSchema,
   strictPreprocessingSchema,
 } from '../../protocols/manifest/index.ts';
 import { describeSchemaIssue } from '../../protocols/schema-issue.ts';
@@ -29,8 +29,7 @@ const packageFileSchema = z.strictObject({
     })
     .optional(),
   metadata: z.strictObject(metadataShape).optional(),
-  deployment: z
-    .strictObject(deploymentShape)
+  deployment: strictDeploymentSchema
     .refine(isDeploymentConsistent, {
       path: ['maxReplicas'],
       message: 'expected at least minReplicas',

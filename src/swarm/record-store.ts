@@ -8,6 +8,9 @@ import type { SeenRelease, SequenceStore } from '../../protocols/release/index.t
 /** Beside libp2p's own keys (`/dht`, `/peers`), which it never lists. */
 const SEQUENCE_PREFIX = '/swarm/sequence/';
 
+/** Models remembered over a restart: anyone can make keys and release models with them. */
+export const MAX_SEQUENCES = 100_000;
+
 const seenSchema = z.object({
   sequence: z.int().min(1),
   hash: z.instanceof(Uint8Array),
@@ -36,7 +39,7 @@ export class RecordStore {
       );
     }
     const store = new RecordStore(datastore);
-    await store.#forgetExpired(Date.now());
+    await store.#trim(Date.now(), MAX_SEQUENCES);
     return store;
   }
 
@@ -64,14 +67,23 @@ export class RecordStore {
     await this.#datastore.close();
   }
 
-  /** A record that nobody believes any more cannot come back: its sequence need not be remembered. */
-  async #forgetExpired(nowMs: number): Promise<void> {
+  /**
+   * Forgets what need not be remembered: records that nobody believes any more cannot come back. Beyond `max` the models go
+   * first whose records expire first.
+   */
+  async #trim(nowMs: number, max: number): Promise<void> {
     const { db } = this.#datastore;
     const range = { gte: SEQUENCE_PREFIX, lt: `${SEQUENCE_PREFIX}\uffff` };
+    const live: { readonly key: string; readonly expiresAtMs: number }[] = [];
+    const dead: string[] = [];
     for await (const [key, bytes] of db.iterator(range)) {
-      const seen = decodeSeen(bytes);
-      if (seen === undefined || seen.expiresAtMs <= nowMs) await db.del(key);
+      const { expiresAtMs = 0 } = decodeSeen(bytes) ?? {};
+      if (expiresAtMs <= nowMs) dead.push(key);
+      else live.push({ key, expiresAtMs });
     }
+    const excess = live.toSorted((a, b) => b.expiresAtMs - a.expiresAtMs).slice(max);
+    dead.push(...excess.map(({ key }) => key));
+    if (dead.length > 0) await db.batch(dead.map((key) => ({ type: 'del', key }) as const));
   }
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { QueryEvent } from '@libp2p/kad-dht';
-import { sha256 } from '../../protocols/digest.ts';
+import { sameBytes, sha256 } from '../../protocols/digest.ts';
 import { ConnectionError, DeadlineError, NotFoundError } from '../../protocols/errors.ts';
 import {
   compareReleases,
@@ -49,6 +49,7 @@ interface CachedRelease extends SignedRelease {
 export class ReleaseDirectory {
   readonly #libp2p: SwarmLibp2p;
   readonly #cache = new Map<string, CachedRelease>();
+  readonly #listeners = new Set<(release: SignedRelease) => void>();
   readonly #startedAtMs = performance.now();
 
   constructor(libp2p: SwarmLibp2p) {
@@ -83,6 +84,12 @@ export class ReleaseDirectory {
     throw new NotFoundError(`model ${publisher}/${name} is unknown: no release record in the DHT`);
   }
 
+  /** Calls back for each record that supersedes what was known; returns the function that ends it. */
+  onChange(listener: (release: SignedRelease) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   /** What memory holds, however old. */
   cached(publisher: PublisherId, name: string): SignedRelease | undefined {
     return this.#cache.get(cacheKey(publisher, name));
@@ -111,6 +118,8 @@ export class ReleaseDirectory {
     this.#cache.set(key, best);
     const [oldest] = this.#cache.keys();
     if (this.#cache.size > MAX_CACHED_RELEASES && oldest !== undefined) this.#cache.delete(oldest);
+    const isNews = supersedes && (known === undefined || !sameBytes(known.hash, offered.hash));
+    if (isNews) for (const listener of this.#listeners) listener(best);
     return best;
   }
 

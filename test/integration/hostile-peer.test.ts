@@ -11,7 +11,7 @@ import {
   setChannel,
   signRelease,
 } from '../../protocols/release/index.ts';
-import { requestReplica } from '../../protocols/replica/index.ts';
+import { requestReplica, signPlacementGrant } from '../../protocols/replica/index.ts';
 import type { PublisherId, VersionCid } from '../../protocols/types.ts';
 import { publishVersion } from '../../src/client/publisher.ts';
 import { type SwarmClient, Tensor } from '../../src/index.ts';
@@ -98,22 +98,25 @@ describe('A node among hostile peers', () => {
     await stillServes();
   });
 
-  it('believes no release record whose signature is broken', async () => {
+  it('believes no release record and no grant whose signature is broken', async () => {
     const { bytes } = await mallory.releases.find(publisher, 'adder');
-    const broken = Uint8Array.from(bytes);
-    broken.set([(broken.at(-1) ?? 0) ^ 1], broken.length - 1);
-    const stream = await open('replica');
+    await expect(mallory.releases.offer(broken(bytes))).rejects.toMatchObject({
+      code: 'ERR_INVALID_RECORD',
+      message: expect.stringContaining('has a signature that is not by'),
+    });
+    const grant = await signPlacementGrant(
+      { name: 'adder', cid },
+      testnet.publisherKey,
+      Date.now(),
+    );
     const asked = requestReplica(
-      stream,
-      { publisher, name: 'adder', cid, release: broken },
+      await open('replica'),
+      { grant: broken(grant) },
       AbortSignal.timeout(10_000),
     );
     await expect(asked.next()).rejects.toMatchObject({
       code: 'ERR_INVALID_RECORD',
       message: expect.stringContaining('has a signature that is not by'),
-    });
-    await expect(mallory.releases.offer(broken)).rejects.toMatchObject({
-      code: 'ERR_INVALID_RECORD',
     });
   });
 
@@ -202,3 +205,10 @@ describe('A node among hostile peers', () => {
     ).rejects.toMatchObject({ code: 'ERR_INVALID_RECORD' });
   });
 });
+
+/** The same bytes with the last one, the signature's, changed. */
+function broken(bytes: Uint8Array): Uint8Array {
+  const changed = Uint8Array.from(bytes);
+  changed.set([(changed.at(-1) ?? 0) ^ 1], changed.length - 1);
+  return changed;
+}

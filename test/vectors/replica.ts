@@ -1,17 +1,8 @@
 import type { ReplicaProgress, ReplicaRequest } from '../../protocols/replica/index.ts';
-import type { PublisherId, VersionCid } from '../../protocols/types.ts';
 import { hex } from '../support/hex.ts';
 import type { BrokenVector, ExchangeVector } from './routing.ts';
 
-/** The text of a publisher's id and of a version, and their bytes. */
-const PUBLISHER_TEXT = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo';
-const CID_TEXT = 'bafyreigfobgggyyn37zoptjtamrw7nuql7qmdocz4nirtx5adrznfpwgme';
-const ascii = (text: string): string => Buffer.from(text, 'latin1').toString('hex');
-
-const CID = '63 636964';
-const NAME = '64 6e616d65';
-const RELEASE = '67 72656c65617365';
-const PUBLISHER = '69 7075626c6973686572';
+const GRANT = '65 6772616e74';
 const STATE = '65 7374617465';
 const BYTES = '65 6279746573';
 const TOTAL_BYTES = '6a 746f74616c4279746573';
@@ -23,53 +14,27 @@ const STATUS = '66 737461747573';
 const AFTER_MS = '67 61667465724d73';
 const MESSAGE = '67 6d657373616765';
 
-interface RequestParts {
-  readonly length: string;
-  readonly name?: string;
-  readonly cid?: string;
-  readonly publisher?: string;
-  readonly release?: string;
-}
-
-function request(parts: RequestParts): Uint8Array {
-  return hex(
-    parts.length,
-    'a4', // a map of four; shorter keys come first
-    CID,
-    parts.cid ?? `78 3b ${ascii(CID_TEXT)}`, // text of 59 bytes
-    NAME,
-    parts.name ?? '66 646967697473', // 'digits'
-    RELEASE,
-    parts.release ?? '42 0102', // two bytes
-    PUBLISHER,
-    parts.publisher ?? `78 34 ${ascii(PUBLISHER_TEXT)}`, // text of 52 bytes
-  );
-}
-
 export const requestVectors: readonly ExchangeVector<ReplicaRequest>[] = [
   {
     name: 'request',
-    bytes: request({ length: '9901' }), // 153 bytes
-    message: {
-      publisher: PUBLISHER_TEXT as PublisherId,
-      name: 'digits',
-      cid: CID_TEXT as VersionCid,
-      release: Uint8Array.of(1, 2),
-    },
+    bytes: hex(
+      '0a', // 10 bytes
+      'a1', // a map of one
+      GRANT,
+      '42 0102', // two bytes
+    ),
+    message: { grant: Uint8Array.of(1, 2) },
   },
 ];
 
 export const brokenRequests: readonly BrokenVector[] = [
   { name: 'empty', bytes: hex('00') },
   { name: 'no-map', bytes: hex('01', '80') },
-  { name: 'parts-missing', bytes: hex('0d', 'a1', NAME, '66 646967697473') },
-  { name: 'name-that-is-none', bytes: request({ length: '9901', name: '66 2e2e2f2e2e2f' }) },
-  { name: 'publisher-that-is-none', bytes: request({ length: '65', publisher: '61 61' }) },
-  { name: 'cid-that-is-none', bytes: request({ length: '5e', cid: '61 61' }) },
-  { name: 'release-as-text', bytes: request({ length: '9901', release: '62 6161' }) },
+  { name: 'grant-missing', bytes: hex('01', 'a0') },
+  { name: 'grant-as-text', bytes: hex('0a', 'a1', GRANT, '62 6161') },
   { name: 'not-dag-cbor', bytes: hex('04', 'ffffffff') },
-  // A record of 16384 bytes and 1024 for the rest.
-  { name: 'one-byte-over-the-bound', bytes: hex('818801') },
+  // A grant of 1024 bytes and 64 for the rest.
+  { name: 'one-byte-over-the-bound', bytes: hex('c108') },
   { name: 'a-length-without-an-end', bytes: hex('ff'.repeat(64)) },
 ];
 

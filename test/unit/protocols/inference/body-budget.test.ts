@@ -56,9 +56,18 @@ describe('BodyBudget', () => {
 
   it('gives back once', () => {
     const budget = new BodyBudget(100);
-    const giveBack = budget.reserve(50, () => {});
-    giveBack();
-    giveBack();
+    const [first, second, third] = [vi.fn(), vi.fn(), vi.fn()];
+    const giveBack = [
+      budget.reserve(50, first),
+      budget.reserve(60, second),
+      budget.reserve(70, third),
+    ];
+    giveBack[0]?.();
+    giveBack[0]?.();
+    expect(budget.usedBytes).toBe(60);
+    giveBack[1]?.();
+    expect(third).toHaveBeenCalledTimes(1);
+    giveBack[2]?.();
     expect(budget.usedBytes).toBe(0);
   });
 

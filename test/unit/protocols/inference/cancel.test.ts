@@ -1,9 +1,11 @@
+import { getEventListeners } from 'node:events';
 import { streamPair } from '@libp2p/utils';
 import { describe, expect, it, vi } from 'vitest';
 import { FRAME } from '../../../../protocols/inference/frame-type.ts';
 import { BodyBudget, InferenceConnection } from '../../../../protocols/inference/index.ts';
-import { encodeRequest } from '../../../../protocols/inference/message.ts';
+import { encodeCredit, encodeRequest } from '../../../../protocols/inference/message.ts';
 import { Tensor } from '../../../../protocols/tensor.ts';
+import { hex } from '../../../support/hex.ts';
 import {
   closeInference,
   HeldHandler,
@@ -16,6 +18,30 @@ import {
 import { RawPeer } from '../../../support/raw-peer.ts';
 
 const MIB = 1024 * 1024;
+
+function dataBytes(peer: RawPeer): number {
+  const data = peer.frames.filter(({ type }) => type === FRAME.data);
+  return data.reduce((sum, { payload }) => sum + payload.byteLength, 0);
+}
+
+/** Bytes of data that come between the first and the last of some round trips. */
+async function dataAfter(peer: RawPeer, roundTrip: () => Promise<void>): Promise<number> {
+  await roundTrip();
+  const before = dataBytes(peer);
+  for (let round = 0; round < 10; round += 1) await roundTrip();
+  return dataBytes(peer) - before;
+}
+
+function ping(peer: RawPeer): () => Promise<void> {
+  let pongs = 0;
+  return async () => {
+    peer.frame(FRAME.ping, 0);
+    pongs += 1;
+    await vi.waitFor(() => {
+      expect(peer.frames.filter(({ type }) => type === FRAME.pong)).toHaveLength(pongs);
+    }, WAIT);
+  };
+}
 
 describe('InferenceConnection, cancelling', () => {
   it('sends nothing for a call that was given up before', async () => {
@@ -52,6 +78,50 @@ describe('InferenceConnection, cancelling', () => {
     expect(peer.frames.filter(({ type }) => type === FRAME.data)).toEqual([]);
     await connection.close();
     await expect(next).rejects.toMatchObject({ code: 'ERR_CONNECTION' });
+  });
+
+  it('stops sending a body that has all its credit', async () => {
+    const [outbound, inbound] = await streamPair();
+    const node = new RawPeer(inbound);
+    const connection = new InferenceConnection(outbound);
+    const cancelled = new AbortController();
+    const answered = connection.infer(requestOf(64 * MIB), { signal: cancelled.signal });
+    await node.heard(FRAME.request, 1);
+    node.frame(FRAME.credit, 1, encodeCredit(64 * MIB));
+    await node.heard(FRAME.data, 1);
+    cancelled.abort();
+    await expect(answered).rejects.toMatchObject({ name: 'AbortError' });
+    let asked = 1;
+    const roundTrip = async (): Promise<void> => {
+      const next = connection.infer(requestOf(1));
+      asked += 1;
+      await node.heard(FRAME.request, asked);
+      node.frame(FRAME.failure, asked, hex('08 00 00 00000100 00'));
+      await expect(next).rejects.toMatchObject({ code: 'ERR_BUSY' });
+    };
+    expect(await dataAfter(node, roundTrip)).toBe(0);
+    expect(dataBytes(node)).toBeLessThan(64 * MIB);
+    await connection.close();
+  });
+
+  it('leaves no listener on a signal, however the call ends', async () => {
+    const handler = new HeldHandler();
+    const opened = await openInference(handler);
+    const { signal } = new AbortController();
+    const [answered, failed] = [
+      opened.connection.infer(requestOf(1), { signal }),
+      opened.connection.infer(requestOf(1), { signal }),
+    ];
+    (await handler.executing(0)).echo();
+    (await handler.executing(1)).fail(new Error('no'));
+    await answered;
+    await expect(failed).rejects.toMatchObject({ code: 'ERR_INTERNAL' });
+    const outputs = Array.from({ length: 1025 }, () => 'y');
+    await expect(opened.connection.infer(requestOf(1, { outputs }), { signal })).rejects.toThrow(
+      '1025 tensors',
+    );
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    await closeInference(opened);
   });
 
   it('ignores an answer that crossed the cancel', async () => {
@@ -120,23 +190,21 @@ describe('handleInference, when a request is cancelled', () => {
 
   it('stops sending its answer', async () => {
     const handler = new HeldHandler();
-    const opened = await openInference(handler);
-    const cancelled = new AbortController();
-    const answered = opened.connection.infer(requestOf(1), { signal: cancelled.signal });
-    const send = vi.spyOn(opened.inbound, 'send');
+    const [outbound, inbound] = await streamPair();
+    const peer = new RawPeer(outbound);
+    const { served } = serve(inbound, handler);
+    const header = encodeRequest({ ...requestOf(0), responseCredit: 1024 * MIB, inputs: [] });
+    peer.frame(FRAME.request, 1, header);
     const bytes = new Uint8Array(64 * MIB);
     (await handler.executing()).answer(
       resultOf([{ name: 'y', tensor: new Tensor('UINT8', [bytes.byteLength], bytes) }]),
     );
-    await vi.waitFor(() => expect(send).toHaveBeenCalled(), WAIT);
-    cancelled.abort();
-    await expect(answered).rejects.toMatchObject({ name: 'AbortError' });
-    const next = opened.connection.infer(requestOf(2));
-    (await handler.executing(1)).echo();
-    await next;
-    const sentBytes = send.mock.calls.reduce((sum, [data]) => sum + data.byteLength, 0);
-    expect(sentBytes).toBeLessThan(16 * MIB);
-    await closeInference(opened);
+    await peer.heard(FRAME.data, 1);
+    peer.frame(FRAME.cancel, 1);
+    expect(await dataAfter(peer, ping(peer))).toBe(0);
+    expect(dataBytes(peer)).toBeLessThan(bytes.byteLength);
+    await outbound.close();
+    await served;
   });
 
   it('cancels everything when the caller ends the stream', async () => {

@@ -273,7 +273,7 @@ describe('formatInferenceResponse', () => {
   it('refuses BYTES that are not UTF-8', () => {
     const outputs = { y: new Tensor('BYTES', [1], Uint8Array.of(1, 0, 0, 0, 0xff)) };
     expect(() => formatInferenceResponse({ ...base, outputs })).toThrow(
-      refusal(/^output "y" cannot be written as JSON, which carries UTF-8 only: element 0/),
+      refusal(/^tensor "y" cannot be written as JSON, which carries UTF-8 only: element 0/),
     );
   });
 

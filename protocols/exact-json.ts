@@ -3,7 +3,7 @@
  */
 
 import { f16round } from '@petamoriken/float16';
-import { InvalidInputError } from '../../protocols/errors.ts';
+import { InvalidInputError } from './errors.ts';
 
 /** Digits that can lie outside of 2^53; fewer cannot. */
 const LONG_NUMBER = /\d{16}/;

@@ -1,8 +1,9 @@
-/** The elements of a tensor in a request's JSON: `data`, flat or nested, as values of its datatype. */
+/** The elements of a tensor in the Open Inference Protocol's JSON: `data`, flat or nested, as values of its datatype. */
 
-import type { Datatype } from '../../protocols/datatype.ts';
-import { InvalidInputError, isSwarmError } from '../../protocols/errors.ts';
-import { elementCount, formatShape, Tensor, type TensorData } from '../../protocols/tensor.ts';
+import type { Datatype } from './datatype.ts';
+import { InvalidInputError, isSwarmError } from './errors.ts';
+import { formatNumber, formatShortFloat } from './exact-json.ts';
+import { elementCount, formatShape, Tensor, type TensorData } from './tensor.ts';
 
 /** Characters of a value that are shown in a message. */
 const MAX_SHOWN = 60;
@@ -66,6 +67,43 @@ export function parseElements(
     if (!isSwarmError(cause)) throw cause;
     throw new InvalidInputError(`${path}: ${cause.message}`, { cause });
   }
+}
+
+/**
+ * The elements as JSON, row-major: 64-bit integers exact, floats in the fewest digits that read back as the same.
+ *
+ * @throws {ERR_INVALID_INPUT} when an element of BYTES is not UTF-8, for JSON cannot carry it.
+ */
+export function formatElements(name: string, tensor: Tensor): readonly string[] {
+  switch (tensor.datatype) {
+    case 'BYTES':
+      return formatStrings(name, tensor);
+    case 'FP16':
+    case 'FP32':
+    case 'FP64':
+      return formatFloats(tensor.datatype, tensor.toArray() as number[]);
+    default:
+      return tensor.toArray().map(String);
+  }
+}
+
+function formatStrings(name: string, tensor: Tensor): readonly string[] {
+  try {
+    return tensor.strings().map((value) => JSON.stringify(value));
+  } catch (cause) {
+    if (!isSwarmError(cause)) throw cause;
+    throw new InvalidInputError(
+      `tensor ${describeJson(name)} cannot be written as JSON, which carries UTF-8 only: ${cause.message}`,
+      { cause },
+    );
+  }
+}
+
+function formatFloats(datatype: Datatype & `FP${string}`, values: readonly number[]): string[] {
+  return values.map((value) => {
+    if (!Number.isFinite(value)) return `"${value}"`;
+    return datatype === 'FP64' ? formatNumber(value) : formatShortFloat(datatype, value);
+  });
 }
 
 /** A value of JSON as a message shows it: bounded, and never by a `toString` that came with the value. */

@@ -9,10 +9,14 @@ import {
 import { protocolId } from '../../protocols/protocol-id.ts';
 import type { LoadReport, NodeId, VersionCid } from '../../protocols/types.ts';
 import { coolingMs } from '../policy/routing.ts';
+import { WindowedMin } from '../policy/windowed-min.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 
 /** Weight of a new measurement in a smoothed value: half the memory is gone after four answers. */
 const SMOOTHING = 0.2;
+
+/** Round trips that are looked back on, and how long: a node that measured badly once is asked again soon. */
+const ROUND_TRIP_WINDOW = { samples: 16, maxAgeMs: 10_000 };
 
 /** Below this many bytes a body says nothing of the path's bandwidth. */
 const BANDWIDTH_SAMPLE_BYTES = 256 * 1024;
@@ -35,7 +39,7 @@ export class NodeLink {
   readonly #peer: SwarmPeer;
   readonly #reports = new Map<VersionCid, ReportedLoad>();
   #connection: Promise<InferenceConnection> | undefined;
-  #roundTripMs: number | null = null;
+  readonly #roundTrip = new WindowedMin(ROUND_TRIP_WINDOW);
   #bytesPerMs: number | null = null;
   #failuresInARow = 0;
   #coolingUntilMs = 0;
@@ -46,7 +50,7 @@ export class NodeLink {
   }
 
   get roundTripMs(): number | null {
-    return this.#roundTripMs;
+    return this.#roundTrip.value(Date.now());
   }
 
   get bytesPerMs(): number | null {
@@ -82,9 +86,10 @@ export class NodeLink {
   ): Promise<InferenceResponse> {
     const report = this.#reservationOf(request.version);
     report.sentSince += 1;
-    const startedAt = performance.now();
     try {
       const connection = await this.#connected(signal);
+      // After the dial, which is paid once: what follows tells of the path.
+      const startedAt = performance.now();
       const response = await connection.infer(request, { signal });
       this.#learn(response, bodyBytes, performance.now() - startedAt);
       this.#report(request.version, response.load);
@@ -128,7 +133,7 @@ export class NodeLink {
     if (bodyBytes >= BANDWIDTH_SAMPLE_BYTES) {
       this.#bytesPerMs = smooth(this.#bytesPerMs, bodyBytes / Math.max(0.1, outsideMs));
     } else {
-      this.#roundTripMs = smooth(this.#roundTripMs, outsideMs);
+      this.#roundTrip.add(outsideMs, Date.now());
     }
   }
 

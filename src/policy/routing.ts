@@ -7,7 +7,7 @@ export interface Candidate {
   readonly load: LoadReport;
   /** Requests this client sent there since that report and that are still open. */
   readonly sentSinceReport: number;
-  /** Smoothed round trip without queue and execution, in milliseconds; null before the first answer. */
+  /** Least recent round trip without queue and execution, in milliseconds; null when none was measured lately. */
   readonly roundTripMs: number | null;
   /** Smoothed bytes per millisecond of past large bodies; null when none was sent. */
   readonly bytesPerMs: number | null;
@@ -22,7 +22,7 @@ export interface RoutingRequest {
   readonly tried: ReadonlySet<NodeId>;
 }
 
-/** Milliseconds assumed for a round trip never measured: a WAN's, so that measured near nodes win. */
+/** Milliseconds assumed for a round trip when that of no candidate was measured lately. */
 export const ASSUMED_ROUND_TRIP_MS = 50;
 
 /** Bytes per millisecond assumed for a path never measured: 100 Mbit/s. */
@@ -31,22 +31,24 @@ export const ASSUMED_BYTES_PER_MS = 12_500;
 /** Milliseconds of one execution assumed when no candidate has measured any. */
 export const ASSUMED_SERVICE_MS = 20;
 
-/**
- * Estimated milliseconds until the answer: round trip + transfer + (waiting ÷ slots + 1) × service time.
- *
- * `fallbackServiceMs` stands in where the node has not measured yet.
- */
+/** What stands in for a measurement that a candidate lacks. */
+export interface Fallback {
+  readonly serviceMs: number;
+  readonly roundTripMs: number;
+}
+
+/** Estimated milliseconds until the answer: round trip + transfer + (waiting ÷ slots + 1) × service time. */
 export function estimateCompletionMs(
   candidate: Candidate,
   bodyBytes: number,
-  fallbackServiceMs: number,
+  fallback: Fallback,
 ): number {
   const { load } = candidate;
-  const serviceMs = load.serviceMs ?? fallbackServiceMs;
+  const serviceMs = load.serviceMs ?? fallback.serviceMs;
   const waiting = load.queued + load.inFlight + candidate.sentSinceReport;
   const turns = Math.max(0, (waiting - Math.max(0, load.slots - 1)) / Math.max(1, load.slots));
   const transferMs = bodyBytes / (candidate.bytesPerMs ?? ASSUMED_BYTES_PER_MS);
-  return (candidate.roundTripMs ?? ASSUMED_ROUND_TRIP_MS) + transferMs + (turns + 1) * serviceMs;
+  return (candidate.roundTripMs ?? fallback.roundTripMs) + transferMs + (turns + 1) * serviceMs;
 }
 
 /**
@@ -64,12 +66,12 @@ export function selectNode<C extends Candidate>(
   const untried = candidates.filter((candidate) => !request.tried.has(candidate.node));
   const warm = untried.filter((candidate) => candidate.coolingUntilMs <= nowMs);
   if (warm.length === 0) return leastBad(untried);
-  const fallbackServiceMs = fastestService(warm);
+  const fallback = bestKnown(warm);
   let best: C | undefined;
   let bestScore = Number.POSITIVE_INFINITY;
   let ties = 1;
   for (const candidate of warm) {
-    const score = estimateCompletionMs(candidate, request.bodyBytes, fallbackServiceMs);
+    const score = estimateCompletionMs(candidate, request.bodyBytes, fallback);
     if (score < bestScore) {
       best = candidate;
       bestScore = score;
@@ -88,13 +90,21 @@ export function coolingMs(failuresInARow: number): number {
   return Math.min(15_000 * 2 ** Math.max(0, failuresInARow - 1), 300_000);
 }
 
-/** Optimism about the unmeasured: as fast as the fastest known, so that a new node gets its first request. */
-function fastestService(candidates: readonly Candidate[]): number {
-  let fastest = Number.POSITIVE_INFINITY;
-  for (const { load } of candidates) {
-    if (load.serviceMs !== null) fastest = Math.min(fastest, load.serviceMs);
+/**
+ * Optimism about the unmeasured: as fast and as near as the best known, so that a new node gets its first request, and one
+ * that measured badly once is asked again when that is old.
+ */
+function bestKnown(candidates: readonly Candidate[]): Fallback {
+  let serviceMs = Number.POSITIVE_INFINITY;
+  let roundTripMs = Number.POSITIVE_INFINITY;
+  for (const candidate of candidates) {
+    serviceMs = Math.min(serviceMs, candidate.load.serviceMs ?? Number.POSITIVE_INFINITY);
+    roundTripMs = Math.min(roundTripMs, candidate.roundTripMs ?? Number.POSITIVE_INFINITY);
   }
-  return Number.isFinite(fastest) ? fastest : ASSUMED_SERVICE_MS;
+  return {
+    serviceMs: Number.isFinite(serviceMs) ? serviceMs : ASSUMED_SERVICE_MS,
+    roundTripMs: Number.isFinite(roundTripMs) ? roundTripMs : ASSUMED_ROUND_TRIP_MS,
+  };
 }
 
 function leastBad<C extends Candidate>(candidates: readonly C[]): C | undefined {

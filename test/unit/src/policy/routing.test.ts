@@ -31,7 +31,9 @@ describe('estimateCompletionMs', () => {
       bytesPerMs: 1000,
     });
     // 1 ms round trip, 5 ms for 5 000 bytes, 5 waiting less the one free slot over 2 slots, and its own 10 ms.
-    expect(estimateCompletionMs(busy, 5_000, 99)).toBe(1 + 5 + 2 * 10 + 10);
+    expect(estimateCompletionMs(busy, 5_000, { serviceMs: 99, roundTripMs: 99 })).toBe(
+      1 + 5 + 2 * 10 + 10,
+    );
   });
 });
 
@@ -53,6 +55,13 @@ describe('selectNode', () => {
     });
     const known = candidate('known', { load: { inFlight: 1, queued: 0, slots: 1, serviceMs: 10 } });
     expect(selectNode([known, fresh], request, 0, first)?.node).toBe('fresh');
+  });
+
+  it('takes a node whose round trip is not known lately for as near as the nearest', () => {
+    const near = candidate('near', { sentSinceReport: 1 });
+    const unmeasured = candidate('unmeasured', { roundTripMs: null });
+    const far = candidate('far', { roundTripMs: 80 });
+    expect(selectNode([near, far, unmeasured], request, 0, first)?.node).toBe('unmeasured');
   });
 
   it('leaves out nodes that were tried and nodes that cool', () => {

@@ -13,8 +13,9 @@ enableCompileCache(path.join(root, 'node_modules', '.cache', 'compile'));
 const source = path.join(root, 'src', 'cli', 'main.ts');
 const built = path.join(root, 'dist', 'src', 'cli', 'main.js');
 
-// A checkout runs its sources where this Node strips types (22.18 and newer), an installed package has only the build.
-const entry = process.features.typescript && existsSync(source) ? source : built;
+// A checkout runs its sources where Node strips types and knows `using` (24 and newer), an installed package has only the build.
+const runsSources = process.features.typescript && Number.parseInt(process.versions.node, 10) >= 24;
+const entry = runsSources && existsSync(source) ? source : built;
 
 if (existsSync(entry)) {
   void import(pathToFileURL(entry).href).then((cli) => cli.main());

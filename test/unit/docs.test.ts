@@ -49,3 +49,22 @@ describe('docs/limits.md', () => {
     expect(Object.fromEntries(documented)).toEqual({ ...limits });
   });
 });
+
+describe('docs/dependencies.md', () => {
+  const { dependencies, optionalDependencies, devDependencies } = JSON.parse(
+    read('package.json'),
+  ) as Record<string, Record<string, string>>;
+
+  it('has a row for every package that package.json names', () => {
+    const text = read('docs/dependencies.md');
+    const names = Object.keys({ ...dependencies, ...optionalDependencies, ...devDependencies });
+    expect(names.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+  });
+});
+
+describe('The version', () => {
+  it('that a node announces is the one of package.json', () => {
+    const { version } = JSON.parse(read('package.json')) as { version: string };
+    expect(read('node/daemon.ts')).toContain(`'gpu-swarm/${version}'`);
+  });
+});

@@ -77,8 +77,8 @@ describe('A placement grant', () => {
     await expect(
       openPlacementGrant(new Uint8Array(MAX_GRANT_BYTES + 1), NOW_MS),
     ).rejects.toMatchObject({ code: 'ERR_LIMIT' });
-    await expect(
-      openPlacementGrant(new Uint8Array(MAX_GRANT_BYTES), NOW_MS),
-    ).rejects.toMatchObject({ code: 'ERR_INVALID_RECORD' });
+    await expect(openPlacementGrant(new Uint8Array(MAX_GRANT_BYTES), NOW_MS)).rejects.toMatchObject(
+      { code: 'ERR_INVALID_RECORD' },
+    );
   });
 });

@@ -6,9 +6,9 @@ import type { Resolved } from '../types.ts';
  * acts. What is absent takes its default.
  */
 export interface ReleaseGuard {
-  /** Share of the version's requests that may fail, from 0 to 1; it trips above, unless `previous` fails as often. @default 0.05 */
+  /** Share of the version's requests that may fail, from 0 to 1; it trips above, unless `previous` fails nearly as often. @default 0.05 */
   readonly maxErrorRate?: number | undefined;
-  /** Mean latency over that of `previous` in the same window, from 1 to 1000; it trips above. @default 2 */
+  /** Median time in the model over that of `previous`, as the same peers last measured it, from 1 to 1000; it trips above. @default 2 */
   readonly maxLatencyRatio?: number | undefined;
   /** Requests of the version within the window below which nothing trips, 1 to 1 000 000. @default 100 */
   readonly minSamples?: number | undefined;

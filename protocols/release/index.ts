@@ -1,11 +1,21 @@
 export {
+  type Delegation,
+  MAX_DELEGATED_MOVES,
+  MAX_DELEGATION_BYTES,
+  openDelegation,
+  signDelegation,
+} from './delegation.ts';
+export {
   DEFAULT_GUARD,
   type ReleaseGuard,
   type ResolvedReleaseGuard,
   resolveGuard,
 } from './guard.ts';
 export {
+  type ChannelChanges,
   DEFAULT_VALIDITY_MS,
+  moveChannels,
+  type NextReleaseOptions,
   type ReleaseMoveOptions,
   removeChannel,
   type SetChannelOptions,
@@ -28,6 +38,7 @@ export {
   type SeenRelease,
   type SequenceStore,
 } from './sequence-store.ts';
+export { RELEASE_TOPIC_COUNT, releaseBucket, releaseTopic } from './topics.ts';
 export {
   compareReleases,
   createReleaseValidator,

@@ -66,6 +66,7 @@ export const releaseSchema = z
       .max(MAX_HISTORY),
     issuedAtMs: time,
     expiresAtMs: time,
+    certificate: z.instanceof(Uint8Array).optional(),
   })
   .refine(({ issuedAtMs, expiresAtMs }) => issuedAtMs < expiresAtMs, {
     path: ['expiresAtMs'],

@@ -9,6 +9,7 @@ import type { ReleaseGuard } from './guard.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
 import type { PublisherId, VersionCid } from '../types.ts';
 import { releaseSchema } from './release-schema.ts';
+import { checkSigner } from './signer.ts';
 
 const DOMAIN: SignatureDomain = 'gpu-swarm:release:1';
 
@@ -51,6 +52,8 @@ export interface ReleaseRecord {
   readonly issuedAtMs: number;
   /** From then on nobody believes the record, however often it is put again. */
   readonly expiresAtMs: number;
+  /** The publisher's {@link Delegation} to whoever signed, when that is not the publisher. */
+  readonly certificate?: Uint8Array | undefined;
 }
 
 export interface DecodeReleaseOptions {
@@ -59,22 +62,18 @@ export interface DecodeReleaseOptions {
 }
 
 /**
- * Signs a record with its publisher's key.
+ * Signs a record with the key of its publisher, or of the delegate whose certificate it carries.
  *
- * @throws {ERR_INVALID_RECORD} when a field is out of bounds or the key is not the publisher's.
+ * @throws {ERR_INVALID_RECORD} when a field is out of bounds or the key may not sign it.
  * @throws {ERR_LIMIT} when the signed record is larger than {@link MAX_RELEASE_BYTES}.
  */
 export async function signRelease(
   record: ReleaseRecord,
   privateKey: PrivateKey,
 ): Promise<Uint8Array> {
-  const signer = peerIdFromPrivateKey(privateKey).toString();
-  if (signer !== record.publisher) {
-    throw new InvalidRecordError(
-      `release record is ${record.publisher}'s, but the key is that of ${signer}`,
-    );
-  }
-  const payload = dagCbor.encode(toWire(check(toWire(record))));
+  const checked = check(toWire(record));
+  await checkSigner(checked, peerIdFromPrivateKey(privateKey).toString());
+  const payload = dagCbor.encode(toWire(checked));
   const bytes = await signEnvelope(DOMAIN, payload, privateKey);
   if (bytes.byteLength > MAX_RELEASE_BYTES) {
     throw new LimitError(
@@ -85,12 +84,12 @@ export async function signRelease(
 }
 
 /**
- * Opens a signed record: size, then form, then key, then signature, then the payload, then validity.
+ * Opens a signed record: size, then form, then key, then signature, then the payload, then who may sign, then validity.
  *
  * Keys of a later program are ignored; whoever passes a record on passes on the bytes.
  *
  * @throws {ERR_LIMIT} when it is larger than {@link MAX_RELEASE_BYTES}.
- * @throws {ERR_INVALID_RECORD} when it is malformed, not signed by its publisher, expired, or from too far in the future.
+ * @throws {ERR_INVALID_RECORD} when it is malformed, not signed by its publisher or a delegate, expired, or from too far in the future.
  */
 export async function decodeRelease(
   bytes: Uint8Array,
@@ -104,11 +103,7 @@ export async function decodeRelease(
     throw new InvalidRecordError('release record has a payload that is not dag-cbor', { cause });
   }
   const record = check(value);
-  if (record.publisher !== signer) {
-    throw new InvalidRecordError(
-      `release record of ${record.publisher} is signed by ${signer}, expected its publisher`,
-    );
-  }
+  await checkSigner(record, signer);
   const nowMs = options.nowMs === undefined ? Date.now() : options.nowMs;
   if (nowMs !== null) checkValidity(record, nowMs);
   return record;
@@ -138,9 +133,10 @@ function check(value: unknown): ReleaseRecord {
   return { ...parsed.data, channels };
 }
 
-function toWire(record: ReleaseRecord): unknown {
+function toWire({ certificate, ...record }: ReleaseRecord): unknown {
   return {
     ...record,
+    ...(certificate === undefined ? {} : { certificate }),
     channels: Object.fromEntries(
       Object.entries(record.channels).map(([name, channel]) => [name, channelToWire(channel)]),
     ),

@@ -3,13 +3,14 @@ import type { PrivateKey } from '@libp2p/interface';
 import { z } from 'zod';
 import { openEnvelope, type SignatureDomain, signEnvelope } from '../codec/signed-envelope.ts';
 import { InvalidRecordError } from '../errors.ts';
+import { type Delegation, openDelegation } from '../release/index.ts';
 import { isName, parsePublisherId, parseVersionCid } from '../reference.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
 import type { PublisherId, VersionCid } from '../types.ts';
 
 const DOMAIN: SignatureDomain = 'gpu-swarm:placement:1';
 
-/** Bytes of a signed grant; one has some 250. */
+/** Bytes of a signed grant; one has some 250, with a certificate 600. */
 export const MAX_GRANT_BYTES = 1024;
 
 /** How long a grant is good for: as long as the largest model needs to travel. */
@@ -29,6 +30,14 @@ export interface PlacementGrant {
   /** Milliseconds since 1970 by the publisher's clock. */
   readonly issuedAtMs: number;
   readonly expiresAtMs: number;
+  /** By which the publisher lets the signer act for it; absent when it signed itself. */
+  readonly delegation?: Delegation | undefined;
+}
+
+/** What a grant is made of. */
+export interface GrantedVersion extends Pick<PlacementGrant, 'name' | 'cid'> {
+  /** The publisher's signed {@link Delegation} to the key that signs. @default the key is the publisher's */
+  readonly certificate?: Uint8Array | undefined;
 }
 
 const time = z.int().min(0);
@@ -42,21 +51,29 @@ const grantSchema = z.object({
     .transform((text) => text as VersionCid),
   issuedAtMs: time,
   expiresAtMs: time,
+  certificate: z.instanceof(Uint8Array).optional(),
 });
 
 /** Signs a grant that is good for {@link GRANT_VALIDITY_MS} from `nowMs`. */
 export async function signPlacementGrant(
-  version: Pick<PlacementGrant, 'name' | 'cid'>,
+  version: GrantedVersion,
   key: PrivateKey,
   nowMs: number,
 ): Promise<Uint8Array> {
-  const { name, cid } = version;
-  const grant = { name, cid, issuedAtMs: nowMs, expiresAtMs: nowMs + GRANT_VALIDITY_MS };
+  const { name, cid, certificate } = version;
+  const grant = {
+    name,
+    cid,
+    issuedAtMs: nowMs,
+    expiresAtMs: nowMs + GRANT_VALIDITY_MS,
+    ...(certificate === undefined ? {} : { certificate }),
+  };
   return signEnvelope(DOMAIN, dagCbor.encode(grant), key);
 }
 
 /**
- * Opens a signed grant: size, form, signature, payload, validity. Its publisher is whoever signed it.
+ * Opens a signed grant: size, form, signature, payload, validity, delegation. Its publisher is whoever signed it, or
+ * delegated to who did.
  *
  * @throws {ERR_LIMIT | ERR_INVALID_RECORD} when it is not what it claims, expired, or from too far in the future.
  */
@@ -81,5 +98,14 @@ export async function openPlacementGrant(
       `placement grant of ${signer} is good from ${issuedAtMs} to ${expiresAtMs}, it is ${nowMs} here`,
     );
   }
-  return { ...parsed.data, publisher: parsePublisherId(signer) };
+  const { certificate, ...grant } = parsed.data;
+  if (certificate === undefined) return { ...grant, publisher: parsePublisherId(signer) };
+  const delegation = await openDelegation(certificate);
+  const { publisher, name, delegate } = delegation;
+  if (delegate !== signer || name !== grant.name || nowMs >= delegation.expiresAtMs) {
+    throw new InvalidRecordError(
+      `placement grant of ${signer} for '${grant.name}' carries the certificate of ${publisher}/${name} for ${delegate} until ${delegation.expiresAtMs}, it is ${nowMs} here`,
+    );
+  }
+  return { ...grant, publisher, delegation };
 }

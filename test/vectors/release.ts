@@ -5,7 +5,12 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { CID } from 'multiformats/cid';
 import { signEnvelope } from '../../protocols/codec/signed-envelope.ts';
 import type { ErrorCode } from '../../protocols/errors.ts';
-import { type ReleaseRecord, setChannel, signRelease } from '../../protocols/release/index.ts';
+import {
+  type ReleaseRecord,
+  setChannel,
+  signDelegation,
+  signRelease,
+} from '../../protocols/release/index.ts';
 import type { PublisherId, VersionCid } from '../../protocols/types.ts';
 
 /** A time all vectors are judged at: 2026-01-01T00:00:00Z. */
@@ -23,6 +28,8 @@ export const otherKey: PrivateKey = await generateKeyPairFromSeed(
   'Ed25519',
   new Uint8Array(32).fill(8),
 );
+const thirdKey = await generateKeyPairFromSeed('Ed25519', new Uint8Array(32).fill(9));
+const THIRD = peerIdFromPrivateKey(thirdKey).toString() as PublisherId;
 export const PUBLISHER = peerIdFromPrivateKey(publisherKey).toString() as PublisherId;
 export const OTHER = peerIdFromPrivateKey(otherKey).toString() as PublisherId;
 
@@ -35,6 +42,15 @@ export const firstRecord: ReleaseRecord = setChannel(undefined, {
   nowMs: NOW_MS,
   validityMs: 86_400_000,
 });
+
+/** The publisher's word that {@link otherKey} may move `digits` up to sequence 10, for a day. */
+export const certificate: Uint8Array = await signDelegation(
+  { name: 'digits', delegate: OTHER, untilSequence: 10, expiresAtMs: NOW_MS + 86_400_000 },
+  publisherKey,
+);
+
+/** {@link firstRecord} as the delegate signs it. */
+export const delegatedRecord: ReleaseRecord = { ...firstRecord, certificate };
 
 export interface ReleaseVector {
   /** What is wrong with it, or what is remarkable though right. */
@@ -77,11 +93,26 @@ function flipped(bytes: Uint8Array, index: number): Uint8Array {
 
 const REFUSED = 'ERR_INVALID_RECORD' as const;
 
+/** A record that {@link otherKey} signs, with any certificate. */
+async function delegated(bytes: Uint8Array, changes: Record<string, unknown> = {}) {
+  return signed({ certificate: bytes, ...changes }, otherKey);
+}
+
+const guarded = {
+  cid: CID.parse(CID_B),
+  weight: 0.05,
+  previous: CID.parse(CID_A),
+  guard: { maxErrorRate: 0.02, minReporters: 3 },
+};
+
+/** What a certificate that another publisher signed says. */
+const theirs = { name: 'digits', untilSequence: 10, expiresAtMs: NOW_MS + 86_400_000 };
+
 export const releaseVectors: readonly ReleaseVector[] = [
   { name: 'valid', bytes: valid, nowMs: NOW_MS, record: firstRecord },
   {
     name: 'unknown-field',
-    bytes: await signed({ guard: { errorRate: 0.1 } }),
+    bytes: await signed({ team: 'vision' }),
     nowMs: NOW_MS,
     record: firstRecord,
   },
@@ -203,5 +234,126 @@ export const releaseVectors: readonly ReleaseVector[] = [
     nowMs: NOW_MS,
     refused: REFUSED,
     message: /field schema/,
+  },
+  {
+    name: 'guarded-canary',
+    bytes: await signed({ channels: { canary: guarded } }),
+    nowMs: NOW_MS,
+    record: {
+      ...firstRecord,
+      channels: {
+        canary: {
+          cid: CID_B,
+          weight: 0.05,
+          previous: CID_A,
+          guard: { maxErrorRate: 0.02, minReporters: 3 },
+        },
+      },
+    },
+  },
+  {
+    name: 'guard-that-one-liar-trips',
+    bytes: await signed({ channels: { canary: { ...guarded, guard: { minReporters: 1 } } } }),
+    nowMs: NOW_MS,
+    refused: REFUSED,
+    message: /field channels\.canary\.guard\.minReporters/,
+  },
+  {
+    name: 'guard-rate-above-one',
+    bytes: await signed({ channels: { canary: { ...guarded, guard: { maxErrorRate: 1.01 } } } }),
+    nowMs: NOW_MS,
+    refused: REFUSED,
+    message: /field channels\.canary\.guard\.maxErrorRate/,
+  },
+  {
+    name: 'previous-as-text',
+    bytes: await signed({ channels: { canary: { ...guarded, previous: CID_A } } }),
+    nowMs: NOW_MS,
+    refused: REFUSED,
+    message: /field channels\.canary\.previous/,
+  },
+  {
+    name: 'signed-by-a-delegate',
+    bytes: await delegated(certificate),
+    nowMs: NOW_MS,
+    record: delegatedRecord,
+  },
+  {
+    name: 'signed-by-a-delegate-at-its-last-sequence',
+    bytes: await delegated(certificate, { sequence: 10 }),
+    nowMs: NOW_MS,
+    record: { ...delegatedRecord, sequence: 10 },
+  },
+  {
+    name: 'beyond-the-last-sequence-of-its-certificate',
+    bytes: await delegated(certificate, { sequence: 11 }),
+    nowMs: NOW_MS,
+    refused: REFUSED,
+    message: /record 11 .* whose certificate ends at sequence 10/,
+  },
+  {
+    name: 'outlives-its-certificate',
+    bytes: await delegated(certificate, { expiresAtMs: NOW_MS + 86_400_001 }),
+    nowMs: NOW_MS,
+    refused: REFUSED,
+    message: /longer than the certificate/,
+  },
+  {
+    name: 'certificate-for-another-key',
+    bytes: await delegated(await signDelegation({ ...theirs, delegate: THIRD }, publisherKey)),
+    nowMs: NOW_MS,
+    refused: REFUSED,
+    message: /carries the certificate of .* for /,
+  },
+  {
+    name: 'certificate-for-another-model',
+    bytes: await delegated(
+      await signDelegation({ ...theirs, name: 'letters', delegate: OTHER }, publisherKey),
+    ),
+    nowMs: NOW_MS,
+    refused: REFUSED,
+    message: /carries the certificate of \w+\/letters for /,
+  },
+  {
+    name: 'certificate-of-another-publisher',
+    bytes: await delegated(await signDelegation({ ...theirs, delegate: OTHER }, thirdKey)),
+    nowMs: NOW_MS,
+    refused: REFUSED,
+    message: /carries the certificate of /,
+  },
+  {
+    name: 'certificate-with-a-broken-signature',
+    bytes: await delegated(flipped(certificate, certificate.byteLength - 1)),
+    nowMs: NOW_MS,
+    refused: REFUSED,
+    message: /gpu-swarm:delegation:1 record has a signature that is not by/,
+  },
+  {
+    name: 'certificate-that-is-a-record',
+    bytes: await delegated(valid),
+    nowMs: NOW_MS,
+    refused: REFUSED,
+    message: /gpu-swarm:delegation:1/,
+  },
+  {
+    name: 'certificate-one-byte-too-long',
+    bytes: await delegated(new Uint8Array(1025)),
+    nowMs: NOW_MS,
+    refused: 'ERR_LIMIT',
+    message: /1025 bytes, expected at most 1024/,
+  },
+  {
+    name: 'certificate-as-text',
+    bytes: await signed({ certificate: 'certificate' }, otherKey),
+    nowMs: NOW_MS,
+    refused: REFUSED,
+    message: /field certificate/,
+  },
+  {
+    name: 'publisher-with-a-certificate',
+    bytes: await signed({ certificate }),
+    nowMs: NOW_MS,
+    refused: REFUSED,
+    message: /signed by its publisher, expected no certificate/,
   },
 ];

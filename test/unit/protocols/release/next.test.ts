@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   decodeRelease,
+  moveChannels,
   type ReleaseRecord,
   removeChannel,
   setChannel,
@@ -74,5 +75,38 @@ describe('removeChannel', () => {
     expect(() => removeChannel(firstRecord, { ...move, channel: 'canary' })).toThrow(
       "no channel 'canary'",
     );
+  });
+});
+
+describe('moveChannels', () => {
+  it('makes several moves of one sequence, in their order', () => {
+    const second = setChannel(firstRecord, { ...move, channel: 'canary', cid: CID_B });
+    const third = moveChannels(second, move, [
+      ['stable', { cid: CID_B }],
+      ['canary', null],
+    ]);
+    expect(third.channels).toEqual({ stable: { cid: CID_B } });
+    expect(
+      third.history.slice(-2).map(({ sequence, channel, cid }) => [sequence, channel, cid]),
+    ).toEqual([
+      [3, 'stable', CID_B],
+      [3, 'canary', null],
+    ]);
+  });
+
+  it('steps over sequences, and only forward', () => {
+    const later = moveChannels(firstRecord, { ...move, sequence: 1001 }, []);
+    expect(later).toMatchObject({ sequence: 1001, channels: firstRecord.channels });
+    expect(later.history).toEqual(firstRecord.history);
+    expect(() => moveChannels(later, { ...move, sequence: 1001 }, [])).toThrow(
+      'to have sequence 1001, expected more than 1001',
+    );
+  });
+
+  it('lasts as long as its publisher says, and drops the certificate of the record before', () => {
+    const before = { ...firstRecord, certificate: new Uint8Array(3) };
+    const next = moveChannels(before, { ...move, validityMs: 1000 }, []);
+    expect(next.expiresAtMs - next.issuedAtMs).toBe(1000);
+    expect(next.certificate).toBeUndefined();
   });
 });

@@ -8,6 +8,8 @@ import {
 } from '../../../../protocols/release/index.ts';
 import {
   CID_A,
+  CID_B,
+  delegatedRecord,
   firstRecord,
   NOW_MS,
   OTHER,
@@ -61,15 +63,30 @@ describe('signRelease', () => {
     );
   });
 
-  it('refuses a key that is not the publisher’s', async () => {
-    await expect(signRelease(firstRecord, otherKey)).rejects.toThrow(`that of ${OTHER}`);
+  it('refuses a key that is neither the publisher’s nor a delegate’s', async () => {
+    await expect(signRelease(firstRecord, otherKey)).rejects.toThrow(
+      `is signed by ${OTHER}, expected its publisher or a certificate`,
+    );
+    await expect(signRelease(delegatedRecord, publisherKey)).rejects.toThrow(
+      'signed by its publisher, expected no certificate',
+    );
   });
 
   it('refuses a record one byte over the limit and takes one just under', async () => {
+    const largestGuard = {
+      maxErrorRate: 0.123456789,
+      maxLatencyRatio: 123.456789,
+      minSamples: 1_000_000,
+      minReporters: 1000,
+      windowMs: 86_400_000,
+    };
     const sized = (length: number): ReleaseRecord => ({
       ...firstRecord,
       channels: Object.fromEntries(
-        Array.from({ length: 16 }, (_, index) => [`c${index}`.padEnd(length, 'x'), { cid: CID_A }]),
+        Array.from({ length: 16 }, (_, index) => [
+          `c${index}`.padEnd(length, 'x'),
+          { cid: CID_A, weight: 0.123456789, previous: CID_B, guard: largestGuard },
+        ]),
       ),
       history: Array.from({ length: 32 }, () => ({
         sequence: 1,

@@ -11,13 +11,14 @@ import {
   selectRelease,
   signRelease,
 } from '../../../../protocols/release/index.ts';
-import type { PublisherId } from '../../../../protocols/types.ts';
 import {
   CID_A,
   CID_B,
+  delegatedRecord,
   firstRecord,
   NOW_MS,
   OTHER,
+  otherKey,
   PUBLISHER,
   publisherKey,
   releaseVectors,
@@ -95,10 +96,7 @@ describe('createReleaseValidator', () => {
 
   it('refuses a record under the key of another model or publisher', async () => {
     const bytes = await sign({});
-    for (const key of [
-      releaseKey(PUBLISHER, 'letters'),
-      releaseKey(OTHER as PublisherId, 'digits'),
-    ]) {
+    for (const key of [releaseKey(PUBLISHER, 'letters'), releaseKey(OTHER, 'digits')]) {
       await expect(createValidator()(key, bytes)).rejects.toThrow('stands under the key of');
     }
   });
@@ -125,6 +123,85 @@ describe('createReleaseValidator', () => {
       await expect(validate(KEY, bytes)).rejects.toMatchObject({ code: refused });
     }
     expect(await sequences.get(`${PUBLISHER}/digits`)).toBeUndefined();
+  });
+});
+
+/** The next number of a series that is the same in every run. */
+function createSeries(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 8) % below;
+  };
+}
+
+describe('createReleaseValidator and selectRelease, on many peers', () => {
+  it('agree on one winner when two publishers race and records arrive in any order, some twice', async () => {
+    const records = await Promise.all(
+      [1, 2, 3].flatMap((sequence) =>
+        [CID_A, CID_B].map((cid) => sign({ sequence, channels: { stable: { cid } } })),
+      ),
+    );
+    const winner = records[await selectRelease(KEY, records)];
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const draw = createSeries(seed);
+      const validate = createValidator();
+      let held: Uint8Array | undefined;
+      const arrivals = [...records, ...Array.from({ length: 12 }, () => records[draw(6)])];
+      while (arrivals.length > 0) {
+        const [bytes] = arrivals.splice(draw(arrivals.length), 1);
+        if (bytes === undefined) continue;
+        await validate(KEY, bytes).then(
+          () => (held = bytes),
+          () => undefined,
+        );
+      }
+      expect(held).toEqual(winner);
+      expect(records.toReversed()[await selectRelease(KEY, records.toReversed())]).toEqual(winner);
+    }
+  });
+
+  it('agree although their clocks are an hour apart, either way', async () => {
+    const [winner, loser] = await twins();
+    for (const skewMs of [-3_600_000, 0, 3_600_000]) {
+      const validate = createReleaseValidator({
+        sequences: createMemorySequenceStore(),
+        now: () => NOW_MS + skewMs,
+      });
+      await validate(KEY, loser);
+      await validate(KEY, winner);
+      await expect(validate(KEY, loser)).rejects.toThrow('lower hash was seen');
+    }
+  });
+
+  it('let the higher sequence win when a partition heals, whichever side is asked', async () => {
+    const [left, right] = [createMemorySequenceStore(), createMemorySequenceStore()];
+    const third = await sign({ sequence: 3 });
+    const fourth = await sign({ sequence: 4 });
+    await createValidator(left)(KEY, third);
+    await createValidator(right)(KEY, fourth);
+    await createValidator(left)(KEY, fourth);
+    await expect(createValidator(right)(KEY, third)).rejects.toThrow('has sequence 3, but 4');
+    expect((await left.get(`${PUBLISHER}/digits`))?.sequence).toBe(4);
+    expect((await right.get(`${PUBLISHER}/digits`))?.sequence).toBe(4);
+  });
+
+  it('refuse a delegate once the publisher has stepped over its certificate, whatever it signs', async () => {
+    const byDelegate = (sequence: number) =>
+      signRelease({ ...delegatedRecord, sequence }, otherKey);
+    const validate = createValidator();
+    await validate(KEY, await byDelegate(2));
+    const revoked = await sign({ sequence: 11 });
+    const last = await byDelegate(10);
+    await validate(KEY, revoked);
+    await expect(validate(KEY, last)).rejects.toThrow('has sequence 10, but 11 was seen');
+    await expect(byDelegate(12)).rejects.toThrow('certificate ends at sequence 10');
+    // A peer that meets both for the first time comes to the same.
+    expect(await selectRelease(KEY, [last, revoked])).toBe(1);
+    const newcomer = createValidator();
+    await newcomer(KEY, last);
+    await newcomer(KEY, revoked);
+    await expect(newcomer(KEY, last)).rejects.toThrow('but 11 was seen');
   });
 });
 

@@ -8,7 +8,15 @@ import {
   signPlacementGrant,
 } from '../../../../protocols/replica/index.ts';
 import { refusal } from '../../../support/refusal.ts';
-import { CID_A, NOW_MS, otherKey, PUBLISHER, publisherKey } from '../../../vectors/release.ts';
+import {
+  CID_A,
+  certificate,
+  NOW_MS,
+  OTHER,
+  otherKey,
+  PUBLISHER,
+  publisherKey,
+} from '../../../vectors/release.ts';
 
 const HOUR_MS = 3_600_000;
 const version = { name: 'digits', cid: CID_A };
@@ -61,6 +69,42 @@ describe('A placement grant', () => {
     ['a part missing', { expiresAtMs: null }],
   ])('is refused with %s', async (_what, changes) => {
     await expect(openPlacementGrant(await forged(changes), NOW_MS)).rejects.toMatchObject({
+      code: 'ERR_INVALID_RECORD',
+    });
+  });
+
+  it('may be signed by a delegate, and is the publisher’s who delegated', async () => {
+    const grant = await signPlacementGrant({ ...version, certificate }, otherKey, NOW_MS);
+    expect(grant.byteLength).toBeLessThan(MAX_GRANT_BYTES);
+    const opened = await openPlacementGrant(grant, NOW_MS);
+    expect(opened).toMatchObject({
+      ...version,
+      publisher: PUBLISHER,
+      delegation: { delegate: OTHER, untilSequence: 10 },
+    });
+    const ended = opened.delegation?.expiresAtMs ?? expect.fail('no delegation');
+    await expect(openPlacementGrant(grant, ended - 1)).resolves.toMatchObject(version);
+    await expect(openPlacementGrant(grant, ended)).rejects.toMatchObject({
+      code: 'ERR_INVALID_RECORD',
+    });
+  });
+
+  it('is refused with a certificate for another key or another name', async () => {
+    const wrong = [
+      await signPlacementGrant({ ...version, certificate }, publisherKey, NOW_MS),
+      await signPlacementGrant({ ...version, name: 'letters', certificate }, otherKey, NOW_MS),
+    ];
+    for (const grant of wrong) {
+      await expect(openPlacementGrant(grant, NOW_MS)).rejects.toEqual(
+        refusal('ERR_INVALID_RECORD', /carries the certificate of \w+\/digits for /),
+      );
+    }
+    const damaged = await signPlacementGrant(
+      { ...version, certificate: certificate.slice(0, -1) },
+      otherKey,
+      NOW_MS,
+    );
+    await expect(openPlacementGrant(damaged, NOW_MS)).rejects.toMatchObject({
       code: 'ERR_INVALID_RECORD',
     });
   });

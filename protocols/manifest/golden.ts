@@ -37,7 +37,7 @@ export const toleranceSchema = z.object(toleranceShape);
 /** As files that people write have it: an unknown key is an error. */
 export const strictToleranceSchema = z.strictObject(toleranceShape);
 
-const goldenShape = { file: fileNameSchema };
+const goldenShape = { file: fileNameSchema.describe('File of the package that holds them.') };
 
 /** As a manifest has it: keys of a later program are ignored. */
 export const goldenSchema = z.object(goldenShape);

@@ -1,3 +1,4 @@
+export { findBatchingFaults } from './batching-fit.ts';
 export { type Answer, answerOutputs, strictAnswerSchema } from './answer.ts';
 export {
   type Chunk,
@@ -47,5 +48,6 @@ export {
   resolvePreprocessing,
   strictPreprocessingSchema,
 } from './preprocessing.ts';
+export { findPreprocessingFaults } from './preprocessing-fit.ts';
 export type { SessionOptions } from './session-options.ts';
 export { findUnknownTensors, type UnknownTensor } from './tensor-reference.ts';

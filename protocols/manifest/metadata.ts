@@ -20,7 +20,12 @@ export interface ModelMetadata {
 
 /** The fields as the package file and the manifest both have them. Lengths are in UTF-16 units. */
 export const metadataShape = {
-  task: z.string().min(1).max(64).describe('What it does, such as image-classification.').optional(),
+  task: z
+    .string()
+    .min(1)
+    .max(64)
+    .describe('What it does, such as image-classification.')
+    .optional(),
   description: z.string().max(8192).describe('One paragraph.').optional(),
   licence: z.string().min(1).max(256).describe('SPDX identifier or a name.').optional(),
   source: z.string().max(2048).describe('Where it comes from.').optional(),
@@ -31,5 +36,7 @@ export const metadataShape = {
     })
     .describe('Free labels, for search.')
     .optional(),
-  modelCard: fileNameSchema.describe('File of the package that says more, such as README.md.').optional(),
+  modelCard: fileNameSchema
+    .describe('File of the package that says more, such as README.md.')
+    .optional(),
 };

@@ -6,7 +6,13 @@ import { z } from 'zod';
  */
 export interface SessionOptions {
   /** How far the graph is optimised when it is loaded. @default 'all' */
-  readonly graphOptimizationLevel?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all' | undefined;
+  readonly graphOptimizationLevel?:
+    | 'disabled'
+    | 'basic'
+    | 'extended'
+    | 'layout'
+    | 'all'
+    | undefined;
   /** Threads inside one operator; a node takes its own bound when that is less. @default the node's own */
   readonly intraOpThreads?: number | undefined;
   /** Whether memory is planned ahead from the shapes of earlier runs; false where shapes vary much. @default true */

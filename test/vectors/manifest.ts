@@ -94,6 +94,19 @@ const image = {
   layout: 'NCHW',
 } as const;
 
+const deployment: Manifest['deployment'] = {
+  maxBatch: 32,
+  batchDimension: 0,
+  maxBatchDelayMs: 0.25,
+  maxQueued: 64,
+  providers: ['cuda', 'tpu-of-a-later-program'],
+  session: { graphOptimizationLevel: 'extended', intraOpThreads: 4, memoryPattern: false },
+  memoryBytes: 5_000_000_000,
+  targetInFlight: 8,
+  latencyObjectiveMs: 50,
+  scaleToZeroDelayMs: 60_000,
+};
+
 function refusedManifest(
   name: string,
   changes: Record<string, unknown>,
@@ -127,6 +140,42 @@ export const manifestVectors: readonly ManifestVector[] = [
       answer: { kind: 'argmax', output: 'y' },
     },
   },
+  {
+    name: 'golden vectors, a model card, a tolerance and a whole deployment, later keys within',
+    bytes: block({
+      golden: { file: 'm.onnx', cases: 3 },
+      tolerance: { absolute: 0.5, relative: 0, ulps: 4 },
+      metadata: { modelCard: 'm.onnx' },
+      deployment: { ...deployment, shards: 2, session: { ...deployment.session, extra: {} } },
+    }),
+    manifest: {
+      ...smallManifest,
+      golden: { file: 'm.onnx' },
+      tolerance: { absolute: 0.5, relative: 0 },
+      metadata: { modelCard: 'm.onnx' },
+      deployment,
+    },
+  },
+  refusedManifest(
+    'golden vectors in a file that is not there',
+    { golden: { file: 'golden.json' } },
+    'manifest field golden.file: is not one of the files',
+  ),
+  refusedManifest(
+    'a model card that is not there',
+    { metadata: { modelCard: 'README.md' } },
+    'manifest field metadata.modelCard: is not one of the files',
+  ),
+  refusedManifest(
+    'a tolerance below zero',
+    { tolerance: { absolute: -1, relative: 0 } },
+    /^manifest field tolerance\.absolute: /,
+  ),
+  refusedManifest(
+    'a batching delay over 2 ms',
+    { deployment: { maxBatchDelayMs: 2.001 } },
+    /^manifest field deployment\.maxBatchDelayMs: /,
+  ),
   {
     name: 'larger than 1 MiB',
     bytes: new Uint8Array(1024 * 1024 + 1),

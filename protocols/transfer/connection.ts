@@ -12,9 +12,11 @@ import {
 } from '../errors.ts';
 import { errorFromFailure, type WireFailure } from '../status.ts';
 import type { AbortOptions } from '../types.ts';
+import type { Holdings } from './holdings.ts';
 import {
   decodeAnswer,
   encodeCancel,
+  encodeInquire,
   encodeWant,
   MAX_ANSWER_MESSAGE_BYTES,
   MAX_BLOCK_BYTES,
@@ -45,12 +47,19 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
+interface Inquiry {
+  readonly resolve: (holdings: Holdings) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** The asking end: many blocks at once over one stream, each checked against its digest before it is handed out. */
 export class TransferConnection {
   readonly #stream: Stream;
   readonly #peer: string;
   readonly #silenceTimeoutMs: number;
   readonly #pending = new Map<number, Pending>();
+  /** Open inquiries; one that was given up stays until its answer came. */
+  readonly #inquiries = new Map<number, Inquiry>();
   #lastId = 0;
   /** Bytes that may still come for requests that were given up. */
   #strayBytes = 0;
@@ -91,13 +100,7 @@ export class TransferConnection {
     options: AbortOptions = {},
   ): Promise<Uint8Array> {
     const { signal } = options;
-    signal?.throwIfAborted();
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#pending.size >= MAX_WANTS) {
-      throw new LimitError(`${MAX_WANTS} requests for blocks are open to ${this.#peer}`);
-    }
-    this.#lastId = (this.#lastId + 1) >>> 0;
-    const id = this.#lastId;
+    const id = this.#nextId(signal);
     const bound = Math.min(maxBytes, MAX_BLOCK_BYTES);
     const onAbort = (): void => this.#cancel(id, signal?.reason);
     try {
@@ -111,7 +114,7 @@ export class TransferConnection {
           reject,
         });
         signal?.addEventListener('abort', onAbort);
-        if (this.#pending.size === 1) this.#listen();
+        if (this.#silence === undefined) this.#listen();
         sendMessage(this.#stream, encodeWant(id, bound, digest));
       });
     } finally {
@@ -120,10 +123,42 @@ export class TransferConnection {
     }
   }
 
+  /**
+   * Which chunks of a version the peer has; the version by the digest of its manifest. Answered at once, also while the peer
+   * has much to send.
+   *
+   * @throws {ERR_NOT_FOUND} when the peer knows nothing of the version; otherwise as {@link fetch}.
+   */
+  async holdings(version: Uint8Array, { signal }: AbortOptions = {}): Promise<Holdings> {
+    const id = this.#nextId(signal);
+    let onAbort: (() => void) | undefined;
+    try {
+      return await new Promise((resolve, reject) => {
+        onAbort = () => reject(signal?.reason);
+        signal?.addEventListener('abort', onAbort);
+        this.#inquiries.set(id, { resolve, reject });
+        if (this.#silence === undefined) this.#listen();
+        sendMessage(this.#stream, encodeInquire(id, version));
+      });
+    } finally {
+      if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #nextId(signal: AbortSignal | undefined): number {
+    signal?.throwIfAborted();
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#pending.size + this.#inquiries.size >= MAX_WANTS) {
+      throw new LimitError(`${MAX_WANTS} requests for blocks are open to ${this.#peer}`);
+    }
+    this.#lastId = (this.#lastId + 1) >>> 0;
+    return this.#lastId;
+  }
+
   /** Gives up what is open and ends the stream. Never rejects. */
   async close(): Promise<void> {
     if (this.#failure !== undefined) return;
-    const open = this.#pending.size > 0;
+    const open = this.#pending.size + this.#inquiries.size > 0;
     this.#fail(new ConnectionError(`transfer stream to ${this.#peer} was closed`), open);
     if (open) return;
     const signal = AbortSignal.timeout(CLOSE_TIMEOUT_MS);
@@ -161,6 +196,17 @@ export class TransferConnection {
   }
 
   #take(answer: TransferAnswer): void {
+    const inquiry = this.#inquiries.get(answer.id);
+    if (inquiry !== undefined && answer.type !== 'piece') {
+      this.#inquiries.delete(answer.id);
+      if (answer.type === 'holdings') inquiry.resolve(answer.holdings);
+      else inquiry.reject(this.#refusal(answer.failure));
+      this.#settled(answer.id);
+      return;
+    }
+    if (answer.type === 'holdings') {
+      throw new InvalidMessageError(`holdings for request ${answer.id}, which did not ask for any`);
+    }
     const pending = this.#pending.get(answer.id);
     if (pending === undefined) this.#takeStray(answer);
     else if (answer.type === 'failed') pending.reject(this.#refusal(answer.failure));
@@ -200,7 +246,7 @@ export class TransferConnection {
   }
 
   /** What a cancel crossed on its way may still come, but no more than that. */
-  #takeStray(answer: TransferAnswer): void {
+  #takeStray(answer: TransferAnswer & { type: 'piece' | 'failed' }): void {
     if (answer.type === 'failed') this.#strayFailures -= 1;
     else this.#strayBytes -= Math.max(1, answer.data.byteLength);
     if (this.#strayBytes < 0 || this.#strayFailures < 0) {
@@ -228,7 +274,7 @@ export class TransferConnection {
 
   #settled(id: number): void {
     this.#pending.delete(id);
-    if (this.#pending.size > 0) return;
+    if (this.#pending.size + this.#inquiries.size > 0) return;
     clearTimeout(this.#silence);
     // `refresh` would wake a cleared timer.
     this.#silence = undefined;
@@ -252,6 +298,8 @@ export class TransferConnection {
     clearTimeout(this.#silence);
     for (const { reject } of this.#pending.values()) reject(failure);
     this.#pending.clear();
+    for (const { reject } of this.#inquiries.values()) reject(failure);
+    this.#inquiries.clear();
     if (reset) this.#stream.abort(failure);
   }
 }

@@ -5,6 +5,7 @@ import { BlockServer } from './block-server.ts';
 import type { BlockSource } from './block-source.ts';
 import { decodeRequest, MAX_REQUEST_MESSAGE_BYTES, type TransferRequest } from './message.ts';
 import { readMessages, writeMessages } from './message-stream.ts';
+import type { RateLimiter } from './rate-limiter.ts';
 import { UploadSlots } from './upload-slots.ts';
 
 /** Milliseconds without any request, nothing being sent, until a stream is reset. */
@@ -13,12 +14,19 @@ export const DEFAULT_IDLE_TIMEOUT_MS = 60_000;
 /** Milliseconds a peer may take nothing of what it asked for. */
 export const DEFAULT_SEND_TIMEOUT_MS = 30_000;
 
-/** Blocks read and sent at once by one process: 32 MiB at most. */
-export const DEFAULT_UPLOAD_SLOTS = 16;
+/** Blocks read and sent at once by one process: 64 MiB at most. */
+export const DEFAULT_UPLOAD_SLOTS = 32;
+
+/** Of these, what one peer holds at most: it takes eight that take nothing to hold up the others, and those for 30 s. */
+export const DEFAULT_SLOTS_PER_PEER = 4;
 
 const CLOSE_TIMEOUT_MS = 5_000;
 
 export interface TransferHandlerInit {
+  /** Who asks: slots and bandwidth are shared out by peer. @default 'a peer' */
+  readonly peer?: string | undefined;
+  /** Shared by all streams that the limit is for. @default as fast as it goes */
+  readonly limit?: RateLimiter | undefined;
   /** Shared by all streams of one node. @default a set for the whole process */
   readonly slots?: UploadSlots | undefined;
   /** @default 60000 */
@@ -29,7 +37,7 @@ export interface TransferHandlerInit {
   readonly onFailure?: ((error: unknown) => void) | undefined;
 }
 
-const processSlots = new UploadSlots(DEFAULT_UPLOAD_SLOTS);
+const processSlots = new UploadSlots(DEFAULT_UPLOAD_SLOTS, DEFAULT_SLOTS_PER_PEER);
 
 /**
  * Serves blocks on one inbound stream until the peer closes it. Resolves when the stream has ended, and never rejects: a
@@ -41,7 +49,8 @@ export async function handleTransfer(
   init: TransferHandlerInit = {},
 ): Promise<void> {
   const { idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS, sendTimeoutMs = DEFAULT_SEND_TIMEOUT_MS } = init;
-  const server = new BlockServer(source, { slots: init.slots ?? processSlots, idleTimeoutMs });
+  const { peer = 'a peer', limit, slots = processSlots } = init;
+  const server = new BlockServer(source, { peer, slots, limit, idleTimeoutMs });
   try {
     await pipe(
       stream,

@@ -8,9 +8,10 @@ import {
   MAX_REMOTE_TEXT,
 } from '../limits.ts';
 import type { WireFailure } from '../status.ts';
+import { bitBytes, type Holdings, MAX_HOLDING_CHUNKS } from './holdings.ts';
 
 /** Version of the exchange in its protocol id. */
-export const TRANSFER_VERSION = '1.0.0';
+export const TRANSFER_VERSION = '1.1.0';
 
 /** Bytes of the largest block there is: a manifest, a chunk list or a chunk. */
 export const MAX_BLOCK_BYTES = Math.max(MAX_CHUNK_BYTES, MAX_CHUNK_LIST_BYTES, MAX_MANIFEST_BYTES);
@@ -25,7 +26,11 @@ const WANT = 1;
 const CANCEL = 2;
 const PIECE = 3;
 const FAILED = 4;
+const INQUIRE = 5;
+const HOLDINGS = 6;
 
+const INQUIRE_BYTES = 5 + DIGEST_BYTES;
+const HOLDINGS_HEADER_BYTES = 10;
 const PIECE_HEADER_BYTES = 13;
 const NO_DELAY = 0xffff_ffff;
 
@@ -45,7 +50,13 @@ export type TransferRequest =
       readonly maxBytes: number;
       readonly digest: Uint8Array;
     }
-  | { readonly type: 'cancel'; readonly id: number };
+  | { readonly type: 'cancel'; readonly id: number }
+  | {
+      readonly type: 'inquire';
+      readonly id: number;
+      /** Digest of the manifest: the version that is asked about. */
+      readonly version: Uint8Array;
+    };
 
 /** What the side that serves says. */
 export type TransferAnswer =
@@ -57,7 +68,8 @@ export type TransferAnswer =
       readonly offset: number;
       readonly data: Uint8ArrayList;
     }
-  | { readonly type: 'failed'; readonly id: number; readonly failure: WireFailure };
+  | { readonly type: 'failed'; readonly id: number; readonly failure: WireFailure }
+  | { readonly type: 'holdings'; readonly id: number; readonly holdings: Holdings };
 
 export function encodeWant(id: number, maxBytes: number, digest: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(9 + DIGEST_BYTES);
@@ -73,13 +85,25 @@ export function encodeCancel(id: number): Uint8Array {
   return bytes;
 }
 
-/** A piece of `block` from `offset` on, its bytes not copied. */
-export function encodePiece(id: number, block: Uint8Array, offset: number): Uint8ArrayList {
+export function encodeInquire(id: number, version: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(INQUIRE_BYTES);
+  header(bytes, INQUIRE, id);
+  bytes.set(version, 5);
+  return bytes;
+}
+
+/** A piece of `block` from `offset` on, of at most `maxBytes`, its bytes not copied. */
+export function encodePiece(
+  id: number,
+  block: Uint8Array,
+  offset: number,
+  maxBytes = MAX_PIECE_BYTES,
+): Uint8ArrayList {
   const bytes = new Uint8Array(PIECE_HEADER_BYTES);
   const view = header(bytes, PIECE, id);
   view.setUint32(5, block.byteLength, true);
   view.setUint32(9, offset, true);
-  return new Uint8ArrayList(bytes, block.subarray(offset, offset + MAX_PIECE_BYTES));
+  return new Uint8ArrayList(bytes, block.subarray(offset, offset + maxBytes));
 }
 
 export function encodeFailed(id: number, failure: WireFailure): Uint8Array {
@@ -89,6 +113,17 @@ export function encodeFailed(id: number, failure: WireFailure): Uint8Array {
   view.setUint8(5, failure.status);
   view.setUint32(6, Math.min(failure.afterMs ?? NO_DELAY, NO_DELAY), true);
   bytes.set(text, 10);
+  return bytes;
+}
+
+export function encodeHoldings(id: number, { whole, count, has, coming }: Holdings): Uint8Array {
+  const bits = bitBytes(count);
+  const bytes = new Uint8Array(HOLDINGS_HEADER_BYTES + 2 * bits);
+  const view = header(bytes, HOLDINGS, id);
+  view.setUint8(5, whole ? 1 : 0);
+  view.setUint32(6, count, true);
+  bytes.set(has, HOLDINGS_HEADER_BYTES);
+  bytes.set(coming, HOLDINGS_HEADER_BYTES + bits);
   return bytes;
 }
 
@@ -104,8 +139,11 @@ export function decodeRequest(message: Uint8ArrayList): TransferRequest {
     return { type: 'want', id, maxBytes, digest: message.slice(9) };
   }
   if (type === CANCEL && message.byteLength === 5) return { type: 'cancel', id };
+  if (type === INQUIRE && message.byteLength === INQUIRE_BYTES) {
+    return { type: 'inquire', id, version: message.slice(5) };
+  }
   throw new InvalidMessageError(
-    `transfer request has type ${type} and ${message.byteLength} bytes, expected a want of ${9 + DIGEST_BYTES} or a cancel of 5`,
+    `transfer request has type ${type} and ${message.byteLength} bytes, expected a want of ${9 + DIGEST_BYTES}, a cancel of 5 or an inquiry of ${INQUIRE_BYTES}`,
   );
 }
 
@@ -135,9 +173,34 @@ export function decodeAnswer(message: Uint8ArrayList): TransferAnswer {
     };
     return { type: 'failed', id, failure };
   }
+  if (type === HOLDINGS && message.byteLength >= HOLDINGS_HEADER_BYTES) {
+    return { type: 'holdings', id, holdings: decodeHoldings(message) };
+  }
   throw new InvalidMessageError(
-    `transfer answer has type ${type} and ${message.byteLength} bytes, expected a piece or a failure`,
+    `transfer answer has type ${type} and ${message.byteLength} bytes, expected a piece, a failure or holdings`,
   );
+}
+
+function decodeHoldings(message: Uint8ArrayList): Holdings {
+  const flag = message.get(5);
+  const count = message.getUint32(6, true);
+  const bits = bitBytes(count);
+  if (flag > 1 || count > MAX_HOLDING_CHUNKS || (flag === 1 && count > 0)) {
+    throw new InvalidMessageError(
+      `transfer holdings have flag ${flag} and ${count} chunks, expected 0 with at most ${MAX_HOLDING_CHUNKS}, or 1 with none`,
+    );
+  }
+  if (message.byteLength !== HOLDINGS_HEADER_BYTES + 2 * bits) {
+    throw new InvalidMessageError(
+      `transfer holdings of ${count} chunks have ${message.byteLength} bytes, expected ${HOLDINGS_HEADER_BYTES + 2 * bits}`,
+    );
+  }
+  return {
+    whole: flag === 1,
+    count,
+    has: message.slice(HOLDINGS_HEADER_BYTES, HOLDINGS_HEADER_BYTES + bits),
+    coming: message.slice(HOLDINGS_HEADER_BYTES + bits),
+  };
 }
 
 function header(bytes: Uint8Array, type: number, id: number): DataView {

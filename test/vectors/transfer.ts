@@ -1,4 +1,5 @@
 import { Uint8ArrayList } from 'uint8arraylist';
+import { NOTHING, WHOLE } from '../../protocols/transfer/index.ts';
 import type { TransferAnswer, TransferRequest } from '../../protocols/transfer/message.ts';
 import { hex } from '../support/hex.ts';
 
@@ -43,9 +44,14 @@ export const requestVectors: readonly RequestVector[] = [
     bytes: hex('02 07000000'),
     request: { type: 'cancel', id: 7 },
   },
+  {
+    name: 'an inquiry',
+    bytes: hex('05 07000000', DIGEST_HEX),
+    request: { type: 'inquire', id: 7, version: HELLO_DIGEST },
+  },
 ];
 
-const REQUEST_FORM = 'expected a want of 41 or a cancel of 5';
+const REQUEST_FORM = 'expected a want of 41, a cancel of 5 or an inquiry of 37';
 
 export const refusedRequests: readonly RefusedVector[] = [
   { name: 'nothing', bytes: hex(''), message: 'has 0 bytes, expected at least 5' },
@@ -76,9 +82,19 @@ export const refusedRequests: readonly RefusedVector[] = [
     message: `type 4 and 10 bytes, ${REQUEST_FORM}`,
   },
   {
-    name: 'an unknown type',
+    name: 'an inquiry without a digest',
     bytes: hex('05 07000000'),
     message: `type 5 and 5 bytes, ${REQUEST_FORM}`,
+  },
+  {
+    name: 'an inquiry with a byte too many',
+    bytes: hex('05 07000000', DIGEST_HEX, '00'),
+    message: `type 5 and 38 bytes, ${REQUEST_FORM}`,
+  },
+  {
+    name: 'an unknown type',
+    bytes: hex('07 07000000'),
+    message: `type 7 and 5 bytes, ${REQUEST_FORM}`,
   },
 ];
 
@@ -125,9 +141,28 @@ export const answerVectors: readonly AnswerVector[] = [
     bytes: hex('04 07000000 ff ffffffff'),
     answer: { type: 'failed', id: 7, failure: { status: 255, message: '', afterMs: null } },
   },
+  {
+    name: 'holdings of a whole version',
+    bytes: hex('06 07000000 01 00000000'),
+    answer: { type: 'holdings', id: 7, holdings: WHOLE },
+  },
+  {
+    name: 'holdings of nothing yet',
+    bytes: hex('06 07000000 00 00000000'),
+    answer: { type: 'holdings', id: 7, holdings: NOTHING },
+  },
+  {
+    name: 'holdings of the chunks 0, 3 and 8 of nine, chunk 1 on its way',
+    bytes: hex('06 07000000 00 09000000 0901 0200'),
+    answer: {
+      type: 'holdings',
+      id: 7,
+      holdings: { whole: false, count: 9, has: hex('0901'), coming: hex('0200') },
+    },
+  },
 ];
 
-const ANSWER_FORM = 'expected a piece or a failure';
+const ANSWER_FORM = 'expected a piece, a failure or holdings';
 
 export const refusedAnswers: readonly RefusedVector[] = [
   { name: 'nothing', bytes: hex(''), message: 'has 0 bytes, expected at least 5' },
@@ -141,6 +176,36 @@ export const refusedAnswers: readonly RefusedVector[] = [
     name: 'a failure without a delay',
     bytes: hex('04 07000000 05 ffffff'),
     message: `type 4 and 9 bytes, ${ANSWER_FORM}`,
+  },
+  {
+    name: 'holdings without a count',
+    bytes: hex('06 07000000 00 090000'),
+    message: `type 6 and 9 bytes, ${ANSWER_FORM}`,
+  },
+  {
+    name: 'holdings that lack a byte',
+    bytes: hex('06 07000000 00 09000000 0901 02'),
+    message: 'holdings of 9 chunks have 13 bytes, expected 14',
+  },
+  {
+    name: 'holdings with a byte too many',
+    bytes: hex('06 07000000 01 00000000 00'),
+    message: 'holdings of 0 chunks have 11 bytes, expected 10',
+  },
+  {
+    name: 'holdings that are whole and have bits',
+    bytes: hex('06 07000000 01 01000000 01 00'),
+    message: 'holdings have flag 1 and 1 chunks, expected 0 with at most 524288, or 1 with none',
+  },
+  {
+    name: 'holdings of an unknown flag',
+    bytes: hex('06 07000000 02 00000000'),
+    message: 'holdings have flag 2 and 0 chunks',
+  },
+  {
+    name: 'holdings of one chunk more than may be told of',
+    bytes: hex('06 07000000 00 01000800'),
+    message: 'holdings have flag 0 and 524289 chunks',
   },
   {
     name: 'a request',

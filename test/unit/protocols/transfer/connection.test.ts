@@ -6,10 +6,12 @@ import {
   type BlockSource,
   handleTransfer,
   TransferConnection,
+  WHOLE,
 } from '../../../../protocols/transfer/index.ts';
 import {
   decodeRequest,
   encodeFailed,
+  encodeHoldings,
   encodePiece,
   MAX_BLOCK_BYTES,
   MAX_PIECE_BYTES,
@@ -298,5 +300,59 @@ describe('TransferConnection gives up a request by its signal', () => {
     peer.send(encodePiece(1, HELLO, 0), encodePiece(1, HELLO, 0));
     await peer.reset();
     expect(connection.closed).toBe(true);
+  });
+});
+
+describe('TransferConnection asks what a peer has', () => {
+  const VERSION = sha256(HELLO);
+
+  it('and gets it beside the blocks it waits for', async () => {
+    const { connection, peer } = await connectRaw();
+    const block = connection.fetch(VERSION, 5);
+    const holdings = connection.holdings(VERSION);
+    await peer.heard(2);
+    peer.send(encodeHoldings(2, WHOLE), encodePiece(1, HELLO, 0));
+    expect(await holdings).toEqual(WHOLE);
+    expect(await block).toEqual(HELLO);
+    await connection.close();
+  });
+
+  it('and hears that it knows nothing of the version: ERR_NOT_FOUND', async () => {
+    const connection = await connect(sourceOf());
+    await expect(connection.holdings(VERSION)).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
+    await connection.close();
+  });
+
+  it('and takes the answer also after it gave up asking', async () => {
+    const { connection, peer } = await connectRaw();
+    const controller = new AbortController();
+    const asked = connection.holdings(VERSION, { signal: controller.signal });
+    await peer.heard(1);
+    controller.abort(new Error('given up'));
+    await expect(asked).rejects.toThrow('given up');
+    peer.send(encodeHoldings(1, WHOLE));
+    const block = connection.fetch(VERSION, 5);
+    await peer.heard(2);
+    peer.send(encodePiece(2, HELLO, 0));
+    expect(await block).toEqual(HELLO);
+    await connection.close();
+  });
+
+  it.each([
+    ['that nobody asked for', encodeHoldings(7, WHOLE)],
+    ['in place of a block', encodeHoldings(1, WHOLE)],
+  ])('and drops a peer that tells it %s', async (_, message) => {
+    const { connection, peer } = await connectRaw();
+    const block = connection.fetch(VERSION, 5);
+    await peer.heard(1);
+    peer.send(message);
+    await expect(block).rejects.toMatchObject({ code: 'ERR_INVALID_MESSAGE' });
+    await peer.reset();
+  });
+
+  it('and drops a peer that does not answer', async () => {
+    const { connection, peer } = await connectRaw({ silenceTimeoutMs: 50 });
+    await expect(connection.holdings(VERSION)).rejects.toMatchObject({ code: 'ERR_CONNECTION' });
+    await peer.reset();
   });
 });

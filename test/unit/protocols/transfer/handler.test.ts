@@ -5,6 +5,7 @@ import { StoreError } from '../../../../protocols/errors.ts';
 import {
   type BlockSource,
   handleTransfer,
+  RateLimiter,
   type TransferHandlerInit,
   UploadSlots,
 } from '../../../../protocols/transfer/index.ts';
@@ -12,6 +13,7 @@ import {
   decodeAnswer,
   encodeCancel,
   encodeFailed,
+  encodeInquire,
   encodeWant,
   MAX_BLOCK_BYTES,
   MAX_PIECE_BYTES,
@@ -183,7 +185,7 @@ describe('handleTransfer resets the stream of a peer that', () => {
       'ERR_INVALID_MESSAGE',
       /has 0 bytes, expected at least 5/,
     ],
-    ['sends an unknown type', hex('05 05 01000000'), 'ERR_INVALID_MESSAGE', /type 5 and 5 bytes/],
+    ['sends an unknown type', hex('05 07 01000000'), 'ERR_INVALID_MESSAGE', /type 7 and 5 bytes/],
   ] as const)('%s', async (_, bytes, code, message) => {
     const { peer, served, failures } = await serve(helloSource);
     peer.stream.send(bytes);
@@ -281,11 +283,11 @@ describe('handleTransfer gives its upload slots back', () => {
     await peer.heard(1);
     await end(peer);
     await served;
-    const free = Promise.all([slots.acquire(), slots.acquire()]);
+    const free = Promise.all([slots.acquire('p'), slots.acquire('q')]);
     await expect(free).resolves.toHaveLength(2);
   });
 
-  it('while one stream waits for another, first come first served', async () => {
+  it('to a stream that waits for another', async () => {
     const slots = new UploadSlots(1);
     const source = heldSource();
     const first = await serve(source, { slots });
@@ -300,5 +302,65 @@ describe('handleTransfer gives its upload slots back', () => {
     await Promise.all([first.peer.stream.close(), second.peer.stream.close()]);
     await Promise.all([first.served, second.served]);
     expect([...first.failures, ...second.failures]).toEqual([]);
+  });
+});
+
+describe('handleTransfer and inquiries', () => {
+  const VERSION = sha256(noise(9, 9));
+  const part = { whole: false, count: 3, has: Uint8Array.of(5), coming: Uint8Array.of(2) };
+
+  it('tells what the source has of a version, also while a block waits', async () => {
+    const source = { ...never, holdings: async () => part };
+    const { peer } = await serve(source);
+    peer.send(encodeWant(1, 5, DIGEST), encodeInquire(2, VERSION));
+    const [answer] = await peer.heard(1);
+    expect(decodeAnswer(present(answer))).toEqual({ type: 'holdings', id: 2, holdings: part });
+    peer.stream.abort(new Error('enough'));
+  });
+
+  it('tells it between two pieces of a block', async () => {
+    const block = noise(MAX_PIECE_BYTES * 2, 1);
+    const source = { read: async () => block, holdings: async () => part };
+    const { peer, served } = await serve(source);
+    peer.send(encodeWant(1, MAX_BLOCK_BYTES, sha256(block)), encodeInquire(2, VERSION));
+    const types = (await peer.heard(3)).map((message) => decodeAnswer(message).type);
+    expect(types.toSorted()).toEqual(['holdings', 'piece', 'piece']);
+    expect(types.at(-1)).toBe('piece');
+    await peer.stream.close();
+    await served;
+  });
+
+  it.each([
+    [
+      'whole where a source has the manifest',
+      HELLO,
+      { type: 'holdings', holdings: { whole: true } },
+    ],
+    ['not found where it has not', undefined, { type: 'failed', failure: { status: 5 } }],
+  ])('is %s and no other word', async (_, manifest, expected) => {
+    const { peer, served } = await serve({ read: async () => manifest });
+    peer.send(encodeInquire(1, DIGEST));
+    expect(decodeAnswer(present((await peer.heard(1))[0]))).toMatchObject(expected);
+    await peer.stream.close();
+    await served;
+  });
+});
+
+describe('handleTransfer with limited bandwidth', () => {
+  it('gives a block once, and tells the next who asks that it was just given away', async () => {
+    const limit = new RateLimiter(1024 ** 2);
+    const first = await serve(helloSource, { limit, peer: 'a' });
+    const second = await serve(helloSource, { limit, peer: 'b' });
+    first.peer.send(encodeWant(1, 5, DIGEST));
+    expect(decodeAnswer(present((await first.peer.heard(1))[0]))).toMatchObject({ type: 'piece' });
+    second.peer.send(encodeWant(1, 5, DIGEST));
+    expect(decodeAnswer(present((await second.peer.heard(1))[0]))).toMatchObject({
+      type: 'failed',
+      failure: { status: 8, afterMs: 2_000 },
+    });
+    first.peer.send(encodeWant(2, 5, DIGEST));
+    expect(decodeAnswer(present((await first.peer.heard(2))[1]))).toMatchObject({ type: 'piece' });
+    await Promise.all([first.peer.stream.close(), second.peer.stream.close()]);
+    await Promise.all([first.served, second.served]);
   });
 });

@@ -2,11 +2,14 @@ import fc from 'fast-check';
 import { Uint8ArrayList } from 'uint8arraylist';
 import { describe, expect, it } from 'vitest';
 import { MAX_REMOTE_TEXT } from '../../../../protocols/limits.ts';
+import { bitBytes, MAX_HOLDING_CHUNKS } from '../../../../protocols/transfer/index.ts';
 import {
   decodeAnswer,
   decodeRequest,
   encodeCancel,
   encodeFailed,
+  encodeHoldings,
+  encodeInquire,
   encodePiece,
   encodeWant,
   MAX_ANSWER_MESSAGE_BYTES,
@@ -32,14 +35,15 @@ function inParts(bytes: Uint8Array): Uint8ArrayList {
 }
 
 function encodeRequest(request: TransferRequest): Uint8Array {
-  return request.type === 'want'
-    ? encodeWant(request.id, request.maxBytes, request.digest)
-    : encodeCancel(request.id);
+  if (request.type === 'want') return encodeWant(request.id, request.maxBytes, request.digest);
+  if (request.type === 'inquire') return encodeInquire(request.id, request.version);
+  return encodeCancel(request.id);
 }
 
 /** A piece ends with its block here: the encoder cuts longer blocks itself. */
 function encodeAnswer(answer: TransferAnswer): Uint8Array {
   if (answer.type === 'failed') return encodeFailed(answer.id, answer.failure);
+  if (answer.type === 'holdings') return encodeHoldings(answer.id, answer.holdings);
   const block = new Uint8Array(answer.totalBytes);
   block.set(answer.data.subarray(), answer.offset);
   return encodePiece(answer.id, block, answer.offset).subarray();
@@ -89,6 +93,15 @@ describe('transfer answers', () => {
     }
     expect(received).toBe(MAX_BLOCK_BYTES);
     expect(MAX_BLOCK_BYTES % MAX_PIECE_BYTES).toBe(0);
+  });
+
+  it('holdings of the most chunks that may be told of are within the bound', () => {
+    const has = new Uint8Array(bitBytes(MAX_HOLDING_CHUNKS)).fill(0xff);
+    const holdings = { whole: false, count: MAX_HOLDING_CHUNKS, has, coming: has };
+    const bytes = encodeHoldings(1, holdings);
+    expect(bytes.byteLength).toBeLessThanOrEqual(MAX_ANSWER_MESSAGE_BYTES);
+    const answer = decodeAnswer(new Uint8ArrayList(bytes));
+    expect(answer).toMatchObject({ type: 'holdings', holdings: { count: MAX_HOLDING_CHUNKS } });
   });
 
   it('encodeFailed keeps as much of a long text as the bound allows, and no delay above what fits', () => {

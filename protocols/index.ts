@@ -11,6 +11,7 @@ export * from './inference/index.ts';
 export { checkInputs, type GivenInput } from './input-check.ts';
 export * from './limits.ts';
 export * from './manifest/index.ts';
+export * from './outcome/index.ts';
 export { DEFAULT_NETWORK, parseNetwork, protocolId } from './protocol-id.ts';
 export * from './reference.ts';
 export * from './release/index.ts';

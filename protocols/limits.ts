@@ -8,7 +8,7 @@ export const MAX_FRAME_BYTES = 256 * 1024;
 /** Bytes of tensor data in one frame: small enough that a small request never waits long behind a large one. */
 export const MAX_DATA_CHUNK_BYTES = 64 * 1024;
 
-/** Bytes of a body that may be sent before the receiver grants credit: a refusal then precedes any larger body. */
+/** Bytes of a body that are sent before the receiver grants credit: a refusal then precedes the rest of a larger one. */
 export const UNSOLICITED_BODY_BYTES = 64 * 1024;
 
 /** Bytes of all tensors of one request or response; a node may set less. */
@@ -43,6 +43,9 @@ export const MAX_RELEASE_BYTES = 16 * 1024;
 
 /** Bytes of a signed capacity announcement, so that gossip stays light: it has no backpressure. */
 export const MAX_ANNOUNCEMENT_BYTES = 2 * 1024;
+
+/** Bytes of a signed outcome digest, which travels by gossip too. */
+export const MAX_OUTCOME_BYTES = 2 * 1024;
 
 /** UTF-8 characters of another peer's text that are kept in an error or a log field. */
 export const MAX_REMOTE_TEXT = 512;

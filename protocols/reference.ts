@@ -4,7 +4,12 @@ import type { PublisherId, VersionCid } from './types.ts';
 
 /** What a reference names after the `@`: a channel of the release record, or one version for good. */
 export type ModelSelector =
-  | { readonly kind: 'channel'; readonly channel: string }
+  | {
+      readonly kind: 'channel';
+      readonly channel: string;
+      /** True when no channel was named: the canary then takes its share from `stable`. @default false */
+      readonly split?: true;
+    }
   | { readonly kind: 'version'; readonly cid: VersionCid };
 
 /** A parsed `publisher/name[@channel|@cid]`. */
@@ -63,7 +68,7 @@ export function parseVersionCid(value: string): VersionCid | undefined {
 }
 
 /**
- * Parses `publisher/name[@channel|@cid]`; without `@` the channel is `stable`.
+ * Parses `publisher/name[@channel|@cid]`; without `@` it is `stable`, less the share that a canary takes.
  *
  * @throws {ERR_INVALID_INPUT} when a part is missing or malformed.
  */
@@ -78,7 +83,10 @@ export function parseModelRef(text: string): ModelRef {
   const rest = text.slice(slash + 1);
   const at = rest.indexOf('@');
   const name = parseName(at < 0 ? rest : rest.slice(0, at), 'model');
-  if (at < 0) return { publisher, name, selector: { kind: 'channel', channel: DEFAULT_CHANNEL } };
+  if (at < 0) {
+    const selector = { kind: 'channel', channel: DEFAULT_CHANNEL, split: true } as const;
+    return { publisher, name, selector };
+  }
   const selected = rest.slice(at + 1);
   const cid = selected.length > 32 ? parseVersionCid(selected) : undefined;
   if (cid !== undefined) return { publisher, name, selector: { kind: 'version', cid } };
@@ -90,7 +98,9 @@ export function parseModelRef(text: string): ModelRef {
 }
 
 /** The text of a reference; the inverse of {@link parseModelRef}. */
-export function formatModelRef(ref: ModelRef): string {
-  const selected = ref.selector.kind === 'channel' ? ref.selector.channel : ref.selector.cid;
-  return `${ref.publisher}/${ref.name}@${selected}`;
+export function formatModelRef({ publisher, name, selector }: ModelRef): string {
+  if (selector.kind === 'version') return `${publisher}/${name}@${selector.cid}`;
+  return selector.split === true
+    ? `${publisher}/${name}`
+    : `${publisher}/${name}@${selector.channel}`;
 }

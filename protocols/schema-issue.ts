@@ -6,16 +6,30 @@ const MAX_CHARACTERS = 240;
 
 const PLAIN_KEY = /^[\w-]{1,64}$/;
 
-/** The first thing a schema found wrong, as `field files[0].path: …`. Bounded: values of a stranger are not repeated. */
-export function describeSchemaIssue(error: z.ZodError): string {
-  const [issue] = error.issues;
-  if (issue === undefined) return 'has a wrong form';
-  const field = fieldPath(issue.path).slice(0, MAX_CHARACTERS);
-  const message = fault(issue).slice(0, MAX_CHARACTERS);
-  return field === '' ? message : `field ${field}: ${message}`;
+/** Something a schema found wrong. */
+export interface SchemaIssue {
+  /** `files[0].path`, or `''` for the whole. */
+  readonly field: string;
+  readonly message: string;
 }
 
-function fieldPath(path: readonly PropertyKey[]): string {
+/** The first thing a schema found wrong, as `field files[0].path: …`. Bounded: values of a stranger are not repeated. */
+export function describeSchemaIssue(error: z.ZodError): string {
+  const [issue] = listSchemaIssues(error);
+  if (issue === undefined) return 'has a wrong form';
+  return issue.field === '' ? issue.message : `field ${issue.field}: ${issue.message}`;
+}
+
+/** All that a schema found wrong, bounded as in {@link describeSchemaIssue}. */
+export function listSchemaIssues(error: z.ZodError): SchemaIssue[] {
+  return error.issues.map((issue) => ({
+    field: fieldPath(issue.path).slice(0, MAX_CHARACTERS),
+    message: fault(issue).slice(0, MAX_CHARACTERS),
+  }));
+}
+
+/** A path as people write it: `files[0].path`. */
+export function fieldPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>((before, key) => {
     if (typeof key === 'number') return `${before}[${key}]`;
     if (!PLAIN_KEY.test(String(key))) return `${before}[${quoted(String(key))}]`;

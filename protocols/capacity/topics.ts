@@ -1,12 +1,8 @@
+import { TOPIC_BUCKET_COUNT, topicBucket } from '../topic-bucket.ts';
 import type { VersionCid } from '../types.ts';
 
-/**
- * Number of gossip topics that announcements are spread over.
- *
- * One topic for all costs each of 100 nodes 340 KB/s at one message a second; ten topics of ten, 28 KB/s: traffic per node
- * must not grow with the swarm. Sixteen keeps a bootstrap server, which joins all, cheap.
- */
-export const CAPACITY_TOPIC_COUNT = 16;
+/** Number of gossip topics that announcements are spread over. */
+export const CAPACITY_TOPIC_COUNT: number = TOPIC_BUCKET_COUNT;
 
 /** The topic of a bucket, 0 to `CAPACITY_TOPIC_COUNT - 1`. */
 export function capacityTopic(network: string, bucket: number): string {
@@ -20,12 +16,7 @@ export function capacityTopics(network: string): string[] {
   );
 }
 
-/** The bucket of a version, or of a node that holds none: FNV-1a over the text, the same on every peer. */
+/** The bucket of a version, or of a node that holds none. */
 export function capacityBucket(id: VersionCid | string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < id.length; index += 1) {
-    hash ^= id.charCodeAt(index);
-    hash = Math.imul(hash, 0x01000193) >>> 0;
-  }
-  return hash % CAPACITY_TOPIC_COUNT;
+  return topicBucket(id);
 }

@@ -29,6 +29,8 @@ export interface FrameStreamInit {
   readonly onFrame: (frame: Frame) => void;
   /** Called once, when no frame can come or go any more; `error` is undefined after a clean end. */
   readonly onEnd: (error: Error | undefined) => void;
+  /** Type of the frames that may be handed out in pieces, as they come. */
+  readonly divisibleType?: number | undefined;
   /** Milliseconds the other side has to end a frame it began. @default FRAME_TIMEOUT_MS of docs/limits.md */
   readonly frameTimeoutMs?: number | undefined;
   /** Bytes that may wait because the other side does not read; more reset the stream. @default no bound */
@@ -58,9 +60,10 @@ export class FrameStream {
     this.#stream = stream;
     this.#init = init;
     this.#decoder = new FrameDecoder((frame) => {
-      this.#frameEnded = true;
+      // A piece that is not its frame's last ends nothing.
+      if (!this.#decoder.partial) this.#frameEnded = true;
       init.onFrame(frame);
-    });
+    }, init.divisibleType);
     stream.addEventListener('message', this.#onMessage);
     stream.addEventListener('remoteCloseWrite', this.#onRemoteEnd);
     stream.addEventListener('close', this.#onClose);

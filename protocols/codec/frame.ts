@@ -26,17 +26,26 @@ export function encodeFrameHeader(type: number, id: number, payloadBytes: number
   return header;
 }
 
-/** Cuts bytes, in whatever pieces they arrive, into frames; holds at most one frame's bytes. */
+/**
+ * Cuts bytes, in whatever pieces they arrive, into frames; holds at most one frame's bytes.
+ *
+ * A frame of the divisible type, whose payloads only count together, is handed out piece by piece as it comes: each piece as a
+ * frame of its own, none of it copied.
+ */
 export class FrameDecoder {
   readonly #onFrame: (frame: Frame) => void;
+  readonly #divisibleType: number | undefined;
   readonly #header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
   #headerBytes = 0;
   /** The payload being filled; undefined while the header is incomplete. */
   #payload: Buffer | undefined;
   #payloadBytes = 0;
+  /** Bytes still to come of the divisible frame that has begun; 0 when none has. */
+  #pieceBytes = 0;
 
-  constructor(onFrame: (frame: Frame) => void) {
+  constructor(onFrame: (frame: Frame) => void, divisibleType?: number) {
     this.#onFrame = onFrame;
+    this.#divisibleType = divisibleType;
   }
 
   /** True while a frame has begun and not ended. */
@@ -53,8 +62,9 @@ export class FrameDecoder {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let offset = 0;
     while (offset < bytes.byteLength) {
-      offset =
-        this.#payload === undefined ? this.#readHeader(bytes, offset) : this.#fill(bytes, offset);
+      if (this.#pieceBytes > 0) offset = this.#passPiece(bytes, offset);
+      else if (this.#payload === undefined) offset = this.#readHeader(bytes, offset);
+      else offset = this.#fill(bytes, offset);
     }
   }
 
@@ -76,11 +86,26 @@ export class FrameDecoder {
     this.#headerBytes += taken;
     if (this.#headerBytes >= LENGTH_BYTES) payloadLength(this.#header.readUInt32LE(0));
     if (this.#headerBytes === FRAME_HEADER_BYTES) {
-      this.#payload = Buffer.allocUnsafe(payloadLength(this.#header.readUInt32LE(0)));
+      const payloadBytes = payloadLength(this.#header.readUInt32LE(0));
+      if (this.#header[LENGTH_BYTES] === this.#divisibleType && payloadBytes > 0) {
+        this.#pieceBytes = payloadBytes;
+        return offset + taken;
+      }
+      this.#payload = Buffer.allocUnsafe(payloadBytes);
       this.#payloadBytes = 0;
       if (this.#payload.byteLength === 0) this.#complete(this.#payload);
     }
     return offset + taken;
+  }
+
+  #passPiece(bytes: Buffer, offset: number): number {
+    const end = Math.min(bytes.byteLength, offset + this.#pieceBytes);
+    this.#pieceBytes -= end - offset;
+    if (this.#pieceBytes === 0) this.#headerBytes = 0;
+    const type = this.#header[LENGTH_BYTES] ?? 0;
+    const id = this.#header.readUInt32LE(LENGTH_BYTES + 1);
+    this.#onFrame({ type, id, payload: bytes.subarray(offset, end) });
+    return end;
   }
 
   #fill(bytes: Buffer, offset: number): number {

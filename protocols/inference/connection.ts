@@ -88,6 +88,7 @@ export class InferenceConnection {
     this.#maxResponseBytes = init.maxResponseBytes ?? MAX_BODY_BYTES;
     this.#frames = new FrameStream(stream, {
       onFrame: (frame) => this.#receive(frame),
+      divisibleType: FRAME.data,
       onEnd: (error) => this.#end(error),
     });
     this.#silence = new PeerSilence({
@@ -158,7 +159,10 @@ export class InferenceConnection {
     return this.#lastId;
   }
 
-  /** Sends the header, and the body beside it when it is small; else returns what sends it as the node grants credit. */
+  /**
+   * Sends the header, and the body beside it when it is small; else returns what sends it: the first bytes at once, the rest as
+   * the node grants credit.
+   */
   #send(id: number, request: InferenceRequest): TensorSender | undefined {
     const inputs = describeTensors(request.inputs);
     const bodyBytes = bodyBytesOf(inputs);
@@ -178,7 +182,9 @@ export class InferenceConnection {
       return undefined;
     }
     this.#frames.send(FRAME.request, id, header);
-    const sender = new TensorSender(id, request.inputs, 0, () => this.#silence.heard());
+    const sender = new TensorSender(id, request.inputs, UNSOLICITED_BODY_BYTES, () =>
+      this.#silence.heard(),
+    );
     this.#frames.sendBody(sender);
     return sender;
   }

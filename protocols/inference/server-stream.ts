@@ -15,6 +15,7 @@ import type { BodyBudget } from './body-budget.ts';
 import { bodyBytesOf, describeTensors } from './descriptor.ts';
 import { FRAME } from './frame-type.ts';
 import type { Admission, ExecutionResult, InferenceHandler } from './handler.ts';
+import { IncomingBody } from './incoming-body.ts';
 import {
   decodeCredit,
   decodeRequest,
@@ -23,7 +24,7 @@ import {
   encodeResponse,
   type RequestHeader,
 } from './message.ts';
-import { TensorReceiver, TensorSender } from './tensor-body.ts';
+import { TensorSender } from './tensor-body.ts';
 
 /** Bytes of answers, beside bodies, that may wait for a caller that does not read; all headers of a full stream have less. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
@@ -49,9 +50,7 @@ interface OpenRequest {
   readonly cancelled: AbortController;
   /** When the caller gives up, by `performance.now()`. */
   readonly deadlineAtMs: number;
-  /** Bytes of the body that may have come. */
-  creditBytes: number;
-  receiver: TensorReceiver | undefined;
+  readonly body: IncomingBody;
   sender: TensorSender | undefined;
   /** Ends the wait for the body: at the deadline, or when nothing of it comes. */
   timer: NodeJS.Timeout | undefined;
@@ -83,6 +82,7 @@ class ServerStream {
     this.#init = init;
     this.#frames = new FrameStream(stream, {
       onFrame: (frame) => this.#receive(frame),
+      divisibleType: FRAME.data,
       onEnd: (error) => this.#end(error),
       frameTimeoutMs: init.frameTimeoutMs,
       maxUnsentBytes: MAX_UNSENT_BYTES,
@@ -134,8 +134,7 @@ class ServerStream {
       admission,
       cancelled: new AbortController(),
       deadlineAtMs: performance.now() + header.deadlineMs,
-      creditBytes: 0,
-      receiver: undefined,
+      body: new IncomingBody(header.inputs, bodyBytes),
       sender: undefined,
       timer: undefined,
       release: () => {},
@@ -143,16 +142,14 @@ class ServerStream {
     this.#open.set(id, request);
     // A body beside its header is here already, and no larger than a frame: it needs no room of the budget.
     if (bodyBytes === 0 || inline) {
-      request.creditBytes = bodyBytes;
-      request.receiver = new TensorReceiver(header.inputs);
+      request.body.makeRoom();
       return this.#body(id, request, inlineBody);
     }
     this.#awaitBody(id, request);
     request.release = this.#init.budget.reserve(bodyBytes, () => {
-      request.creditBytes = bodyBytes;
-      request.receiver = new TensorReceiver(header.inputs);
-      this.#frames.send(FRAME.credit, id, encodeCredit(bodyBytes));
-      this.#awaitBody(id, request);
+      const furtherBytes = request.body.makeRoom();
+      if (furtherBytes > 0) this.#frames.send(FRAME.credit, id, encodeCredit(furtherBytes));
+      this.#proceed(id, request);
     });
   }
 
@@ -165,26 +162,24 @@ class ServerStream {
   }
 
   #body(id: number, request: OpenRequest, bytes: Uint8Array): void {
-    const { receiver } = request;
-    if (receiver === undefined || receiver.receivedBytes + bytes.byteLength > request.creditBytes) {
-      throw new InvalidMessageError(
-        `caller sent ${(receiver?.receivedBytes ?? 0) + bytes.byteLength} bytes of a body, expected at most the ${request.creditBytes} granted`,
-      );
-    }
-    receiver.push(bytes);
-    if (!receiver.complete) return this.#awaitBody(id, request);
+    request.body.push(bytes);
+    this.#proceed(id, request);
+  }
+
+  #proceed(id: number, request: OpenRequest): void {
+    if (!request.body.complete) return this.#awaitBody(id, request);
     clearTimeout(request.timer);
-    void this.#execute(id, request, receiver);
+    void this.#execute(id, request);
   }
 
   /** Room must be found and the body come before the caller's own deadline; once there is room, never pausing for long. */
   #awaitBody(id: number, request: OpenRequest): void {
-    const { receiver, header, deadlineAtMs } = request;
+    const { body, header, deadlineAtMs } = request;
     const leftMs = Math.max(0, deadlineAtMs - performance.now());
     const pauseMs = this.#init.bodyTimeoutMs ?? FRAME_TIMEOUT_MS;
     const late = (): string => {
-      if (receiver === undefined) return `no room for the body within ${header.deadlineMs} ms`;
-      const found = `${receiver.receivedBytes} of ${request.creditBytes} bytes of the body came`;
+      if (!body.hasRoom) return `no room for the body within ${header.deadlineMs} ms`;
+      const found = `${body.receivedBytes} of ${body.creditBytes} bytes of the body came`;
       return leftMs <= pauseMs
         ? `${found} within ${header.deadlineMs} ms`
         : `${found}, then none for ${pauseMs} ms`;
@@ -192,14 +187,14 @@ class ServerStream {
     clearTimeout(request.timer);
     request.timer = setTimeout(
       () => this.#fail(id, header, new DeadlineError(late(), 'queue')),
-      receiver === undefined ? leftMs : Math.min(leftMs, pauseMs),
+      body.hasRoom ? Math.min(leftMs, pauseMs) : leftMs,
     ).unref();
   }
 
-  async #execute(id: number, request: OpenRequest, receiver: TensorReceiver): Promise<void> {
+  async #execute(id: number, request: OpenRequest): Promise<void> {
     const { signal } = request.cancelled;
     try {
-      const result = await request.admission.execute(receiver.tensors(), { signal });
+      const result = await request.admission.execute(request.body.tensors(), { signal });
       if (this.#open.get(id) === request) this.#answer(id, request, result);
     } catch (error) {
       if (this.#open.get(id) === request) this.#fail(id, request.header, error);

@@ -2,18 +2,31 @@ import type { Stream } from '@libp2p/interface';
 import { z } from 'zod';
 import { MessageExchange } from '../codec/message-exchange.ts';
 import { InvalidMessageError } from '../errors.ts';
-import { MAX_ANNOUNCEMENT_BYTES, MAX_RELEASE_BYTES } from '../limits.ts';
+import { MAX_ANNOUNCEMENT_BYTES, MAX_OUTCOME_BYTES, MAX_RELEASE_BYTES } from '../limits.ts';
 import type { WireFailure } from '../status.ts';
 import { errorFromFailure, failureFromError } from '../status.ts';
+import {
+  type CatalogAnswer,
+  type CatalogQuery,
+  catalogAnswerSchema,
+  catalogQuerySchema,
+  MAX_CATALOG_BYTES,
+} from './catalog.ts';
 
 export const ROUTING_VERSION = '1.0.0';
 
 /** Announcements in one snapshot: a bounded sample is enough to choose from. */
 export const MAX_SNAPSHOT_ANNOUNCEMENTS = 128;
 
+/** Outcome digests in one snapshot. */
+export const MAX_SNAPSHOT_OUTCOMES = 64;
+
 const MAX_REQUEST_BYTES = 1024;
 const MAX_SNAPSHOT_BYTES =
-  MAX_SNAPSHOT_ANNOUNCEMENTS * (MAX_ANNOUNCEMENT_BYTES + 32) + MAX_RELEASE_BYTES + 1024;
+  MAX_SNAPSHOT_ANNOUNCEMENTS * (MAX_ANNOUNCEMENT_BYTES + 32) +
+  MAX_SNAPSHOT_OUTCOMES * (MAX_OUTCOME_BYTES + 8) +
+  MAX_RELEASE_BYTES +
+  1024;
 
 /** What a peer is asked for: the release record of a model and who serves it, who serves one version, or everyone. */
 export type RoutingQuery =
@@ -21,6 +34,7 @@ export type RoutingQuery =
       readonly kind: 'model';
       readonly publisher: string;
       readonly name: string;
+      /** A channel, a CID, or '' for every version that the release record names. */
       readonly selector: string;
     }
   | { readonly kind: 'nodes' };
@@ -36,9 +50,18 @@ export interface RoutingSnapshot {
   /** The signed release record, null when the peer found none (or none was asked for). */
   readonly release: Uint8Array | null;
   readonly announcements: readonly RelayedAnnouncement[];
+  /** Signed outcome digests about the record, for the asker to weigh its guards by; absent for none. */
+  readonly outcomes?: readonly Uint8Array[] | undefined;
+}
+
+/** Answers the queries of one stream. */
+export interface RoutingHandler {
+  snapshot(query: RoutingQuery, signal: AbortSignal): Promise<RoutingSnapshot>;
+  catalog(query: CatalogQuery, signal: AbortSignal): Promise<CatalogAnswer>;
 }
 
 const querySchema = z.union([
+  catalogQuerySchema,
   z.object({
     kind: z.literal('model'),
     publisher: z.string().max(128),
@@ -60,9 +83,12 @@ const answerSchema = z.union([
     announcements: z
       .array(z.object({ bytes: z.instanceof(Uint8Array), ageMs: z.number().min(0) }))
       .max(MAX_SNAPSHOT_ANNOUNCEMENTS),
+    outcomes: z.array(z.instanceof(Uint8Array)).max(MAX_SNAPSHOT_OUTCOMES).optional(),
   }),
   z.object({ failure: failureSchema }),
 ]);
+
+const catalogSchema = z.union([catalogAnswerSchema, z.object({ failure: failureSchema })]);
 
 /**
  * Asks a peer for a routing snapshot over a fresh stream, which this call closes.
@@ -74,10 +100,39 @@ export async function requestSnapshot(
   query: RoutingQuery,
   signal: AbortSignal,
 ): Promise<RoutingSnapshot> {
-  const exchange = new MessageExchange(stream, { maxMessageBytes: MAX_SNAPSHOT_BYTES });
+  const expected = { schema: answerSchema, maxBytes: MAX_SNAPSHOT_BYTES, signal };
+  return request<RoutingSnapshot>(stream, query, expected);
+}
+
+/**
+ * Asks a peer which models it knows, over a fresh stream, which this call closes.
+ *
+ * @throws {ERR_INVALID_MESSAGE | ERR_CONNECTION} as {@link requestSnapshot}.
+ */
+export async function requestCatalog(
+  stream: Stream,
+  query: CatalogQuery,
+  signal: AbortSignal,
+): Promise<CatalogAnswer> {
+  const expected = { schema: catalogSchema, maxBytes: MAX_CATALOG_BYTES, signal };
+  return request<CatalogAnswer>(stream, query, expected);
+}
+
+interface Expected<Answer> {
+  readonly schema: z.ZodType<Answer | { readonly failure: WireFailure }>;
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+}
+
+async function request<Answer extends object>(
+  stream: Stream,
+  query: RoutingQuery | CatalogQuery,
+  { schema, maxBytes, signal }: Expected<Answer>,
+): Promise<Answer> {
+  const exchange = new MessageExchange(stream, { maxMessageBytes: maxBytes });
   try {
     await exchange.write(query, signal);
-    const answer = answerSchema.safeParse(await exchange.read(signal));
+    const answer = schema.safeParse(await exchange.read(signal));
     if (!answer.success) {
       throw new InvalidMessageError('routing answer has a wrong form', { cause: answer.error });
     }
@@ -93,14 +148,14 @@ export async function requestSnapshot(
 /** Answers one query on an inbound stream; never rejects: a peer that breaks the protocol gets its stream reset. */
 export async function handleRouting(
   stream: Stream,
-  answer: (query: RoutingQuery, signal: AbortSignal) => Promise<RoutingSnapshot>,
+  handler: RoutingHandler,
   signal: AbortSignal,
 ): Promise<void> {
   const exchange = new MessageExchange(stream, { maxMessageBytes: MAX_REQUEST_BYTES });
   try {
     const query = querySchema.safeParse(await exchange.read(signal));
     if (!query.success) throw new InvalidMessageError('routing query has a wrong form');
-    await exchange.write(await answerOrFailure(query.data, answer, signal), signal);
+    await exchange.write(await answerOrFailure(query.data, handler, signal), signal);
     await exchange.close(signal);
   } catch (error) {
     exchange.abort(error);
@@ -108,12 +163,14 @@ export async function handleRouting(
 }
 
 async function answerOrFailure(
-  query: RoutingQuery,
-  answer: (query: RoutingQuery, signal: AbortSignal) => Promise<RoutingSnapshot>,
+  query: RoutingQuery | CatalogQuery,
+  handler: RoutingHandler,
   signal: AbortSignal,
-): Promise<RoutingSnapshot | { readonly failure: WireFailure }> {
+): Promise<RoutingSnapshot | CatalogAnswer | { readonly failure: WireFailure }> {
   try {
-    return await answer(query, signal);
+    return query.kind === 'catalog'
+      ? await handler.catalog(query, signal)
+      : await handler.snapshot(query, signal);
   } catch (error) {
     return { failure: failureFromError(error) };
   }

@@ -24,6 +24,8 @@ describe('gpu-swarm/protocols', () => {
       decodeRelease: expect.any(Function),
       signAnnouncement: expect.any(Function),
       openAnnouncement: expect.any(Function),
+      signOutcome: expect.any(Function),
+      openOutcome: expect.any(Function),
     });
   });
 

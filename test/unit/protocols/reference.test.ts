@@ -6,7 +6,8 @@ const CID = 'bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
 
 describe('parseModelRef', () => {
   it.each([
-    [`${PUBLISHER}/digits`, { kind: 'channel', channel: 'stable' }],
+    [`${PUBLISHER}/digits`, { kind: 'channel', channel: 'stable', split: true }],
+    [`${PUBLISHER}/digits@stable`, { kind: 'channel', channel: 'stable' }],
     [`${PUBLISHER}/digits@canary`, { kind: 'channel', channel: 'canary' }],
     [`${PUBLISHER}/digits@${CID}`, { kind: 'version', cid: CID }],
   ])('reads %s', (text, selector) => {

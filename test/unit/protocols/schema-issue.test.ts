@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { present } from '../../support/present.ts';
-import { describeSchemaIssue } from '../../../protocols/schema-issue.ts';
+import { describeSchemaIssue, listSchemaIssues } from '../../../protocols/schema-issue.ts';
 
 function describeFault(schema: z.ZodType, value: unknown): string {
   const { error } = schema.safeParse(value);
@@ -40,5 +40,14 @@ describe('describeSchemaIssue', () => {
     );
     const keys = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`key-${index}`, 1]));
     expect(describeFault(schema, keys).length).toBe(240);
+  });
+});
+
+describe('listSchemaIssues', () => {
+  it('lists everything that is wrong, each with its field', () => {
+    const schema = z.strictObject({ a: z.int(), b: z.object({ c: z.string() }) });
+    const { error } = schema.safeParse({ a: 'x', b: { c: 1 }, d: 2 });
+    expect(listSchemaIssues(present(error)).map(({ field }) => field)).toEqual(['a', 'b.c', '']);
+    expect(listSchemaIssues(present(error))[2]?.message).toBe("unknown key 'd'");
   });
 });

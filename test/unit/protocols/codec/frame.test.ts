@@ -76,6 +76,70 @@ describe('FrameDecoder', () => {
   });
 });
 
+describe('FrameDecoder, given a divisible type', () => {
+  const DIVISIBLE = 2;
+
+  /** Frames as they are handed out, the pieces of neighbours of one frame put together again. */
+  function decodeDivided(pieces: Iterable<Uint8Array>): { frames: Frame[]; partial: boolean } {
+    const frames: Frame[] = [];
+    let open = false;
+    const decoder = new FrameDecoder(({ type, id, payload }) => {
+      const last = frames.at(-1);
+      if (open && last !== undefined) {
+        expect({ type, id }).toEqual({ type: last.type, id: last.id });
+        frames[frames.length - 1] = { type, id, payload: Buffer.concat([last.payload, payload]) };
+      } else {
+        frames.push({ type, id, payload: Buffer.from(payload) });
+      }
+      open = decoder.partial;
+    }, DIVISIBLE);
+    for (const piece of pieces) decoder.push(piece);
+    return { frames, partial: decoder.partial };
+  }
+
+  it('finds the same bytes in the same frames however they are cut', () => {
+    const frame = fc.record({
+      type: fc.constantFrom(1, DIVISIBLE),
+      id: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      payload: fc.uint8Array({ maxLength: 40 }),
+    });
+    const cuts = fc.array(fc.nat({ max: 400 }), { maxLength: 12 });
+    fc.assert(
+      fc.property(fc.array(frame, { maxLength: 8 }), cuts, (frames, at) => {
+        const bytes = Buffer.concat(frames.map(encode));
+        const edges = [0, ...at.map((cut) => Math.min(cut, bytes.byteLength)), bytes.byteLength];
+        edges.sort((a, b) => a - b);
+        const pieces = edges.slice(1).map((end, index) => bytes.subarray(edges[index], end));
+        expect(decodeDivided(pieces)).toEqual({
+          frames: frames.map((sent) => ({ ...sent, payload: Buffer.from(sent.payload) })),
+          partial: false,
+        });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('hands a piece out when it comes, as what came and not a copy of it', () => {
+    const sent = encode({ type: DIVISIBLE, id: 7, payload: Uint8Array.of(1, 2, 3, 4) });
+    const found: Frame[] = [];
+    const decoder = new FrameDecoder((frame) => found.push(frame), DIVISIBLE);
+    decoder.push(sent.subarray(0, 11));
+    expect(found.map(({ payload }) => [...payload])).toEqual([[1, 2]]);
+    expect(found[0]?.payload.buffer).toBe(sent.buffer);
+    expect(decoder.partial).toBe(true);
+    decoder.push(sent.subarray(11));
+    expect(found.map(({ payload }) => [...payload])).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    expect(decoder.partial).toBe(false);
+  });
+
+  it.each(refusedFrames)('refuses a frame: $name', ({ bytes, message }) => {
+    expect(() => decodeDivided([bytes])).toThrow(message);
+  });
+});
+
 describe('encodeFrameHeader', () => {
   it.each(frameVectors)('writes what precedes a payload: $name', ({ bytes, frame }) => {
     const header = encodeFrameHeader(frame.type, frame.id, frame.payload.byteLength);

@@ -299,7 +299,7 @@ describe('InferenceConnection, to a node that goes away', () => {
 });
 
 describe('InferenceConnection', () => {
-  it('sends the body beside the header up to 65536 bytes, and none of a larger one', async () => {
+  it('sends the body beside the header up to 65536 bytes, and so much of a larger one behind it', async () => {
     const opened = await open();
     void opened.connection.infer(requestOf(65_536)).catch(() => {});
     void opened.connection.infer(requestOf(65_537)).catch(() => {});
@@ -309,7 +309,9 @@ describe('InferenceConnection', () => {
     const large = decodeRequest((await opened.node.heard(FRAME.request, 2)).payload);
     expect(large.inlineBody).toHaveLength(0);
     expect(large.header.inputs).toMatchObject([{ byteLength: 65_537 }]);
-    expect(opened.node.frames).toHaveLength(2);
+    const { payload } = await opened.node.heard(FRAME.data, 2);
+    expect(payload).toHaveLength(65_536);
+    expect(opened.node.frames).toHaveLength(3);
   });
 
   it('sends as much of a body as it has credit for', async () => {
@@ -322,10 +324,10 @@ describe('InferenceConnection', () => {
         0,
       );
     opened.node.frame(FRAME.credit, 1, hex('f0a204')); // 70000
-    await vi.waitFor(() => expect(sentBytes()).toBe(70_000), WAIT);
+    await vi.waitFor(() => expect(sentBytes()).toBe(65_536 + 70_000), WAIT);
     void opened.connection.infer(requestOf(1)).catch(() => {});
     await opened.node.heard(FRAME.request, 2);
-    expect(sentBytes()).toBe(70_000);
+    expect(sentBytes()).toBe(65_536 + 70_000);
   });
 
   it('grants a response more credit when half is used, until all may come', async () => {

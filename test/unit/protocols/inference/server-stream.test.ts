@@ -1,6 +1,7 @@
 import { streamPair } from '@libp2p/utils';
 import { describe, expect, it, vi } from 'vitest';
 import { DATATYPES } from '../../../../protocols/datatype.ts';
+import { BusyError } from '../../../../protocols/errors.ts';
 import { FRAME } from '../../../../protocols/inference/frame-type.ts';
 import { BodyBudget, type InferenceHandlerInit } from '../../../../protocols/inference/index.ts';
 import {
@@ -98,10 +99,10 @@ describe('handleInference, given what breaks the protocol', () => {
     ['a frame of an unknown type', 9, hex(''), /sent a frame of type 9/],
     ['a frame that only a node sends', FRAME.response, hex(''), /sent a frame of type 5/],
     [
-      'data without credit',
+      'more data than comes unasked, without credit',
       FRAME.data,
-      hex('2a'),
-      /sent 1 bytes of a body, expected at most the 0 granted/,
+      new Uint8Array(65_537),
+      /sent 65537 bytes of a body, expected at most the 65536 granted/,
     ],
     ['empty data', FRAME.data, hex(''), /data without bytes/],
     ['a credit that is none', FRAME.credit, hex('ff'), /ends inside bytes/],
@@ -112,7 +113,7 @@ describe('handleInference, given what breaks the protocol', () => {
       /request 2 is open already/,
     ],
   ])('resets the stream: %s', async (_, type, payload, message) => {
-    // No room, so that request 2 stays without credit.
+    // No room, so that request 2 is granted nothing.
     const budget = new BodyBudget(1);
     budget.reserve(1, () => {});
     const opened = await open({ budget });
@@ -215,15 +216,64 @@ describe('handleInference', () => {
     expect(opened.protocolErrors).toEqual([]);
   });
 
-  it('grants a large body credit for all of it, once', async () => {
+  it('grants a large body credit for all but what comes unasked, once', async () => {
     const opened = await open();
     opened.request(1, 65_537);
-    expect(decodeCredit((await opened.peer.heard(FRAME.credit, 1)).payload)).toBe(65_537);
+    expect(decodeCredit((await opened.peer.heard(FRAME.credit, 1)).payload)).toBe(1);
     opened.peer.frame(FRAME.data, 1, new Uint8Array(65_536));
     opened.peer.frame(FRAME.data, 1, Uint8Array.of(9));
     const { inputs } = await opened.handler.executing();
     expect(inputs[0]?.tensor.bytes.at(-1)).toBe(9);
     expect(opened.peer.frames.filter(({ type }) => type === FRAME.credit)).toHaveLength(1);
+  });
+
+  it('needs to grant nothing for a small body that is not beside its header', async () => {
+    const opened = await open();
+    opened.request(1, 65_536);
+    opened.peer.frame(FRAME.data, 1, new Uint8Array(65_536).fill(3));
+    const { inputs } = await opened.handler.executing();
+    expect(inputs[0]?.tensor.bytes.every((byte) => byte === 3)).toBe(true);
+    expect(opened.peer.frames).toEqual([]);
+  });
+
+  it.each([
+    ['a part of it', 65_536, [65_536]],
+    ['all of it', 65_536, []],
+  ])('keeps %s that came unasked until there is room', async (_, earlyBytes, rest) => {
+    const budget = new BodyBudget(1);
+    const release = budget.reserve(1, () => {});
+    const opened = await open({ budget });
+    opened.request(1, earlyBytes + rest.length * 65_536);
+    const early = new Uint8Array(earlyBytes).fill(1);
+    for (let sent = 0; sent < earlyBytes; sent += 16_384)
+      opened.peer.frame(FRAME.data, 1, early.subarray(sent, sent + 16_384));
+    opened.peer.frame(FRAME.ping, 0);
+    await opened.peer.heard(FRAME.pong);
+    expect(opened.peer.frames.filter(({ type }) => type === FRAME.credit)).toEqual([]);
+    expect(opened.handler.executions).toEqual([]);
+    release();
+    for (const bytes of rest) {
+      await opened.peer.heard(FRAME.credit, 1);
+      opened.peer.frame(FRAME.data, 1, new Uint8Array(bytes).fill(2));
+    }
+    const { inputs } = await opened.handler.executing();
+    expect([0, earlyBytes - 1, -1].map((at) => inputs[0]?.tensor.bytes.at(at))).toEqual([
+      1,
+      1,
+      rest.length === 0 ? 1 : 2,
+    ]);
+  });
+
+  it('drops what came unasked after a header that it refused', async () => {
+    const opened = await open();
+    opened.handler.refusal = new BusyError('no room', 10);
+    opened.request(1, LARGE_BYTES);
+    opened.peer.frame(FRAME.data, 1, new Uint8Array(65_536));
+    await opened.peer.heard(FRAME.failure, 1);
+    opened.handler.refusal = undefined;
+    opened.request(2, 1, 1);
+    await opened.handler.executing();
+    expect(opened.protocolErrors).toEqual([]);
   });
 
   it('refuses before it grants anything, and says its load', async () => {
@@ -253,7 +303,7 @@ describe('handleInference', () => {
       expect(opened.handler.admitted).toEqual([]);
       ask(2, 16);
       if (['UINT64', 'INT64', 'FP64', 'BYTES'].includes(datatype))
-        await opened.peer.heard(FRAME.credit, 2);
+        await vi.waitFor(() => expect(opened.handler.admitted).toHaveLength(1), WAIT);
       else await opened.peer.heard(FRAME.failure, 2);
     },
   );
@@ -271,7 +321,9 @@ describe('handleInference', () => {
     const budget = new BodyBudget(1);
     const patient = await open({ budget });
     patient.request(1, 0, 0, { inputs: [half, half] });
-    expect(decodeCredit((await patient.peer.heard(FRAME.credit, 1)).payload)).toBe(2 ** 30);
+    expect(decodeCredit((await patient.peer.heard(FRAME.credit, 1)).payload)).toBe(
+      2 ** 30 - 65_536,
+    );
   });
 
   it('fails a BYTES input whose elements do not add up, and keeps the stream', async () => {

@@ -6,6 +6,7 @@ import {
   MAX_SNAPSHOT_ANNOUNCEMENTS,
   type RelayedAnnouncement,
   requestSnapshot,
+  type RoutingHandler,
   type RoutingQuery,
   type RoutingSnapshot,
 } from '../../../../protocols/routing/index.ts';
@@ -22,6 +23,10 @@ import {
 
 const NOTHING: RoutingSnapshot = { release: null, announcements: [] };
 const signal = (): AbortSignal => AbortSignal.timeout(5_000);
+
+function answering(snapshot: RoutingHandler['snapshot']): RoutingHandler {
+  return { snapshot, catalog: async () => ({ entries: [], omitted: 0 }) };
+}
 
 /** An asker that is real, and a peer that answers what a test says. */
 async function ask(query: RoutingQuery = { kind: 'nodes' }, giveUp = signal()) {
@@ -40,7 +45,7 @@ async function answer(
   const [outbound, inbound] = await streamPair();
   const peer = new RawPeer(outbound, { framed: false });
   const asked = vi.fn(answerer);
-  return { peer, asked, handled: handleRouting(inbound, asked, giveUp) };
+  return { peer, asked, handled: handleRouting(inbound, answering(asked), giveUp) };
 }
 
 function announcements(count: number, byteLength: number): RelayedAnnouncement[] {
@@ -56,7 +61,7 @@ async function exchange(
   query: RoutingQuery = { kind: 'nodes' },
 ) {
   const [outbound, inbound] = await streamPair();
-  const handled = handleRouting(inbound, answered, signal());
+  const handled = handleRouting(inbound, answering(answered), signal());
   try {
     return await requestSnapshot(outbound, query, signal());
   } finally {

@@ -5,6 +5,7 @@ import type { TensorSpec } from '../../protocols/types.ts';
 import { elementTypeName, tensorBytes } from './element-type.ts';
 import { externalNameFault, nameFault } from './model-name.ts';
 import type { GraphValue, OnnxGraph, TensorInfo } from './onnx-graph.ts';
+import { type ReportFault, throwFault } from './package-fault.ts';
 
 /**
  * Operator domains that ONNX Runtime's npm package registers and that run on any host. Left out on purpose:
@@ -53,19 +54,32 @@ export interface ModelInterface {
  * Says whether a model may be served, before a runtime sees it. Pure. Operator types, opset versions and types within
  * the graph are left to ONNX Runtime, which knows them all.
  *
+ * @param report hears of each fault; where it comes back, what is returned leaves out what is wrong
  * @throws {ERR_INVALID_MODEL} that names the first fault
  */
-export function checkOnnxGraph(graph: OnnxGraph, limits: ModelLimits = {}): ModelInterface {
-  checkCounts(graph, limits);
-  checkOperators(graph, limits.domains ?? DEFAULT_DOMAINS);
-  checkTensors(graph);
-  checkExternalNames(graph);
-  const inputs = checkInputs(graph, limits);
-  const { outputs, omittedOutputs } = checkOutputs(graph, limits);
+export function checkOnnxGraph(
+  graph: OnnxGraph,
+  limits: ModelLimits = {},
+  report: ReportFault = throwFault,
+): ModelInterface {
+  const scan: Scan = { graph, limits, refuse: (what) => report(fault(graph, what)) };
+  checkCounts(scan);
+  checkOperators(scan);
+  checkTensors(scan);
+  checkExternalNames(scan);
+  const inputs = checkInputs(scan);
+  const { outputs, omittedOutputs } = checkOutputs(scan);
   const controlFlow = graph.operators
     .filter(({ domain, type }) => domain === '' && CONTROL_FLOW.has(type))
     .map(({ type }) => type);
   return { inputs, outputs, omittedOutputs, controlFlow };
+}
+
+/** A scan under way: what is looked at, and who hears of faults. */
+interface Scan {
+  readonly graph: OnnxGraph;
+  readonly limits: ModelLimits;
+  readonly refuse: (what: string) => void;
 }
 
 /**
@@ -74,7 +88,12 @@ export function checkOnnxGraph(graph: OnnxGraph, limits: ModelLimits = {}): Mode
  * @param fileBytes sizes of the files beside the model, by name
  * @throws {ERR_INVALID_MODEL} that names the file and tensor
  */
-export function checkExternalFiles(graph: OnnxGraph, fileBytes: ReadonlyMap<string, number>): void {
+export function checkExternalFiles(
+  graph: OnnxGraph,
+  fileBytes: ReadonlyMap<string, number>,
+  report: ReportFault = throwFault,
+): void {
+  const refuse = (what: string): void => report(fault(graph, what));
   for (const tensor of graph.tensors) {
     const { location } = tensor;
     if (location.kind !== 'external') {
@@ -82,22 +101,21 @@ export function checkExternalFiles(graph: OnnxGraph, fileBytes: ReadonlyMap<stri
     }
     const found = fileBytes.get(location.file);
     if (found === undefined) {
-      throw fault(
-        graph,
+      refuse(
         `keeps tensor ${quoted(tensor.name)} in ${quoted(location.file)}, which is not beside it`,
       );
+      continue;
     }
     const end = location.offset + (location.length ?? tensor.byteLength);
     if (end > found) {
-      throw fault(
-        graph,
+      refuse(
         `keeps tensor ${quoted(tensor.name)} in ${quoted(location.file)} up to byte ${end}, the file has ${found} bytes`,
       );
     }
   }
 }
 
-function checkCounts(graph: OnnxGraph, limits: ModelLimits): void {
+function checkCounts({ graph, limits, refuse }: Scan): void {
   const counts: [what: string, found: number, max: number][] = [
     ['nodes', graph.nodeCount, limits.maxNodes ?? 200_000],
     ['nodes with its functions expanded', graph.expandedNodeCount, limits.maxNodes ?? 200_000],
@@ -110,12 +128,13 @@ function checkCounts(graph: OnnxGraph, limits: ModelLimits): void {
   ];
   for (const [what, found, max] of counts) {
     if (found > max) {
-      throw fault(graph, `has ${found} ${what}, expected at most ${max}`);
+      refuse(`has ${found} ${what}, expected at most ${max}`);
     }
   }
 }
 
-function checkOperators(graph: OnnxGraph, domains: readonly string[]): void {
+function checkOperators({ graph, limits, refuse }: Scan): void {
+  const { domains = DEFAULT_DOMAINS } = limits;
   const allowed = new Set(domains.map((domain) => (domain === 'ai.onnx' ? '' : domain)));
   const own = new Set(graph.functions.map(({ domain, name }) => `${domain}:${name}`));
   for (const { domain, type } of graph.operators) {
@@ -125,34 +144,33 @@ function checkOperators(graph: OnnxGraph, domains: readonly string[]): void {
     }
     if (!allowed.has(domain)) {
       const expected = [...allowed].map((known) => (known === '' ? 'ai.onnx' : known)).join(', ');
-      throw fault(
-        graph,
+      refuse(
         `uses operator ${quoted(type)} of domain ${quoted(domain)}, expected domains ${expected}`,
       );
     }
     if (REFUSED_OPERATORS.has(name)) {
-      throw fault(graph, `uses operator '${type}', which is compiled for one device only`);
+      refuse(`uses operator '${type}', which is compiled for one device only`);
     }
   }
 }
 
-function checkTensors(graph: OnnxGraph): void {
-  for (const tensor of graph.tensors) {
+function checkTensors(scan: Scan): void {
+  const { refuse } = scan;
+  for (const tensor of scan.graph.tensors) {
     const { shape } = tensor;
     if (shape.length > MAX_RANK || shape.some((size) => size < 0)) {
-      throw fault(
-        graph,
+      refuse(
         `has tensor ${quoted(tensor.name)} of shape [${shape.slice(0, MAX_RANK).join(', ')}], expected sizes from 0 in at most ${MAX_RANK} dimensions`,
       );
+    } else if (!Number.isSafeInteger(tensor.byteLength)) {
+      refuse(`has tensor ${quoted(tensor.name)} of ${tensor.byteLength} bytes`);
+    } else {
+      checkStoredBytes(scan, tensor);
     }
-    if (!Number.isSafeInteger(tensor.byteLength)) {
-      throw fault(graph, `has tensor ${quoted(tensor.name)} of ${tensor.byteLength} bytes`);
-    }
-    checkStoredBytes(graph, tensor);
   }
 }
 
-function checkStoredBytes(graph: OnnxGraph, tensor: TensorInfo): void {
+function checkStoredBytes({ refuse }: Scan, tensor: TensorInfo): void {
   const expected = tensorBytes(tensor.elementType, tensor.shape);
   const { location } = tensor;
   // In attributes and sparse tensors other rules hold, and ONNX Runtime checks them.
@@ -162,46 +180,43 @@ function checkStoredBytes(graph: OnnxGraph, tensor: TensorInfo): void {
   const found = location.kind === 'inline' ? location.storedBytes : (location.length ?? expected);
   // Numbers in protobuf's own encoding take what bytes they need; nothing at all is still too little.
   if (tensor.encoding === 'typed' ? found === 0 && expected > 0 : found !== expected) {
-    throw fault(
-      graph,
+    refuse(
       `has initializer ${quoted(tensor.name)} with ${found} bytes of data, expected ${expected} for ${elementTypeName(tensor.elementType)}[${tensor.shape.join(', ')}]`,
     );
   }
 }
 
-function checkExternalNames(graph: OnnxGraph): void {
+function checkExternalNames({ graph, refuse }: Scan): void {
   for (const file of graph.externalFiles) {
     const wrong = externalNameFault(file);
     if (wrong !== undefined) {
-      throw fault(graph, `keeps weights in external file ${quoted(file)}: the name ${wrong}`);
+      refuse(`keeps weights in external file ${quoted(file)}: the name ${wrong}`);
     }
   }
 }
 
-function checkInputs(graph: OnnxGraph, limits: ModelLimits): TensorSpec[] {
-  checkNames(graph, 'input', graph.inputs, limits);
-  return graph.inputs.map((input) => {
+function checkInputs(scan: Scan): TensorSpec[] {
+  const { graph, refuse } = scan;
+  checkNames(scan, 'input', graph.inputs);
+  return graph.inputs.flatMap((input) => {
     if (input.kind === 'unsupported') {
-      throw fault(
-        graph,
+      refuse(
         `has input ${quoted(input.name)} of type ${quoted(input.type)}, which requests cannot carry`,
       );
+      return [];
     }
     if (!input.ranked) {
-      throw fault(
-        graph,
+      refuse(
         `has input ${quoted(input.name)} without a shape; declare one, with names for the free dimensions`,
       );
     }
-    return { name: input.name, datatype: input.datatype, shape: input.shape };
+    return [{ name: input.name, datatype: input.datatype, shape: input.shape }];
   });
 }
 
-function checkOutputs(
-  graph: OnnxGraph,
-  limits: ModelLimits,
-): Pick<ModelInterface, 'outputs' | 'omittedOutputs'> {
-  checkNames(graph, 'output', graph.outputs, limits);
+function checkOutputs(scan: Scan): Pick<ModelInterface, 'outputs' | 'omittedOutputs'> {
+  const { graph, refuse } = scan;
+  checkNames(scan, 'output', graph.outputs);
   const outputs: TensorSpec[] = [];
   const omittedOutputs: { name: string; type: string }[] = [];
   for (const output of graph.outputs) {
@@ -216,8 +231,7 @@ function checkOutputs(
   }
   if (outputs.length === 0) {
     const found = omittedOutputs.map(({ name, type }) => `${quoted(name)} of type ${quoted(type)}`);
-    throw fault(
-      graph,
+    refuse(
       `has no output that an answer can carry, expected at least one tensor, found ${found.slice(0, 3).join(', ') || 'none'}`,
     );
   }
@@ -225,10 +239,9 @@ function checkOutputs(
 }
 
 function checkNames(
-  graph: OnnxGraph,
+  { limits, refuse }: Scan,
   what: 'input' | 'output',
   values: readonly GraphValue[],
-  limits: ModelLimits,
 ): void {
   const seen = new Set<string>();
   for (const value of values) {
@@ -237,11 +250,10 @@ function checkNames(
       nameFault(value.name, limits.maxNameBytes ?? MAX_NAME_BYTES) ??
       (seen.has(value.name) ? 'is used twice' : undefined);
     if (wrong !== undefined) {
-      throw fault(graph, `has an ${what} whose name ${quoted(value.name)} ${wrong}`);
+      refuse(`has an ${what} whose name ${quoted(value.name)} ${wrong}`);
     }
     if (rank > MAX_RANK) {
-      throw fault(
-        graph,
+      refuse(
         `has ${what} ${quoted(value.name)} of ${rank} dimensions, expected at most ${MAX_RANK}`,
       );
     }

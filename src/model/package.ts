@@ -9,23 +9,14 @@ import {
   type EncodedManifest,
   type Manifest,
   type ManifestFile,
-  MAX_FILES,
 } from '../../protocols/manifest/index.ts';
 import { quoted } from '../../protocols/quoted.ts';
 import type { BlockSource } from '../../protocols/transfer/index.ts';
 import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import { chunkFile } from './chunker.ts';
-import { checkExternalFiles, checkOnnxGraph, type ModelInterface } from './model-scan.ts';
-import { type OnnxGraph, readOnnxGraph } from './onnx-graph.ts';
-import {
-  checkTensorReferences,
-  MAX_PACKAGE_FILE_BYTES,
-  PACKAGE_FILE_NAME,
-  packageFileFault,
-  type PackageSettings,
-  parsePackageFile,
-} from './package-file.ts';
-import { chooseEntry, findPackage, measureFile, type PackageFolder } from './package-folder.ts';
+import type { ModelInterface } from './model-scan.ts';
+import { findPackage, type PackageFolder } from './package-folder.ts';
+import { type InspectedPackage, inspectPackage } from './package-inspection.ts';
 import { PackageFiles, PackageSource } from './package-source.ts';
 
 export interface PackOptions extends AbortOptions {
@@ -51,7 +42,8 @@ export interface PackedVersion extends AsyncDisposable {
  *
  * Nothing is copied: the version is served from the files themselves, which are read once and stay open.
  *
- * @param location an .onnx file, of which only the files it refers to come along; or a folder, all of whose files do
+ * @param location an .onnx file, of which only the files it refers to and its golden vectors come along; or a folder, all
+ *   of whose files do
  * @throws {ERR_NOT_FOUND} when nothing is there.
  * @throws {ERR_INVALID_MODEL} that names the file and what is wrong with it, or when a file changed meanwhile.
  * @throws {ERR_LIMIT} when manifest or chunk list would be too large. {ERR_STORE} when the operating system refuses.
@@ -70,28 +62,23 @@ export async function packModel(
   }
 }
 
-async function pack(
-  found: PackageFolder,
-  files: PackageFiles,
-  options: PackOptions,
-): Promise<PackedVersion> {
-  const settings = await readSettings(found, files);
-  const entry = chooseEntry(found.fileBytes.keys(), settings.entry);
-  const graph = await readOnnxGraph(await files.open(entry), {
-    fileName: entry,
-    signal: options.signal,
-  });
-  const model = checkOnnxGraph(graph, { maxExternalFiles: MAX_FILES });
-  checkTensorReferences(settings, model);
-  const fileBytes = await withExternalFiles(found, graph);
-  checkExternalFiles(graph, fileBytes);
-  const source = new PackageSource(files);
-  const packed = await packFiles(fileBytes, files, source, options);
-  const { metadata = {}, deployment = {}, preprocessing, classLabels, answer } = settings;
-  const manifest: Manifest = {
+/** What a package's manifest says, given its files. */
+export function describePackage(
+  { entry, settings, model, golden }: InspectedPackage,
+  files: readonly ManifestFile[],
+): Manifest {
+  const {
+    metadata = {},
+    deployment = {},
+    preprocessing,
+    classLabels,
+    answer,
+    tolerance,
+  } = settings;
+  return {
     schema: 1,
     entry,
-    files: packed,
+    files,
     inputs: model.inputs,
     outputs: model.outputs,
     deployment,
@@ -99,42 +86,30 @@ async function pack(
     preprocessing,
     classLabels,
     answer,
+    golden: golden === undefined ? undefined : { file: golden },
+    tolerance,
   };
-  const { bytes, cid } = encode(manifest, entry);
+}
+
+async function pack(
+  found: PackageFolder,
+  files: PackageFiles,
+  options: PackOptions,
+): Promise<PackedVersion> {
+  const inspected = await inspectPackage(found, files, { signal: options.signal });
+  if (inspected === undefined) throw new InvalidModelError('package cannot be described');
+  const source = new PackageSource(files);
+  const packed = await packFiles(inspected.fileBytes, files, source, options);
+  const { bytes, cid } = encode(describePackage(inspected, packed), inspected.entry);
   source.add(digestOfCid(cid), bytes);
   return {
     cid,
     manifest: decodeManifest(bytes),
     manifestBytes: bytes,
     source,
-    model,
+    model: inspected.model,
     [Symbol.asyncDispose]: () => files[Symbol.asyncDispose](),
   };
-}
-
-async function readSettings(
-  { fileBytes }: PackageFolder,
-  files: PackageFiles,
-): Promise<PackageSettings> {
-  if (!fileBytes.has(PACKAGE_FILE_NAME)) return {};
-  const file = await files.open(PACKAGE_FILE_NAME);
-  if (file.size > MAX_PACKAGE_FILE_BYTES) {
-    throw packageFileFault(`has ${file.size} bytes, expected at most ${MAX_PACKAGE_FILE_BYTES}`);
-  }
-  return parsePackageFile(await file.read(0, file.size));
-}
-
-/** A file that is not there is left out: the check of external files says it with the tensor's name. */
-async function withExternalFiles(
-  { folder, fileBytes }: PackageFolder,
-  graph: OnnxGraph,
-): Promise<ReadonlyMap<string, number>> {
-  const all = new Map(fileBytes);
-  for (const name of graph.externalFiles) {
-    const size = all.get(name) ?? (await measureFile(folder, name));
-    if (size !== undefined) all.set(name, size);
-  }
-  return all;
 }
 
 async function packFiles(

@@ -3,7 +3,12 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { chooseEntry, findPackage, measureFile } from '../../../../src/model/package-folder.ts';
+import {
+  chooseEntry,
+  chooseGolden,
+  findPackage,
+  measureFile,
+} from '../../../../src/model/package-folder.ts';
 import { createTestFolder } from '../../../support/test-folder.ts';
 
 async function folderWith(...names: string[]) {
@@ -13,6 +18,26 @@ async function folderWith(...names: string[]) {
 }
 
 const posix = process.platform !== 'win32';
+
+describe('chooseGolden', () => {
+  it.each<[names: string[], wanted: string | undefined, chosen: string | undefined]>([
+    [['m.onnx'], undefined, undefined],
+    [['m.onnx', 'golden.json'], undefined, 'golden.json'],
+    [['m.onnx', 'm.golden.json', 'n.golden.json'], undefined, 'm.golden.json'],
+    [['m.onnx', 'm.golden.json', 'golden.json'], 'golden.json', 'golden.json'],
+    [['m.onnx', 'mine.json'], 'mine.json', 'mine.json'],
+    [['m.onnx'], 'mine.json', undefined],
+  ])('finds in %j, asked for %s, %s', (names, wanted, chosen) => {
+    expect(chooseGolden(new Set(names), 'm.onnx', wanted)).toBe(chosen);
+  });
+
+  it('refuses to guess between two', () => {
+    const names = new Set(['m.onnx', 'm.golden.json', 'golden.json']);
+    expect(() => chooseGolden(names, 'm.onnx', undefined)).toThrow(
+      "package has golden vectors in 'golden.json' and in 'm.golden.json', expected one file, or its name as 'golden.file' in swarm.json",
+    );
+  });
+});
 
 describe('findPackage', () => {
   it('takes all files of a folder, sorted, and passes over hidden ones', async () => {
@@ -27,9 +52,19 @@ describe('findPackage', () => {
   });
 
   it('takes a lone .onnx file and nothing beside it', async () => {
-    await using folder = await folderWith('Model.ONNX', 'swarm.json', 'a.bin');
+    await using folder = await folderWith('Model.ONNX', 'swarm.json', 'a.bin', 'golden.json');
     const found = await findPackage(path.join(folder.path, 'Model.ONNX'));
-    expect(found).toEqual({ folder: folder.path, fileBytes: new Map([['Model.ONNX', 10]]) });
+    expect(found).toEqual({
+      folder: folder.path,
+      fileBytes: new Map([['Model.ONNX', 10]]),
+      goldenFile: 'Model.golden.json',
+    });
+  });
+
+  it('takes the golden vectors that have their name from a lone .onnx file', async () => {
+    await using folder = await folderWith('a.onnx', 'a.golden.json', 'b.golden.json');
+    const { fileBytes } = await findPackage(path.join(folder.path, 'a.onnx'));
+    expect([...fileBytes.keys()]).toEqual(['a.onnx', 'a.golden.json']);
   });
 
   it('refuses a file that is no .onnx file', async () => {

@@ -11,6 +11,7 @@ import {
 import { type PackedVersion, packModel } from '../../../../src/model/package.ts';
 import { addModel } from '../../../support/models.ts';
 import { noise } from '../../../support/noise.ts';
+import { refusal } from '../../../support/refusal.ts';
 import { buildModel } from '../../../support/onnx-builder.ts';
 import { createTestFolder } from '../../../support/test-folder.ts';
 
@@ -33,6 +34,16 @@ function externalModel(values: number, location = 'w.bin'): Uint8Array {
     initializers: [{ name: 'w', datatype: 'FP32', shape: [values], external: { location } }],
   });
 }
+
+/** One vector of {@link addModel}. */
+const GOLDEN = JSON.stringify({
+  cases: [
+    {
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: [1, 2, 3, 4] }],
+      outputs: [{ name: 'sum', datatype: 'FP32', shape: [1, 4], data: [2, 3, 4, 5] }],
+    },
+  ],
+});
 
 /** A version's files as a node would put them together: from blocks alone. */
 async function fetchFiles({ cid, source }: PackedVersion): Promise<Record<string, Buffer>> {
@@ -111,6 +122,44 @@ describe('packModel', () => {
     await appendFile(path.join(second.path, 'a.txt'), 'x');
     await using three = await packModel(second.path);
     expect(three.cid).not.toBe(one.cid);
+  });
+
+  it('gives one CID for the same golden vectors, in a folder or beside a lone file of the same names', async () => {
+    const files = { 'add.onnx': addModel(), 'add.golden.json': GOLDEN };
+    await using lone = await folderWith({ ...files, 'other.txt': 'not its' });
+    await using folder = await folderWith(Object.fromEntries(Object.entries(files).toReversed()));
+    await utimes(path.join(folder.path, 'add.golden.json'), 1, 1);
+    await using one = await packModel(path.join(lone.path, 'add.onnx'));
+    await using two = await packModel(folder.path);
+    expect(one.manifest.golden).toEqual({ file: 'add.golden.json' });
+    expect(two.cid).toBe(one.cid);
+    await rm(path.join(folder.path, 'add.golden.json'));
+    await using three = await packModel(folder.path);
+    expect(three.manifest.golden).toBeUndefined();
+    expect(three.cid).not.toBe(one.cid);
+  });
+
+  it('refuses golden vectors that are not for the model, and a file of them that is not there', async () => {
+    await using wrong = await folderWith({
+      'add.onnx': addModel(),
+      'golden.json': GOLDEN.replace('[1,4]', '[4]'),
+    });
+    await expect(packModel(wrong.path)).rejects.toEqual(
+      refusal(
+        'ERR_INVALID_MODEL',
+        "golden.json field cases[0]: input 'x' has shape [4], expected [batch, 4]",
+      ),
+    );
+    await using gone = await folderWith({
+      'add.onnx': addModel(),
+      'swarm.json': JSON.stringify({ golden: { file: 'mine.json' } }),
+    });
+    await expect(packModel(gone.path)).rejects.toEqual(
+      refusal(
+        'ERR_INVALID_MODEL',
+        "swarm.json field golden.file: 'mine.json' is not a file of the package",
+      ),
+    );
   });
 
   it('gives the CID that every earlier version gave', async () => {

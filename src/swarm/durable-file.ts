@@ -38,7 +38,9 @@ export async function createDurably(
 }
 
 async function writeTemporary(file: string, bytes: Uint8Array, mode: number): Promise<string> {
-  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
+  // Hidden: what a crash leaves in a package's folder must not become a file of the package.
+  const name = `.${path.basename(file)}.${randomBytes(6).toString('hex')}.tmp`;
+  const temporary = path.join(path.dirname(file), name);
   try {
     const handle = await open(temporary, 'wx', mode);
     try {

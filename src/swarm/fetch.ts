@@ -54,7 +54,7 @@ export interface FetchedVersion {
  */
 export async function fetchVersion(options: FetchVersionOptions): Promise<FetchedVersion> {
   const { cid, store, signal, onProgress } = options;
-  const peers = new FetchPeers(options);
+  const peers = new FetchPeers({ version: digestOfCid(cid), ...options });
   try {
     onProgress?.(0, null);
     const bytes = (await store.partialManifest(cid)) ?? (await fetchManifest(peers, cid));
@@ -155,13 +155,12 @@ async function fetchFiles(peers: FetchPeers, options: FetchFilesOptions): Promis
     const missing = await sink.missing(lists);
     let bytesInPlace = totalBytes - missing.reduce((total, { size }) => total + size, 0);
     onProgress?.(bytesInPlace, totalBytes);
-    await peers.fetchAll(
-      chunkTasks(missing, async (place, bytes) => {
-        await sink.write(place, bytes);
-        bytesInPlace += place.size;
-        onProgress?.(bytesInPlace, totalBytes);
-      }),
-    );
+    const write = async (place: ChunkPlace, bytes: Uint8Array): Promise<void> => {
+      await sink.write(place, bytes);
+      bytesInPlace += place.size;
+      onProgress?.(bytesInPlace, totalBytes);
+    };
+    await peers.fetchAll(chunkTasks(missing, { lists, sink, write }));
     try {
       return await sink.finish();
     } catch (error) {
@@ -172,11 +171,21 @@ async function fetchFiles(peers: FetchPeers, options: FetchFilesOptions): Promis
   }
 }
 
+interface ChunkTasksOptions extends Pick<FetchFilesOptions, 'lists' | 'sink'> {
+  readonly write: (place: ChunkPlace, bytes: Uint8Array) => Promise<void>;
+}
+
 /** One task per digest: a chunk that stands in several places is moved once. */
 function chunkTasks(
   places: readonly ChunkPlace[],
-  write: (place: ChunkPlace, bytes: Uint8Array) => Promise<void>,
+  { lists, sink, write }: ChunkTasksOptions,
 ): Iterable<BlockTask> {
+  const firstOf: number[] = [];
+  let chunks = 0;
+  for (const { length } of lists) {
+    firstOf.push(chunks);
+    chunks += length;
+  }
   const byDigest = new Map<string, ChunkPlace[]>();
   for (const place of places) {
     const key = digestText(place.digest);
@@ -187,6 +196,10 @@ function chunkTasks(
   return [...byDigest.values()].map((same) => ({
     digest: same[0]?.digest ?? new Uint8Array(),
     maxBytes: same.reduce((largest, { size }) => Math.max(largest, size), 0),
+    chunk: same[0] && (firstOf[same[0].file] ?? 0) + same[0].index,
+    onAsked(asked: boolean) {
+      for (const place of same) sink.expect(place, asked);
+    },
     async accept(bytes: Uint8Array) {
       for (const place of same) {
         if (bytes.byteLength !== place.size) {

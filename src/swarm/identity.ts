@@ -23,18 +23,38 @@ export async function loadOrCreateKey(
   file: string,
   options: LoadKeyOptions = {},
 ): Promise<PrivateKey> {
-  const bytes = await readKey(file, options);
-  if (bytes !== undefined) return parseKey(file, bytes);
+  const kept = await loadKey(file, options);
+  if (kept !== undefined) return kept;
   const key = await generateKeyPair('Ed25519');
-  let created: boolean;
+  // Another process may have made one in the same moment: both must go by the same.
+  return (await createKeyFile(file, key)) ? key : loadOrCreateKey(file, options);
+}
+
+/**
+ * The Ed25519 key in a file; undefined when there is no such file.
+ *
+ * @throws {ERR_STORE} when the file cannot be read, or holds no Ed25519 key.
+ */
+export async function loadKey(
+  file: string,
+  options: LoadKeyOptions = {},
+): Promise<PrivateKey | undefined> {
+  const bytes = await readKey(file, options);
+  return bytes === undefined ? undefined : parseKey(file, bytes);
+}
+
+/**
+ * Writes a key, readable by its owner alone, over power loss; false when there is such a file, which then stays.
+ *
+ * @throws {ERR_STORE} when it cannot be written.
+ */
+export async function createKeyFile(file: string, key: PrivateKey): Promise<boolean> {
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-    created = await createDurably(file, privateKeyToProtobuf(key), 0o600);
+    return await createDurably(file, privateKeyToProtobuf(key), 0o600);
   } catch (cause) {
     throw new StoreError(`key file ${file} cannot be written: ${reason(cause)}`, { cause });
   }
-  // Another process made one in the same moment: both must go by the same.
-  return created ? key : loadOrCreateKey(file, options);
 }
 
 /** The peer id of a key, in base58 text: the id of a node, a publisher or an owner. */

@@ -1,22 +1,23 @@
 import { gossipsub } from '@chainsafe/libp2p-gossipsub';
 import { noise } from '@chainsafe/libp2p-noise';
-import { yamux } from '@chainsafe/libp2p-yamux';
 import { type Identify, identify } from '@libp2p/identify';
 import type { ComponentLogger, Libp2p, Logger, PrivateKey } from '@libp2p/interface';
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
 import { type Ping, ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
-import { tls } from '@libp2p/tls';
 import { webSockets } from '@libp2p/websockets';
 import type { Datastore } from 'interface-datastore';
 import { createLibp2p } from 'libp2p';
 import { protocolId } from '../../protocols/protocol-id.ts';
 import {
   createReleaseValidator,
+  type ReleaseValidator,
   type SequenceStore,
   selectRelease,
 } from '../../protocols/release/index.ts';
+import { lazyYamux } from './lazy-yamux.ts';
+import { nativeTls } from './native-tls.ts';
 
 const HOURS = 3_600_000;
 
@@ -49,6 +50,8 @@ export interface SwarmLibp2pInit {
   readonly datastore?: Datastore | undefined;
   /** The highest release sequence seen per key, which must outlive restarts where records do. */
   readonly sequences: SequenceStore;
+  /** Decides which records the DHT takes; whoever else takes records shares it. @default one over `sequences` */
+  readonly validateRelease?: ReleaseValidator | undefined;
   /** Told of every release record that passed the DHT's validator here. */
   readonly onRelease?: ((bytes: Uint8Array) => void) | undefined;
   /** Find peers of the same network on the local network. @default false */
@@ -64,7 +67,8 @@ export interface SwarmLibp2pInit {
  */
 export async function createSwarmLibp2p(init: SwarmLibp2pInit): Promise<SwarmLibp2p> {
   const listen = [...(init.listen ?? [])];
-  const validateRelease = createReleaseValidator({ sequences: init.sequences });
+  const validateRelease =
+    init.validateRelease ?? createReleaseValidator({ sequences: init.sequences });
   return createLibp2p<SwarmServices>({
     privateKey: init.privateKey,
     nodeInfo: { userAgent: 'gpu-swarm' },
@@ -72,8 +76,8 @@ export async function createSwarmLibp2p(init: SwarmLibp2pInit): Promise<SwarmLib
     addresses: { listen, ...(init.announce === undefined ? {} : { announce: [...init.announce] }) },
     transports: [tcp(), webSockets()],
     // TLS first: measured twice Noise's request rate. Noise stays for peers that lack TLS, browsers first of all.
-    connectionEncrypters: [tls(), noise()],
-    streamMuxers: [yamux()],
+    connectionEncrypters: [nativeTls(), noise()],
+    streamMuxers: [lazyYamux()],
     ...(init.mdns === true
       ? { peerDiscovery: [mdns({ serviceTag: `_gpu-swarm-${init.network}._udp.local` })] }
       : {}),
@@ -117,6 +121,8 @@ export async function createSwarmLibp2p(init: SwarmLibp2pInit): Promise<SwarmLib
         Dhi: 8,
         emitSelf: false,
         allowPublishToZeroTopicPeers: true,
+        // A release record reaches a peer by more ways than one, and each passes it on.
+        ignoreDuplicatePublishError: true,
         maxInboundDataLength: 256 * 1024,
         maxOutboundBufferSize: 4 * 1024 * 1024,
         // By default more than 14 peers behind one address silence each other: a lab, a NAT, a test.

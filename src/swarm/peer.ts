@@ -5,16 +5,25 @@ import type { Datastore } from 'interface-datastore';
 import { openAnnouncement } from '../../protocols/capacity/index.ts';
 import { ConfigError, ConnectionError } from '../../protocols/errors.ts';
 import { parseNetwork, protocolId } from '../../protocols/protocol-id.ts';
-import type { SequenceStore } from '../../protocols/release/index.ts';
 import {
+  createReleaseValidator,
+  type ReleaseValidator,
+  type SequenceStore,
+} from '../../protocols/release/index.ts';
+import {
+  type CatalogAnswer,
+  type CatalogQuery,
   ROUTING_VERSION,
   type RoutingQuery,
   type RoutingSnapshot,
+  requestCatalog,
   requestSnapshot,
 } from '../../protocols/routing/index.ts';
 import type { NodeId } from '../../protocols/types.ts';
 import { CapacityGossip } from './capacity-gossip.ts';
 import { createSwarmLibp2p, type SwarmLibp2p } from './libp2p.ts';
+import { OutcomeWatch } from './outcome-watch.ts';
+import { ReleaseGossip } from './release-gossip.ts';
 import { ReleaseDirectory } from './releases.ts';
 import { SwarmView } from './view.ts';
 
@@ -37,6 +46,12 @@ export interface SwarmPeerInit {
   readonly maxConnections?: number | undefined;
 }
 
+/** What {@link SwarmPeer.start} made before libp2p. */
+interface SwarmPeerParts extends Pick<SwarmPeerInit, 'network' | 'privateKey'> {
+  readonly bootstrap: readonly Multiaddr[];
+  readonly validateRelease: ReleaseValidator;
+}
+
 /** What client, node and bootstrap server have in common: the stack, the view of the swarm, the releases, the way in. */
 export class SwarmPeer {
   readonly network: string;
@@ -44,6 +59,8 @@ export class SwarmPeer {
   readonly view = new SwarmView();
   readonly releases: ReleaseDirectory;
   readonly gossip: CapacityGossip;
+  readonly releaseGossip: ReleaseGossip;
+  readonly outcomes: OutcomeWatch;
   readonly #bootstrap: readonly Multiaddr[];
   readonly #stopping = new AbortController();
   #rejoin: NodeJS.Timeout | undefined;
@@ -56,12 +73,14 @@ export class SwarmPeer {
   static async start(init: SwarmPeerInit): Promise<SwarmPeer> {
     const network = parseNetwork(init.network);
     const bootstrap = init.bootstrap.map(parseBootstrap);
+    const validateRelease = createReleaseValidator({ sequences: init.sequences });
     let started: SwarmPeer | undefined;
     let libp2p: SwarmLibp2p;
     try {
       libp2p = await createSwarmLibp2p({
         ...init,
         network,
+        validateRelease,
         onRelease: (bytes) => {
           // The validator has checked it; what it let in, memory may know before the next look-up.
           started?.releases.offer(bytes).catch(() => undefined);
@@ -70,16 +89,24 @@ export class SwarmPeer {
     } catch (cause) {
       throw startFailure(init.listen ?? [], cause);
     }
-    started = new SwarmPeer(libp2p, network, bootstrap);
+    started = new SwarmPeer(libp2p, { ...init, network, bootstrap, validateRelease });
     return started;
   }
 
-  private constructor(libp2p: SwarmLibp2p, network: string, bootstrap: readonly Multiaddr[]) {
+  private constructor(libp2p: SwarmLibp2p, parts: SwarmPeerParts) {
+    const { network, validateRelease } = parts;
     this.libp2p = libp2p;
     this.network = network;
-    this.releases = new ReleaseDirectory(libp2p);
+    this.releases = new ReleaseDirectory(libp2p, {
+      push: (release) => this.releaseGossip.push(release),
+    });
+    this.releaseGossip = new ReleaseGossip(libp2p, this.releases, {
+      network,
+      validate: validateRelease,
+    });
+    this.outcomes = new OutcomeWatch(libp2p, this.releases, parts);
     this.gossip = new CapacityGossip(libp2p, network, this.view);
-    this.#bootstrap = bootstrap;
+    this.#bootstrap = parts.bootstrap;
     libp2p.addEventListener('peer:discovery', ({ detail }) => {
       if (libp2p.getConnections().length >= 8) return;
       libp2p.dial(detail.id, { signal: this.#deadline(JOIN_TIMEOUT_MS) }).catch(() => {
@@ -138,8 +165,9 @@ export class SwarmPeer {
       protocolId(this.network, 'routing', ROUTING_VERSION),
       { signal },
     );
+    const askedAtMs = Date.now();
     const snapshot = await requestSnapshot(stream, query, signal);
-    if (snapshot.release !== null) await this.releases.offer(snapshot.release);
+    if (snapshot.release !== null) await this.releases.offer(snapshot.release, { askedAtMs });
     for (const { bytes, ageMs } of snapshot.announcements) {
       try {
         this.view.add(await openAnnouncement(bytes), bytes, Date.now(), ageMs);
@@ -147,7 +175,24 @@ export class SwarmPeer {
         // One bad announcement says nothing of the others: each stands by its own signature.
       }
     }
+    if (snapshot.outcomes !== undefined) await this.outcomes.offer(snapshot.outcomes);
     return snapshot;
+  }
+
+  /** Asks one connected peer which models it knows. */
+  async catalog(peer: string, query: CatalogQuery, signal: AbortSignal): Promise<CatalogAnswer> {
+    const stream = await this.libp2p.dialProtocol(
+      peerIdFromString(peer),
+      protocolId(this.network, 'routing', ROUTING_VERSION),
+      { signal },
+    );
+    return requestCatalog(stream, query, signal);
+  }
+
+  /** Hears at once of a model's releases, and of how its guarded ones fare. */
+  follow(publisher: string, name: string): void {
+    this.releaseGossip.join(publisher, name);
+    this.outcomes.join(publisher, name);
   }
 
   /** Adds a node's announced addresses to the peer store, so that it can be dialled by its id. */
@@ -189,6 +234,7 @@ export class SwarmPeer {
   async stop(): Promise<void> {
     clearInterval(this.#rejoin);
     this.#stopping.abort();
+    await this.outcomes.stop();
     await this.libp2p.stop();
   }
 }

@@ -31,6 +31,18 @@ export interface SignedRelease {
 export interface FindReleaseOptions extends AbortOptions {
   /** Ask the DHT even when memory holds a recent record. @default false */
   readonly fresh?: boolean | undefined;
+  /** Milliseconds since the last look-up up to which memory answers. @default 5000 */
+  readonly maxAgeMs?: number | undefined;
+}
+
+export interface OfferReleaseOptions {
+  /** When the question was asked that this record answers, in milliseconds since 1970: memory counts as looked up then. */
+  readonly askedAtMs?: number | undefined;
+}
+
+export interface ReleaseDirectoryInit {
+  /** Tells the peers that use the model, once the record is in the DHT. */
+  readonly push: (release: SignedRelease) => Promise<void>;
 }
 
 /** What a look-up came to. */
@@ -42,6 +54,7 @@ interface QueryOutcome {
 
 interface CachedRelease extends SignedRelease {
   readonly hash: Uint8Array;
+  /** When it was news, or was asked for: a record that is only repeated may have been superseded. */
   readonly checkedAtMs: number;
 }
 
@@ -50,10 +63,12 @@ export class ReleaseDirectory {
   readonly #libp2p: SwarmLibp2p;
   readonly #cache = new Map<string, CachedRelease>();
   readonly #listeners = new Set<(release: SignedRelease) => void>();
+  readonly #init: ReleaseDirectoryInit;
   readonly #startedAtMs = performance.now();
 
-  constructor(libp2p: SwarmLibp2p) {
+  constructor(libp2p: SwarmLibp2p, init: ReleaseDirectoryInit) {
     this.#libp2p = libp2p;
+    this.#init = init;
   }
 
   /**
@@ -68,14 +83,17 @@ export class ReleaseDirectory {
     options: FindReleaseOptions = {},
   ): Promise<SignedRelease> {
     const cached = this.#cache.get(cacheKey(publisher, name));
-    const fresh = cached !== undefined && Date.now() - cached.checkedAtMs < RELEASE_CACHE_MS;
+    const maxAgeMs = options.maxAgeMs ?? RELEASE_CACHE_MS;
+    const fresh = cached !== undefined && Date.now() - cached.checkedAtMs < maxAgeMs;
     if (fresh && options.fresh !== true) return cached;
+    let askedAtMs = Date.now();
     let outcome = await this.#query(publisher, name, options);
     while (outcome.found === undefined && outcome.answers === 0 && this.#joining(options)) {
       await delay(RETRY_INTERVAL_MS);
+      askedAtMs = Date.now();
       outcome = await this.#query(publisher, name, options);
     }
-    if (outcome.found !== undefined) await this.offer(outcome.found);
+    if (outcome.found !== undefined) await this.offer(outcome.found, { askedAtMs });
     const best = this.#cache.get(cacheKey(publisher, name));
     if (best !== undefined) return best;
     if (options.signal?.aborted === true) {
@@ -100,31 +118,30 @@ export class ReleaseDirectory {
    *
    * @throws {ERR_INVALID_RECORD | ERR_LIMIT} when the record is not what it claims.
    */
-  async offer(bytes: Uint8Array): Promise<SignedRelease> {
+  async offer(bytes: Uint8Array, options: OfferReleaseOptions = {}): Promise<SignedRelease> {
     const record = await decodeRelease(bytes);
     const key = cacheKey(record.publisher, record.name);
     const known = this.#cache.get(key);
-    const offered = { bytes, record, hash: sha256(bytes), checkedAtMs: Date.now() };
+    const offered = { bytes, record, hash: sha256(bytes) };
     const supersedes =
       known === undefined ||
       compareReleases(
         { sequence: record.sequence, hash: offered.hash },
         { sequence: known.record.sequence, hash: known.hash },
       ) >= 0;
-    const best: CachedRelease = supersedes
-      ? offered
-      : { ...known, checkedAtMs: offered.checkedAtMs };
+    const isNews = supersedes && (known === undefined || !sameBytes(known.hash, offered.hash));
+    const checkedAtMs = options.askedAtMs ?? (isNews ? Date.now() : (known?.checkedAtMs ?? 0));
+    const best: CachedRelease = { ...(supersedes ? offered : known), checkedAtMs };
     this.#cache.delete(key);
     this.#cache.set(key, best);
     const [oldest] = this.#cache.keys();
     if (this.#cache.size > MAX_CACHED_RELEASES && oldest !== undefined) this.#cache.delete(oldest);
-    const isNews = supersedes && (known === undefined || !sameBytes(known.hash, offered.hash));
     if (isNews) for (const listener of this.#listeners) listener(best);
     return best;
   }
 
   /**
-   * Puts a record into the DHT; returns how many peers took it.
+   * Puts a record into the DHT, then pushes it to the peers that use the model; returns how many peers of the DHT took it.
    *
    * @throws {ERR_CONNECTION} when no peer took it.
    */
@@ -133,7 +150,10 @@ export class ReleaseDirectory {
     const key = releaseKey(record.publisher, record.name);
     for (;;) {
       const stored = await this.#put(key, bytes, options);
-      if (stored > 0) return stored;
+      if (stored > 0) {
+        await this.#init.push({ bytes, record });
+        return stored;
+      }
       options.signal?.throwIfAborted();
       if (!this.#joining(options)) break;
       await delay(RETRY_INTERVAL_MS);

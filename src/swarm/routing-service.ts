@@ -1,14 +1,19 @@
 import { protocolId } from '../../protocols/protocol-id.ts';
 import { DEFAULT_CHANNEL, isName, parsePublisherId } from '../../protocols/reference.ts';
+import type { ReleaseRecord } from '../../protocols/release/index.ts';
 import {
   handleRouting,
   MAX_SNAPSHOT_ANNOUNCEMENTS,
   ROUTING_VERSION,
+  type RoutingHandler,
   type RoutingQuery,
   type RoutingSnapshot,
 } from '../../protocols/routing/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
+import { CANARY_CHANNEL, previousVersion } from '../policy/canary.ts';
+import { answerCatalog, type ReadMetadata } from './catalog.ts';
 import type { SwarmPeer } from './peer.ts';
+import { RELEASE_CACHE_MS, type SignedRelease } from './releases.ts';
 import type { NodeView } from './view.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -16,16 +21,23 @@ const ANSWER_TIMEOUT_MS = 5_000;
 /** Streams that one peer may have open here at once. */
 const MAX_STREAMS = 64;
 
+/** How old a look-up may be that a query is answered by, for a model whose moves this peer is not told of. */
+const UNHEARD_RELEASE_AGE_MS = 1_000;
+
+export interface RoutingServiceInit {
+  /** Reads the metadata of versions held here. @default none is held */
+  readonly readMetadata?: ReadMetadata | undefined;
+}
+
 /** Answers routing queries from this peer's view and releases; a bootstrap server and every node do. */
-export async function serveRouting(peer: SwarmPeer): Promise<void> {
+export async function serveRouting(peer: SwarmPeer, init: RoutingServiceInit = {}): Promise<void> {
+  const handler: RoutingHandler = {
+    snapshot: (query, signal) => snapshot(peer, query, signal),
+    catalog: (query) => answerCatalog(peer, query, init.readMetadata),
+  };
   await peer.libp2p.handle(
     protocolId(peer.network, 'routing', ROUTING_VERSION),
-    (stream) =>
-      handleRouting(
-        stream,
-        (query, signal) => snapshot(peer, query, signal),
-        AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-      ),
+    (stream) => handleRouting(stream, handler, AbortSignal.timeout(ANSWER_TIMEOUT_MS)),
     { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS },
   );
 }
@@ -40,26 +52,67 @@ async function snapshot(
     return { release: null, announcements: relay(peer.view.announcements(now), now) };
   }
   const release = await findRelease(peer, query, signal);
-  const channels = release?.record.channels ?? {};
-  const cid = channels[query.selector || DEFAULT_CHANNEL]?.cid ?? query.selector;
-  return {
+  const holders = versionsOf(query, release?.record).map((cid) =>
+    peer.view.announcementsOf(cid, now),
+  );
+  const answer = {
     release: release?.bytes ?? null,
-    announcements: relay(peer.view.announcementsOf(cid as VersionCid, now), now),
+    announcements: relay(interleave(holders).slice(0, MAX_SNAPSHOT_ANNOUNCEMENTS), now),
   };
+  const outcomes = release === undefined ? [] : peer.outcomes.digests(release.record);
+  return outcomes.length === 0 ? answer : { ...answer, outcomes };
+}
+
+/** The versions a query is after: the one it names, its channel's, or all that a request could be sent to. */
+function versionsOf(
+  { selector }: RoutingQuery & { kind: 'model' },
+  record: ReleaseRecord | undefined,
+): VersionCid[] {
+  const channels = record?.channels ?? {};
+  if (selector !== '') {
+    const cid = channels[selector]?.cid ?? (selector as VersionCid);
+    const previous = previousVersion(channels, selector);
+    return previous === undefined ? [cid] : [cid, previous];
+  }
+  // Those that requests go to without a channel's name come first, for the answer is bounded.
+  const names = new Set([DEFAULT_CHANNEL, CANARY_CHANNEL, ...Object.keys(channels)]);
+  const cids = [...names].flatMap((channel) => [
+    ...(channels[channel] === undefined ? [] : [channels[channel].cid]),
+    ...(channels[channel]?.previous === undefined ? [] : [channels[channel].previous]),
+  ]);
+  return [...new Set(cids)];
 }
 
 async function findRelease(
   peer: SwarmPeer,
   query: RoutingQuery & { kind: 'model' },
   signal: AbortSignal,
-) {
-  if (!isName(query.name)) return undefined;
+): Promise<SignedRelease | undefined> {
+  const { name } = query;
+  if (!isName(name)) return undefined;
   try {
-    return await peer.releases.find(parsePublisherId(query.publisher), query.name, { signal });
+    const publisher = parsePublisherId(query.publisher);
+    // Who is told of moves at once may answer from memory for longer.
+    const heard = peer.releaseGossip.hears(publisher, name);
+    const maxAgeMs = heard ? RELEASE_CACHE_MS : UNHEARD_RELEASE_AGE_MS;
+    return await peer.releases.find(publisher, name, { signal, maxAgeMs });
   } catch {
     // Not found here is an answer: null. The asker may ask another peer or the DHT itself.
     return undefined;
   }
+}
+
+/** One of each list in turn, none twice: a version with many holders must not crowd out the others. */
+function interleave(lists: readonly (readonly NodeView[])[]): NodeView[] {
+  const longest = Math.max(0, ...lists.map(({ length }) => length));
+  const found = new Set<NodeView>();
+  for (let index = 0; index < longest; index += 1) {
+    for (const list of lists) {
+      const view = list[index];
+      if (view !== undefined) found.add(view);
+    }
+  }
+  return [...found];
 }
 
 function relay(views: readonly NodeView[], nowMs: number) {

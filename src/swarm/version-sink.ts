@@ -31,6 +31,8 @@ export interface VersionSink {
   putChunkList(cid: BlockCid, bytes: Uint8Array): Promise<void>;
   /** The chunks that are not in place, those of earlier attempts checked against their digests. */
   missing(lists: readonly ChunkList[]): Promise<ChunkPlace[]>;
+  /** Notes that a chunk is on its way, or no longer is: others who fetch the version choose another. */
+  expect(place: ChunkPlace, coming: boolean): void;
   /** Puts a verified chunk in its place. */
   write(place: ChunkPlace, bytes: Uint8Array): Promise<void>;
   /**

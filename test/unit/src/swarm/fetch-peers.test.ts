@@ -1,12 +1,19 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { digestText, sha256 } from '../../../../protocols/digest.ts';
-import { ConnectionError, CorruptError, NotFoundError } from '../../../../protocols/errors.ts';
+import {
+  BusyError,
+  ConnectionError,
+  CorruptError,
+  NotFoundError,
+} from '../../../../protocols/errors.ts';
+import { type Holdings, setBit, WHOLE } from '../../../../protocols/transfer/index.ts';
 import type { AbortOptions } from '../../../../protocols/types.ts';
 import {
   type BlockConnection,
   FetchPeers,
   type FetchPeersInit,
 } from '../../../../src/swarm/fetch-peers.ts';
+import { DistrustedPeers } from '../../../../src/swarm/distrusted-peers.ts';
 import type { BlockTask } from '../../../../src/swarm/fetch-queue.ts';
 import { noise } from '../../../support/noise.ts';
 
@@ -37,6 +44,8 @@ class Peers {
   readonly dials: string[] = [];
   readonly asked: string[] = [];
   readonly closed: string[] = [];
+  /** What peers say they have, when not everything. */
+  readonly holdings: Record<string, () => Holdings> = {};
   readonly #fetches: Readonly<Record<string, () => Fetch>>;
 
   constructor(fetches: Readonly<Record<string, () => Fetch>>) {
@@ -52,6 +61,7 @@ class Peers {
         this.asked.push(id);
         return fetch(digest, options);
       },
+      holdings: async () => this.holdings[id]?.() ?? WHOLE,
       close: async () => {
         this.closed.push(id);
       },
@@ -69,7 +79,8 @@ function createTasks(blocks: readonly Uint8Array[] = BLOCKS): {
   got: Uint8Array[];
 } {
   const got: Uint8Array[] = [];
-  const tasks = blocks.map((block) => ({
+  const tasks = blocks.map((block, chunk) => ({
+    chunk,
     digest: sha256(block),
     maxBytes: block.byteLength,
     accept: async (bytes: Uint8Array) => {
@@ -235,6 +246,91 @@ describe('FetchPeers', () => {
   });
 });
 
+describe('FetchPeers and peers that have a part', () => {
+  const VERSION = sha256(new Uint8Array());
+
+  it('asks a peer for what it says it has, and for nothing else', async () => {
+    const peers = new Peers({ whole: () => honest, part: () => honest });
+    const part = { whole: false, count: 20, has: new Uint8Array(3), coming: new Uint8Array(3) };
+    for (const chunk of [3, 11]) setBit(part.has, chunk);
+    peers.holdings['part'] = () => part;
+    const asked = new Set<number>();
+    const fetch = peers.open({
+      version: VERSION,
+      // Not before it is known what the part has: until then everybody may have everything.
+      connect: async (id) => {
+        const connection = await peers.connect(id);
+        return {
+          ...connection,
+          fetch: async (digest, maxBytes, options) => {
+            await new Promise(setImmediate);
+            const index = BLOCKS.findIndex(
+              (block) => digestText(sha256(block)) === digestText(digest),
+            );
+            if (id === 'part') asked.add(index);
+            return connection.fetch(digest, maxBytes, options);
+          },
+        };
+      },
+    });
+    const { tasks, got } = createTasks();
+    await fetch.fetchAll(tasks);
+    expect(got).toHaveLength(BLOCKS.length);
+    // One may have been asked for before the first word of what it has.
+    expect([...asked].filter((index) => index !== 3 && index !== 11).length).toBeLessThan(2);
+    await fetch.close();
+  });
+
+  it('asks a latecomer that was not known when the fetch began', async () => {
+    const known = ['early'];
+    const peers = new Peers({
+      early: () => fails(new NotFoundError('not yet')),
+      late: () => honest,
+    });
+    const fetch = peers.open({ peers: ['early'], latecomers: () => known });
+    const { tasks, got } = createTasks();
+    const done = fetch.fetchAll(tasks);
+    await vi.waitFor(() => expect(peers.asked).toContain('early'));
+    known.push('late');
+    await done;
+    expect(got).toHaveLength(BLOCKS.length);
+    expect(peers.dials).toEqual(['early', 'late']);
+    await fetch.close();
+  });
+
+  it('asks for another block where the one it wants was just given to somebody else', async () => {
+    let refused = 0;
+    const sparing: Fetch = async (digest, options) => {
+      refused += 1;
+      if (refused <= 3) throw new BusyError('just given to another peer', 2_000);
+      return honest(digest, options);
+    };
+    const fetch = new Peers({ a: () => sparing }).open();
+    const { tasks, got } = createTasks();
+    await fetch.fetchAll(tasks);
+    expect(got).toHaveLength(BLOCKS.length);
+    expect(fetch.dropped.size).toBe(0);
+    await fetch.close();
+  });
+
+  it('does not dial a peer again in the next fetch that lied in an earlier one', async () => {
+    const distrusted = new DistrustedPeers();
+    const lies = fails(new CorruptError('hashes to something else'));
+    for (const dials of [['liar', 'good'], ['good']]) {
+      const peers = new Peers({ liar: () => lies, good: () => honest });
+      const fetch = peers.open({ distrusted });
+      const { tasks, got } = createTasks();
+      await fetch.fetchAll(tasks);
+      expect(got).toHaveLength(BLOCKS.length);
+      expect(peers.dials).toEqual(dials);
+      expect(fetch.dropped.get('liar')).toMatchObject({
+        message: expect.stringContaining('hashes to something else'),
+      });
+      await fetch.close();
+    }
+  });
+});
+
 describe('FetchPeers over time', () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'] });
@@ -268,6 +364,19 @@ describe('FetchPeers over time', () => {
     await vi.advanceTimersByTimeAsync(1_250);
     await done;
     expect(got).toHaveLength(1);
+    await fetch.close();
+  });
+
+  it('waits two minutes for a block that a peer has and gives to somebody else first, and no longer', async () => {
+    const busy = fails(new BusyError('just given to another peer', 2_000));
+    const fetch = new Peers({ a: () => busy }).open();
+    const settled = vi.fn<(error: unknown) => void>();
+    const failed = fetch.fetchAll(createTasks(BLOCKS.slice(0, 1)).tasks).catch(settled);
+    await vi.advanceTimersByTimeAsync(119_000);
+    expect(settled).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(8_000);
+    await failed;
+    expect(settled.mock.lastCall?.[0]).toMatchObject({ code: 'ERR_NOT_FOUND' });
     await fetch.close();
   });
 

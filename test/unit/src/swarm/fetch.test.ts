@@ -14,6 +14,7 @@ import {
   type BlockSource,
   handleTransfer,
   TransferConnection,
+  WHOLE,
 } from '../../../../protocols/transfer/index.ts';
 import { fetchVersion, type FetchVersionOptions } from '../../../../src/swarm/fetch.ts';
 import type { VersionTarget } from '../../../../src/swarm/version-sink.ts';
@@ -48,6 +49,7 @@ class Swarm {
         this.asked.push(`${id} ${digestText(digest)}`);
         return source.read(digest, options);
       },
+      holdings: (digest) => source.holdings?.(digest) ?? Promise.resolve(WHOLE),
     });
     return new TransferConnection(outbound, { peer: id });
   }
@@ -277,6 +279,7 @@ describe('fetchVersion', () => {
             controller.abort(new Error('given up'));
             return ended.promise;
           },
+          expect: (place, coming) => sink.expect(place, coming),
           write: (place, bytes) => sink.write(place, bytes),
           finish: () => sink.finish(),
           close: async () => {
@@ -301,6 +304,7 @@ describe('fetchVersion', () => {
           chunkList: (list) => sink.chunkList(list),
           putChunkList: (list, bytes) => sink.putChunkList(list, bytes),
           missing: (lists) => sink.missing(lists),
+          expect: (place, coming) => sink.expect(place, coming),
           write: (place, bytes) => sink.write(place, bytes),
           close: () => sink.close(),
           finish: async () => {

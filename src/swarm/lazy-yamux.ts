@@ -1,0 +1,67 @@
+import { yamux } from '@chainsafe/libp2p-yamux';
+
+type YamuxFactory = ReturnType<typeof yamux>;
+type YamuxMuxer = ReturnType<ReturnType<YamuxFactory>['createStreamMuxer']>;
+
+/** What decides in yamux's own streams when the sender is told of new room; no part of its public interface. */
+interface WindowedStream {
+  readonly state: number;
+  /** Bytes of the whole window. */
+  readonly recvWindow: number;
+  /** Bytes of it that the sender may still use. */
+  readonly recvWindowCapacity: number;
+  sendWindowUpdate(): void;
+}
+
+/** yamux's `StreamState.Established`: in the states before it an update also opens the stream. */
+const ESTABLISHED = 3;
+
+/**
+ * yamux that tells a sender of new room once half of the window is used, as the Go and Rust implementations do.
+ *
+ * The library does so after every data frame: a frame, a TLS record and a system call back for each message. Any peer
+ * understands either. Streams that are not as expected are left as they are.
+ *
+ * @see https://github.com/hashicorp/yamux/blob/master/spec.md
+ */
+export function lazyYamux(...init: Parameters<typeof yamux>): YamuxFactory {
+  const create = yamux(...init);
+  return () => {
+    const factory = create();
+    const createStreamMuxer = factory.createStreamMuxer.bind(factory);
+    factory.createStreamMuxer = (connection) => updatingLazily(createStreamMuxer(connection));
+    return factory;
+  };
+}
+
+function updatingLazily(muxer: YamuxMuxer): YamuxMuxer {
+  const opener = muxer as unknown as { _newStream?: (...init: unknown[]) => unknown };
+  const newStream = opener._newStream;
+  if (typeof newStream !== 'function') return muxer;
+  opener._newStream = (...init) => {
+    const stream = newStream.apply(muxer, init);
+    if (isWindowed(stream)) updateLazily(stream);
+    return stream;
+  };
+  return muxer;
+}
+
+function updateLazily(stream: WindowedStream): void {
+  const update = stream.sendWindowUpdate.bind(stream);
+  stream.sendWindowUpdate = () => {
+    const { state, recvWindow, recvWindowCapacity } = stream;
+    if (state === ESTABLISHED && recvWindowCapacity > recvWindow / 2) return;
+    update();
+  };
+}
+
+function isWindowed(stream: unknown): stream is WindowedStream {
+  const { state, recvWindow, recvWindowCapacity, sendWindowUpdate } = stream as Record<
+    string,
+    unknown
+  >;
+  return (
+    [state, recvWindow, recvWindowCapacity].every((value) => typeof value === 'number') &&
+    typeof sendWindowUpdate === 'function'
+  );
+}

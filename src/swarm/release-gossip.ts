@@ -1,0 +1,97 @@
+import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
+import {
+  decodeRelease,
+  RELEASE_TOPIC_COUNT,
+  releaseBucket,
+  releaseKey,
+  releaseTopic,
+  type ReleaseValidator,
+} from '../../protocols/release/index.ts';
+import type { SwarmLibp2p } from './libp2p.ts';
+import type { ReleaseDirectory, SignedRelease } from './releases.ts';
+
+export interface ReleaseGossipInit {
+  readonly network: string;
+  /** The DHT's own, so that both ways in agree on the highest sequence seen. */
+  readonly validate: ReleaseValidator;
+}
+
+/**
+ * Pushes release records to the peers that use their models, so that a move is known within moments. The DHT stays the
+ * truth: whoever misses a push finds the record there.
+ */
+export class ReleaseGossip {
+  readonly #libp2p: SwarmLibp2p;
+  readonly #releases: ReleaseDirectory;
+  readonly #init: ReleaseGossipInit;
+  readonly #joined = new Set<number>();
+
+  constructor(libp2p: SwarmLibp2p, releases: ReleaseDirectory, init: ReleaseGossipInit) {
+    this.#libp2p = libp2p;
+    this.#releases = releases;
+    this.#init = init;
+    // A peer of the topic that learns a move by another way, from the DHT or from a snapshot, tells those who have not.
+    releases.onChange(({ record, bytes }) => {
+      const bucket = releaseBucket(record.publisher, record.name);
+      if (this.#joined.has(bucket)) void this.#send(bucket, bytes);
+    });
+  }
+
+  /** Hears and relays the records of a model's bucket. */
+  join(publisher: string, name: string): void {
+    this.#joinBucket(releaseBucket(publisher, name));
+  }
+
+  joinAll(): void {
+    for (let bucket = 0; bucket < RELEASE_TOPIC_COUNT; bucket += 1) this.#joinBucket(bucket);
+  }
+
+  /** True when this peer is told of the model's moves. */
+  hears(publisher: string, name: string): boolean {
+    return this.#joined.has(releaseBucket(publisher, name));
+  }
+
+  /** Tells the peers of the model's topic; with nobody there it is a no-op. Never rejects: the DHT has the record. */
+  async push({ record, bytes }: SignedRelease): Promise<void> {
+    await this.#send(releaseBucket(record.publisher, record.name), bytes);
+  }
+
+  #joinBucket(bucket: number): void {
+    if (this.#joined.has(bucket)) return;
+    this.#joined.add(bucket);
+    const topic = releaseTopic(this.#init.network, bucket);
+    const { gossip } = this.#libp2p.services;
+    gossip.topicValidators.set(topic, async (_peer, message) =>
+      this.#receive(bucket, message.data),
+    );
+    gossip.subscribe(topic);
+  }
+
+  async #send(bucket: number, bytes: Uint8Array): Promise<void> {
+    const topic = releaseTopic(this.#init.network, bucket);
+    try {
+      await this.#libp2p.services.gossip.publish(topic, bytes);
+    } catch {
+      // A peer that is stopping, or a full outbound queue: whoever does not hear it asks the DHT within seconds.
+    }
+  }
+
+  /** Checks as the DHT does before relaying: what is forged costs its sender's score, what is old goes no further. */
+  async #receive(bucket: number, bytes: Uint8Array): Promise<TopicValidatorResult> {
+    let model: { publisher: string; name: string };
+    try {
+      model = await decodeRelease(bytes, { nowMs: null });
+    } catch {
+      return TopicValidatorResult.Reject;
+    }
+    if (releaseBucket(model.publisher, model.name) !== bucket) return TopicValidatorResult.Reject;
+    try {
+      await this.#init.validate(releaseKey(model.publisher, model.name), bytes);
+      await this.#releases.offer(bytes);
+      return TopicValidatorResult.Accept;
+    } catch {
+      // Superseded or expired by this peer's clock: its sender may have seen less, or have another clock.
+      return TopicValidatorResult.Ignore;
+    }
+  }
+}

@@ -5,22 +5,27 @@ import { signOwnerCertificate } from '../protocols/capacity/index.ts';
 import { handleInference, INFERENCE_VERSION } from '../protocols/inference/index.ts';
 import { protocolId } from '../protocols/protocol-id.ts';
 import { handleReplica, REPLICA_VERSION } from '../protocols/replica/index.ts';
-import { handleTransfer, TRANSFER_VERSION } from '../protocols/transfer/index.ts';
+import { handleTransfer, RateLimiter, TRANSFER_VERSION } from '../protocols/transfer/index.ts';
 import type { NodeId, OwnerId } from '../protocols/types.ts';
 import { loadOrCreateKey } from '../src/swarm/identity.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
 import { RecordStore } from '../src/swarm/record-store.ts';
 import { serveRouting } from '../src/swarm/routing-service.ts';
 import { Announcer } from './announcer.ts';
+import { controlAddress } from './control/control-address.ts';
+import { ControlServer } from './control/control-server.ts';
+import { storeVerbs } from './control/store-verbs.ts';
 import type { InferenceBackend } from './backend/backend.ts';
 import { createOnnxBackend } from './backend/onnx-backend.ts';
 import { DeviceProber } from './device/device-prober.ts';
-import { InferenceService } from './inference-service.ts';
+import { InferenceService, type InferenceServiceComponents } from './inference-service.ts';
 import { type NodeInit, type ResolvedNodeInit, resolveNodeInit } from './node-init.ts';
 import { ReleaseKeeper } from './release-keeper.ts';
 import type { Replica } from './replica.ts';
+import { ReplicaFetcher } from './replica-fetch.ts';
 import { ReplicaSet } from './replica-set.ts';
 import { VersionStore } from './store/version-store.ts';
+import { createVersionKnowledge } from './version-knowledge.ts';
 
 const AGENT = 'gpu-swarm/0.1.0';
 
@@ -44,6 +49,8 @@ interface NodeParts {
   readonly replicas: ReplicaSet;
   readonly inference: InferenceService;
   readonly announcer: Announcer;
+  /** Undefined where the data folder's path is too long for a socket. */
+  readonly control: ControlServer | undefined;
 }
 
 /** A GPU host in the swarm: stores, runs and announces model versions. */
@@ -91,6 +98,7 @@ export class SwarmNode implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     const { announcer, releases, replicas, devices, backend, peer, store, records } = this.#parts;
+    await this.#parts.control?.stop();
     await this.drain();
     await announcer.stop();
     await Promise.race([
@@ -139,7 +147,11 @@ async function assemble(
   const privateKey = await loadOrCreateKey(path.join(dataDir, 'node.key'), {
     onWarning: (message) => logger.warn(message),
   });
-  const store = await VersionStore.open(path.join(dataDir, 'store'));
+  const store: VersionStore = await VersionStore.open(path.join(dataDir, 'store'), {
+    quotaBytes: init.storeQuotaBytes,
+    knowledge: createVersionKnowledge(() => ({ peer, store, replicas })),
+    onEvicted: (removed) => logger.info(removed, 'version evicted to make room for another'),
+  });
   opened.push(() => store.close());
   const records = await RecordStore.open(path.join(dataDir, 'records'));
   opened.push(() => records.close());
@@ -150,7 +162,7 @@ async function assemble(
     threads: init.threads,
     providers: (options) => devices.providers(options),
   });
-  const peer = await SwarmPeer.start({
+  const peer: SwarmPeer = await SwarmPeer.start({
     network: init.network,
     privateKey,
     dhtMode: 'server',
@@ -164,8 +176,14 @@ async function assemble(
   opened.push(() => peer.stop());
   const releases = new ReleaseKeeper({ peer, store, logger });
   opened.push(() => releases.stop());
+  const fetcher = new ReplicaFetcher({
+    peer,
+    store,
+    logger,
+    limit: limiterOf(init.downloadLimitBytes),
+  });
   const replicas: ReplicaSet = new ReplicaSet(
-    { peer, store, backend, releases, changed: () => announcer.changed() },
+    { peer, store, fetcher, backend, releases, changed: () => changed() },
     init,
   );
   const ownerKey = init.ownerKey ?? privateKey;
@@ -183,9 +201,21 @@ async function assemble(
     },
   );
   opened.push(() => announcer.stop());
+  const changed = (): void => {
+    for (const { publisher, name } of replicas.announced()) peer.follow(publisher, name);
+    announcer.changed();
+  };
   const sequenceOf = ({ origin }: Replica): number =>
     peer.releases.cached(origin.publisher, origin.name)?.record.sequence ?? 0;
-  const inference = new InferenceService({ replicas, sequenceOf }, init);
+  const countOutcome: InferenceServiceComponents['countOutcome'] = (
+    { origin },
+    outcome,
+    caller,
+  ) => {
+    store.noteUse(origin.cid);
+    peer.outcomes.count(origin, outcome, caller);
+  };
+  const inference = new InferenceService({ replicas, sequenceOf, countOutcome }, init);
   return {
     init,
     records,
@@ -197,7 +227,33 @@ async function assemble(
     replicas,
     inference,
     announcer,
+    control: await listen(init, store, opened),
   };
+}
+
+/** Lets the owner reach the node from another terminal. */
+async function listen(
+  { dataDir, logger }: ResolvedNodeInit,
+  store: VersionStore,
+  opened: (() => Promise<void>)[],
+): Promise<ControlServer | undefined> {
+  const address = controlAddress(dataDir);
+  if (address === undefined) {
+    logger.warn(
+      { dataDir },
+      'path of the data folder is too long for a control socket: `swarm store` works only while the node is stopped',
+    );
+    return undefined;
+  }
+  const verbs = storeVerbs(store.upkeep);
+  const control = await ControlServer.start({ address, verbs, logger });
+  opened.push(() => control.stop());
+  return control;
+}
+
+/** Undefined where nothing is to be held back. */
+function limiterOf(bytesPerSecond: number | undefined): RateLimiter | undefined {
+  return bytesPerSecond === undefined ? undefined : new RateLimiter(bytesPerSecond);
 }
 
 async function serve({ init, peer, store, replicas, inference }: NodeParts): Promise<void> {
@@ -216,15 +272,19 @@ async function serve({ init, peer, store, replicas, inference }: NodeParts): Pro
       }),
     streams,
   );
+  const limit = limiterOf(init.uploadLimitBytes);
   await libp2p.handle(
     protocolId(network, 'transfer', TRANSFER_VERSION),
-    (stream, connection) =>
-      handleTransfer(stream, store, {
+    (stream, connection) => {
+      const peerId = connection.remotePeer.toString();
+      return handleTransfer(stream, store, {
+        peer: peerId,
+        limit,
         onFailure: (error) => {
-          const peerId = connection.remotePeer.toString();
           init.logger.debug({ err: error, peer: peerId }, 'transfer stream reset');
         },
-      }),
+      });
+    },
     streams,
   );
   await libp2p.handle(
@@ -237,5 +297,7 @@ async function serve({ init, peer, store, replicas, inference }: NodeParts): Pro
       ),
     streams,
   );
-  await serveRouting(peer);
+  await serveRouting(peer, {
+    readMetadata: async (cid) => (await store.get(cid))?.manifest.metadata,
+  });
 }

@@ -3,6 +3,9 @@
  *
  * @packageDocumentation
  */
+export { findNode, type NodeControl } from './control/control-client.ts';
+export type { ControlRequest } from './control/control-verb.ts';
+export { storeVerbs } from './control/store-verbs.ts';
 export { createNode, SwarmNode } from './daemon.ts';
 export {
   type AllowList,
@@ -11,3 +14,6 @@ export {
   DEFAULT_MAX_QUEUED,
   type NodeInit,
 } from './node-init.ts';
+export type { RemovedVersion, StoreEntry } from './store/store-upkeep.ts';
+export type { VerifiedVersion } from './store/store-verify.ts';
+export { VersionStore } from './store/version-store.ts';

@@ -14,6 +14,7 @@ import type {
 import { checkInputs } from '../protocols/input-check.ts';
 import type { NamedTensor } from '../protocols/tensor.ts';
 import type { LoadReport, VersionCid } from '../protocols/types.ts';
+import { outcomeOfError, type RequestOutcome } from '../src/swarm/outcome-tally.ts';
 import { type AllowList, allows } from './node-init.ts';
 import type { Replica } from './replica.ts';
 import type { SubmitOptions } from './scheduler/version-queue.ts';
@@ -27,6 +28,8 @@ export interface InferenceServiceComponents {
   readonly replicas: { get(cid: VersionCid): Replica | undefined };
   /** Sequence of the newest release record this node knows for a model; 0 when none. */
   readonly sequenceOf: (replica: Replica) => number;
+  /** Told how each request ended that says something of its version. */
+  readonly countOutcome: (replica: Replica, outcome: RequestOutcome, caller: string) => void;
 }
 
 /** Answers requests from the replicas of this node; refuses what it can from the header alone, before any body. */
@@ -75,12 +78,14 @@ export class InferenceService implements InferenceHandler {
     const deadlineAtMs = performance.now() + header.deadlineMs;
     return {
       execute: (inputs, { signal }) =>
-        this.#execute(replica, inputs, {
-          deadlineAtMs,
-          priority: header.priority,
-          outputs: header.outputs,
-          signal,
-        }),
+        this.#counted(replica, context.caller, () =>
+          this.#execute(replica, inputs, {
+            deadlineAtMs,
+            priority: header.priority,
+            outputs: header.outputs,
+            signal,
+          }),
+        ),
     };
   }
 
@@ -98,6 +103,25 @@ export class InferenceService implements InferenceHandler {
         throw new LoadingError(`version ${cid} is still loading`, null);
       default:
         throw new NotFoundError(`this node does not hold version ${cid}`);
+    }
+  }
+
+  /** The time inside the model is what the version answers for; the queue before it is this node's. */
+  async #counted(
+    replica: Replica,
+    caller: string,
+    execute: () => Promise<ExecutionResult>,
+  ): Promise<ExecutionResult> {
+    const { countOutcome } = this.#components;
+    const startedAtMs = performance.now();
+    try {
+      const result = await execute();
+      countOutcome(replica, { kind: 'answered', latencyMs: result.executeMs }, caller);
+      return result;
+    } catch (error) {
+      const outcome = outcomeOfError(error, performance.now() - startedAtMs);
+      if (outcome !== undefined) countOutcome(replica, outcome, caller);
+      throw error;
     }
   }
 

@@ -4,6 +4,7 @@ import { ConfigError } from '../protocols/errors.ts';
 import { DEFAULT_MAX_REQUEST_BYTES } from '../protocols/limits.ts';
 import { DEFAULT_NETWORK, parseNetwork } from '../protocols/protocol-id.ts';
 import { parsePublisherId } from '../protocols/reference.ts';
+import { MIN_RATE_BYTES } from '../protocols/transfer/index.ts';
 import type { Resolved } from '../protocols/types.ts';
 
 /** How often a node announces itself when nothing changes; the lease is three of these. */
@@ -14,6 +15,9 @@ export const DEFAULT_MAX_QUEUED = 256;
 
 /** Milliseconds one execution may take until enough were measured to know better. */
 export const DEFAULT_EXECUTION_LIMIT_MS = 10_000;
+
+/** Bytes a second above which a limit limits nothing. */
+export const MAX_RATE_BYTES = 2 ** 40;
 
 /** Who is served: everyone, or the ids listed. An empty list serves nobody. */
 export type AllowList = 'any' | readonly string[];
@@ -49,13 +53,27 @@ export interface NodeInit {
   readonly executionLimitMs?: number | undefined;
   /** Milliseconds between announcements. @default 10000 */
   readonly announceIntervalMs?: number | undefined;
+  /** Bytes that models may take on the disk. @default what the disk has, less a reserve of 64 MiB */
+  readonly storeQuotaBytes?: number | undefined;
+  /** Bytes a second that other peers may fetch from here, all together. @default as fast as it goes */
+  readonly uploadLimitBytes?: number | undefined;
+  /** Bytes a second that this node fetches, of all versions together. @default as fast as it goes */
+  readonly downloadLimitBytes?: number | undefined;
   /** Where the node writes its log. */
   readonly logger: Logger;
 }
 
 /** {@link NodeInit} with every default filled in. */
-export type ResolvedNodeInit = Resolved<Omit<NodeInit, 'announce' | 'ownerKey' | 'threads'>> &
-  Pick<NodeInit, 'announce' | 'ownerKey' | 'threads'>;
+export type ResolvedNodeInit = Resolved<Omit<NodeInit, Unset>> & Pick<NodeInit, Unset>;
+
+/** What has no default: undefined means something of its own. */
+type Unset =
+  | 'announce'
+  | 'ownerKey'
+  | 'threads'
+  | 'storeQuotaBytes'
+  | 'uploadLimitBytes'
+  | 'downloadLimitBytes';
 
 /**
  * Fills in defaults and checks ranges.
@@ -79,6 +97,9 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     maxQueued: init.maxQueued ?? DEFAULT_MAX_QUEUED,
     executionLimitMs: init.executionLimitMs ?? DEFAULT_EXECUTION_LIMIT_MS,
     announceIntervalMs: init.announceIntervalMs ?? DEFAULT_ANNOUNCE_INTERVAL_MS,
+    storeQuotaBytes: init.storeQuotaBytes,
+    uploadLimitBytes: init.uploadLimitBytes,
+    downloadLimitBytes: init.downloadLimitBytes,
     logger: init.logger,
   };
   for (const list of [resolved.allowPublishers, resolved.allowCallers]) {
@@ -88,6 +109,14 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
   checkRange('maxQueued', resolved.maxQueued, 1, 65_536);
   checkRange('executionLimitMs', resolved.executionLimitMs, 100, 3_600_000);
   checkRange('announceIntervalMs', resolved.announceIntervalMs, 100, 60_000);
+  for (const field of ['uploadLimitBytes', 'downloadLimitBytes'] as const) {
+    const value = resolved[field];
+    if (value !== undefined) checkRange(field, value, MIN_RATE_BYTES, MAX_RATE_BYTES);
+  }
+  const { storeQuotaBytes } = resolved;
+  if (storeQuotaBytes !== undefined) {
+    checkRange('storeQuotaBytes', storeQuotaBytes, 0, Number.MAX_SAFE_INTEGER);
+  }
   if (resolved.threads !== undefined) checkRange('threads', resolved.threads, 1, 512);
   if (resolved.zone.length > 64) {
     throw new ConfigError(`zone has ${resolved.zone.length} characters, expected at most 64`);

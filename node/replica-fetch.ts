@@ -1,84 +1,141 @@
-import { peerIdFromString } from '@libp2p/peer-id';
-import { CID } from 'multiformats/cid';
-import { protocolId } from '../protocols/protocol-id.ts';
-import { TRANSFER_VERSION, TransferConnection } from '../protocols/transfer/index.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { isSwarmError } from '../protocols/errors.ts';
+import { manifestBytes } from '../protocols/manifest/index.ts';
+import type { RateLimiter, TransferConnection } from '../protocols/transfer/index.ts';
 import type { VersionCid } from '../protocols/types.ts';
+import { DistrustedPeers } from '../src/swarm/distrusted-peers.ts';
 import { fetchVersion } from '../src/swarm/fetch.ts';
+import type { BlockConnection } from '../src/swarm/fetch-peers.ts';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
+import { announcedHolders, connectToHolder, findHolders } from '../src/swarm/version-holders.ts';
+import type { Askers } from './askers.ts';
 import type { StoredVersion, VersionStore } from './store/version-store.ts';
 
-/** Providers asked of the DHT: more would only share the same links. */
-const MAX_DHT_PROVIDERS = 8;
+/** How long a node that has just started waits for a first peer before it looks for holders. */
+const JOIN_TIMEOUT_MS = 30_000;
+
+/** Waits before a version that nobody asked for just now is tried again; the last one repeats. */
+const RETRY_DELAYS_MS = [1_000, 2_000, 5_000, 15_000, 60_000];
+
+/** Milliseconds between two lines of the log on one fetch. */
+const LOG_INTERVAL_MS = 10_000;
+
+export interface ReplicaFetcherComponents {
+  readonly peer: SwarmPeer;
+  readonly store: VersionStore;
+  readonly logger: Logger;
+  /** Holds all fetches of the node to a rate together. @default as fast as it goes */
+  readonly limit?: RateLimiter | undefined;
+}
 
 export interface ReplicaFetchOptions {
-  /** Peer that asked for the replica: it has the version, or knows who does. */
-  readonly asker: string | undefined;
+  /** Who asked for the replica, and who still may. While nobody has, the fetch is tried until it succeeds. */
+  readonly askers: Askers;
   readonly signal: AbortSignal;
   readonly onProgress: (bytes: number, totalBytes: number | null) => void;
 }
 
-/** The version on disk, fetched from its holders when it is not there yet. */
-export async function fetchReplica(
-  components: { readonly peer: SwarmPeer; readonly store: VersionStore },
-  cid: VersionCid,
-  options: ReplicaFetchOptions,
-): Promise<StoredVersion> {
-  const { peer, store } = components;
-  const stored = await store.get(cid);
-  if (stored !== undefined) return stored;
-  await fetchVersion({
-    cid,
-    peers: holders(peer, cid, options),
-    connect: (holder, signal) => connect(peer, holder, signal),
-    store,
-    signal: options.signal,
-    onProgress: options.onProgress,
-  });
-  const fetched = await store.get(cid);
-  if (fetched === undefined)
-    throw new Error(`store lost version ${cid} right after it was fetched`);
-  return fetched;
-}
+/** Brings versions onto this node's disk, and remembers which peers are not worth asking. */
+export class ReplicaFetcher {
+  readonly #components: ReplicaFetcherComponents;
+  readonly #distrusted = new DistrustedPeers();
 
-async function connect(
-  peer: SwarmPeer,
-  holder: string,
-  signal: AbortSignal,
-): Promise<TransferConnection> {
-  const stream = await peer.libp2p.dialProtocol(
-    peerIdFromString(holder),
-    protocolId(peer.network, 'transfer', TRANSFER_VERSION),
-    { signal },
-  );
-  return new TransferConnection(stream, { peer: holder });
-}
-
-/** Whoever may have the version, nearest knowledge first: the asker, the announced holders, the DHT's providers. */
-async function* holders(
-  peer: SwarmPeer,
-  cid: VersionCid,
-  { asker, signal }: ReplicaFetchOptions,
-): AsyncGenerator<string> {
-  const told = new Set<string>([peer.id]);
-  const fresh = (id: string): boolean => !told.has(id) && told.add(id) !== undefined;
-  if (asker !== undefined && fresh(asker)) yield asker;
-  for (const { node } of peer.view.ready(cid, Date.now())) {
-    const id = node.announcement.node;
-    if (!fresh(id)) continue;
-    await peer.learnAddresses(id);
-    yield id;
+  constructor(components: ReplicaFetcherComponents) {
+    this.#components = components;
   }
-  let found = 0;
-  for await (const provider of peer.libp2p.contentRouting.findProviders(CID.parse(cid), {
-    signal,
-  })) {
-    const id = provider.id.toString();
-    if (!fresh(id)) continue;
-    if (provider.multiaddrs.length > 0) {
-      await peer.libp2p.peerStore.merge(provider.id, { multiaddrs: provider.multiaddrs });
+
+  /** The version on disk, fetched from its holders when it is not there yet. */
+  async fetch(cid: VersionCid, options: ReplicaFetchOptions): Promise<StoredVersion> {
+    const { store } = this.#components;
+    const stored = await store.get(cid);
+    if (stored !== undefined) return stored;
+    await this.#fetchPatiently(cid, options);
+    const fetched = await store.get(cid);
+    if (fetched === undefined) {
+      throw new Error(`store lost version ${cid} right after it was fetched`);
     }
-    yield id;
-    found += 1;
-    if (found >= MAX_DHT_PROVIDERS) return;
+    return fetched;
   }
+
+  /** Whoever asked hears why it does not work, and asks elsewhere; what was held before a restart has nobody else. */
+  async #fetchPatiently(cid: VersionCid, options: ReplicaFetchOptions): Promise<void> {
+    const { logger } = this.#components;
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await this.#fetchOnce(cid, options);
+      } catch (error) {
+        options.signal.throwIfAborted();
+        const later =
+          isSwarmError(error) && ['ERR_NOT_FOUND', 'ERR_CONNECTION'].includes(error.code);
+        if (!later || options.askers.ids.length > 0) throw error;
+        const waitMs = RETRY_DELAYS_MS[Math.min(attempt, RETRY_DELAYS_MS.length - 1)] ?? 0;
+        logger.warn({ err: error, cid, retryAfterMs: waitMs }, 'version cannot be fetched yet');
+        const waited = new AbortController();
+        const signal = AbortSignal.any([options.signal, waited.signal]);
+        const wait = delay(waitMs, undefined, { signal, ref: false });
+        await Promise.race([wait, options.askers.next()]);
+        waited.abort();
+        await wait.catch(() => options.signal.throwIfAborted());
+      }
+    }
+  }
+
+  async #fetchOnce(cid: VersionCid, options: ReplicaFetchOptions): Promise<void> {
+    const { peer, store, logger, limit } = this.#components;
+    const { signal, askers } = options;
+    const startedAtMs = performance.now();
+    let loggedAtMs = startedAtMs;
+    const given = new Map<string, number>();
+    if (askers.ids.length === 0) await joined(peer, signal);
+    const { manifest, dropped } = await fetchVersion({
+      cid,
+      peers: findHolders(peer, cid, { first: askers.ids, signal }),
+      latecomers: () => [...askers.ids, ...announcedHolders(peer, cid)],
+      connect: async (holder, connectSignal) =>
+        counted(holder, await connectToHolder(peer, holder, connectSignal), given),
+      distrusted: this.#distrusted,
+      limit,
+      store,
+      signal,
+      onProgress: (bytes, totalBytes) => {
+        options.onProgress(bytes, totalBytes);
+        if (performance.now() - loggedAtMs < LOG_INTERVAL_MS) return;
+        loggedAtMs = performance.now();
+        logger.info({ cid, bytes, totalBytes }, 'fetching version');
+      },
+    });
+    const ms = Math.round(performance.now() - startedAtMs);
+    const bytes = manifestBytes(manifest);
+    const failures = [...dropped].map(([id, error]) => `${id}: ${textOf(error)}`);
+    const from = Object.fromEntries(given);
+    logger.info({ cid, bytes, ms, from, dropped: failures }, 'version fetched');
+  }
+}
+
+/** A connection that adds up the bytes its peer gave. */
+function counted(
+  holder: string,
+  connection: TransferConnection,
+  given: Map<string, number>,
+): BlockConnection {
+  return {
+    fetch: async (digest, maxBytes, options) => {
+      const block = await connection.fetch(digest, maxBytes, options);
+      given.set(holder, (given.get(holder) ?? 0) + block.byteLength);
+      return block;
+    },
+    holdings: (version, options) => connection.holdings(version, options),
+    close: () => connection.close(),
+  };
+}
+
+/** A first peer is there, or it has been waited for long enough. */
+async function joined(peer: SwarmPeer, signal: AbortSignal): Promise<void> {
+  const bounded = AbortSignal.any([signal, AbortSignal.timeout(JOIN_TIMEOUT_MS)]);
+  await peer.connected(bounded).catch(() => signal.throwIfAborted());
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

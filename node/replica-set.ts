@@ -2,6 +2,8 @@ import { CID } from 'multiformats/cid';
 import type { Logger } from 'pino';
 import type { AnnouncedVersion } from '../protocols/capacity/index.ts';
 import { ForbiddenError, isSwarmError } from '../protocols/errors.ts';
+import { resolveDeployment } from '../protocols/manifest/index.ts';
+import type { Delegation } from '../protocols/release/index.ts';
 import {
   openPlacementGrant,
   type ReplicaProgress,
@@ -9,13 +11,15 @@ import {
 } from '../protocols/replica/index.ts';
 import type { VersionCid } from '../protocols/types.ts';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
+import { Askers } from './askers.ts';
 import type { InferenceBackend } from './backend/backend.ts';
 import { type AllowList, allows } from './node-init.ts';
 import { Replica, type ReplicaOrigin } from './replica.ts';
-import { fetchReplica } from './replica-fetch.ts';
+import type { ReplicaFetcher } from './replica-fetch.ts';
 import type { ReleaseKeeper } from './release-keeper.ts';
 import { VersionQueue } from './scheduler/version-queue.ts';
 import type { VersionStore } from './store/version-store.ts';
+import { loadVersion } from './version-load.ts';
 
 /** How often a waiting publisher hears how far the fetch is. */
 const PROGRESS_INTERVAL_MS = 250;
@@ -35,6 +39,7 @@ export interface ReplicaSetInit {
 export interface ReplicaSetComponents {
   readonly peer: SwarmPeer;
   readonly store: VersionStore;
+  readonly fetcher: ReplicaFetcher;
   readonly backend: InferenceBackend;
   readonly releases: ReleaseKeeper;
   /** Called after any change that others should hear of. */
@@ -43,6 +48,7 @@ export interface ReplicaSetComponents {
 
 interface Holding {
   readonly replica: Replica;
+  readonly askers: Askers;
   progress: ReplicaProgress;
   /** Settles when the replica is ready or could not be brought up. */
   done: Promise<void>;
@@ -85,13 +91,30 @@ export class ReplicaSet {
     asker: string,
     signal: AbortSignal,
   ): AsyncGenerator<ReplicaProgress> {
-    const { publisher, name, cid } = await openPlacementGrant(grant);
+    const { publisher, name, cid, delegation } = await openPlacementGrant(grant);
     if (!allows(this.#init.allowPublishers, publisher)) {
       throw new ForbiddenError(
         `this node does not serve publisher ${publisher} (its --allow-publisher list says whom it serves)`,
       );
     }
+    if (delegation !== undefined) await this.#refuseRevoked(delegation, signal);
     yield* watch(this.#take({ publisher, name, cid }, asker), signal);
+  }
+
+  /** A delegate whose certificate the publisher has stepped over can release nothing any more, so it places nothing either. */
+  async #refuseRevoked(delegation: Delegation, signal: AbortSignal): Promise<void> {
+    const { publisher, name, delegate, untilSequence } = delegation;
+    const newest = await this.#components.peer.releases
+      .find(publisher, name, { signal: AbortSignal.any([signal, this.#dhtSignal()]) })
+      .catch((error: unknown) => {
+        signal.throwIfAborted();
+        if (isSwarmError(error) && error.code === 'ERR_NOT_FOUND') return undefined;
+        throw error;
+      });
+    if (newest === undefined || newest.record.sequence <= untilSequence) return;
+    throw new ForbiddenError(
+      `delegation of ${publisher}/${name} to ${delegate} ended at sequence ${untilSequence}, the release has ${newest.record.sequence}`,
+    );
   }
 
   /** Loads again what was held before a restart; a version that fails stays on disk and is told in the log. */
@@ -118,13 +141,19 @@ export class ReplicaSet {
 
   #take(origin: ReplicaOrigin, asker: string | undefined): Holding {
     const known = this.#holdings.get(origin.cid);
-    if (known !== undefined && known.replica.state !== 'gone') return known;
+    if (known !== undefined && known.replica.state !== 'gone') {
+      // What is fetched since a restart has nobody to fetch from until somebody asks who has it.
+      if (asker !== undefined) known.askers.add(asker);
+      return known;
+    }
     const replica = new Replica(origin);
     const holding: Holding = {
       replica,
+      askers: new Askers(),
       progress: { state: 'fetching', bytes: 0, totalBytes: null },
       done: Promise.resolve(),
     };
+    if (asker !== undefined) holding.askers.add(asker);
     holding.done = this.#bring(holding, asker);
     holding.done.catch(() => {
       // Whoever waits sees the failure; the log has it in any case.
@@ -136,7 +165,7 @@ export class ReplicaSet {
 
   async #bring(holding: Holding, asker: string | undefined): Promise<void> {
     const { origin } = holding.replica;
-    const { peer, store, backend, changed } = this.#components;
+    const { peer, store, fetcher, backend, changed } = this.#components;
     const signal = this.#stopping.signal;
     try {
       if (asker !== undefined) {
@@ -144,28 +173,23 @@ export class ReplicaSet {
         const release = peer.releases.cached(publisher, name)?.bytes ?? null;
         await store.want({ ...origin, release });
       }
-      const stored = await fetchReplica({ peer, store }, origin.cid, {
-        asker,
+      const stored = await fetcher.fetch(origin.cid, {
+        askers: holding.askers,
         signal,
         onProgress: (bytes, totalBytes) => {
           holding.progress = { state: 'fetching', bytes, totalBytes };
         },
       });
+      store.noteUse(origin.cid);
+      // From now on others may fetch it here, whether it can be run here or not.
+      void this.#provide(origin.cid);
       holding.progress = { state: 'loading' };
-      const { manifest, directory } = stored;
-      const model = await backend.load(
-        {
-          cid: origin.cid,
-          directory,
-          entry: manifest.entry,
-          inputs: manifest.inputs,
-          outputs: manifest.outputs,
-        },
-        { signal },
-      );
+      const { logger } = this.#init;
+      const model = await loadVersion(backend, { cid: origin.cid, ...stored }, { signal, logger });
       model.onStateChange(changed);
+      const { maxQueued } = resolveDeployment(stored.manifest.deployment);
       const queue = new VersionQueue(model, {
-        maxQueued: this.#init.maxQueued,
+        maxQueued: Math.min(this.#init.maxQueued, maxQueued ?? this.#init.maxQueued),
         executionLimitMs: this.#init.executionLimitMs,
       });
       holding.replica.loaded(model, queue);
@@ -175,7 +199,6 @@ export class ReplicaSet {
         { cid: origin.cid, name: origin.name, provider: model.provider },
         'replica ready',
       );
-      void this.#provide(origin.cid);
       this.#components.releases.learn(origin.publisher, origin.name);
     } catch (error) {
       await this.#failed(holding, error);

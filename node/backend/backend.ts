@@ -1,3 +1,4 @@
+import type { SessionOptions } from '../../protocols/manifest/index.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
 import type { AbortOptions, TensorSpec, VersionCid } from '../../protocols/types.ts';
 
@@ -11,6 +12,13 @@ export interface ModelFiles {
   /** What the manifest declares; a model that differs in a name or datatype is refused. */
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+}
+
+export interface LoadOptions extends AbortOptions {
+  /** Execution providers to try for this model, the best first. @default those of {@link InferenceBackend.providers} */
+  readonly providers?: readonly string[] | undefined;
+  /** How the publisher wants its sessions made; threads beyond the backend's own are not given. */
+  readonly session?: SessionOptions | undefined;
 }
 
 /**
@@ -73,6 +81,9 @@ export interface LoadedModel {
 
 /** Executes models outside this process. Nothing a model does may harm the process that holds the backend. */
 export interface InferenceBackend {
+  /** Execution providers that work on this host, the best first. May wait for them to be found out, for a bounded time. */
+  providers(options?: AbortOptions): Promise<readonly string[]>;
+
   /**
    * Loads a model and resolves when it can answer. The caller owns the result and unloads it.
    *
@@ -83,7 +94,7 @@ export interface InferenceBackend {
    * @throws {ERR_STORE} when the disk does not give the files.
    * @throws {ERR_EXECUTION} when its process was killed from outside or could not be started.
    */
-  load(model: ModelFiles, options?: AbortOptions): Promise<LoadedModel>;
+  load(model: ModelFiles, options?: LoadOptions): Promise<LoadedModel>;
 
   /** Unloads every model and waits for their processes to end. Idempotent. */
   stop(): Promise<void>;

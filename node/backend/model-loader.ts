@@ -5,6 +5,7 @@ import {
   InvalidModelError,
   LimitError,
 } from '../../protocols/errors.ts';
+import type { SessionOptions } from '../../protocols/manifest/index.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 import type { ModelFiles } from './backend.ts';
 import { parseLoadReport } from './load-report.ts';
@@ -32,6 +33,8 @@ export interface StartedModel {
 /** What is the same for each load; the providers to try are an argument of their own. */
 export type ModelLoaderInit = Omit<ResolvedOnnxInit, 'workDir' | 'providers'> & {
   readonly workDir: string;
+  /** How the publisher wants sessions made. @default {} */
+  readonly session?: SessionOptions | undefined;
 };
 
 /**
@@ -72,8 +75,8 @@ async function startOn(
     niceness: init.niceness,
   });
   const { directory, entry } = files;
-  const { deviceId, threads, cpuFallback, maxResponseBytes } = init;
-  const settings = { provider, deviceId, threads, cpuFallback };
+  const { deviceId, threads, cpuFallback, maxResponseBytes, session = {} } = init;
+  const settings = { provider, deviceId, threads, cpuFallback, session };
   try {
     const command: LoadCommand = { directory, entry, settings, maxResponseBytes };
     process.send(PIPE_FRAME.load, 0, [Buffer.from(JSON.stringify(command))]);

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { InvalidModelError } from '../../protocols/errors.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
-import type { InferenceBackend, LoadedModel, ModelFiles } from './backend.ts';
+import type { InferenceBackend, LoadedModel, LoadOptions, ModelFiles } from './backend.ts';
 import { startModel } from './model-loader.ts';
 import { type OnnxBackendInit, type ResolvedOnnxInit, resolveOnnxInit } from './onnx-init.ts';
 import { OnnxModel } from './onnx-model.ts';
@@ -31,13 +31,18 @@ class OnnxBackend implements InferenceBackend {
     this.#init = init;
   }
 
-  async load(files: ModelFiles, options: AbortOptions = {}): Promise<LoadedModel> {
+  async providers(options: AbortOptions = {}): Promise<readonly string[]> {
+    const { providers } = this.#init;
+    return typeof providers === 'function' ? await providers(options) : providers;
+  }
+
+  async load(files: ModelFiles, options: LoadOptions = {}): Promise<LoadedModel> {
     if (path.basename(files.entry) !== files.entry || files.entry.includes('\\')) {
       throw new InvalidModelError(
         `model file ${JSON.stringify(files.entry.slice(0, 80))} is not a plain file name`,
       );
     }
-    const loading = this.#load(files, options.signal);
+    const loading = this.#load(files, options);
     const settled = loading.catch(() => {
       // The caller hears of it; this copy only keeps `stop` waiting.
     });
@@ -57,14 +62,17 @@ class OnnxBackend implements InferenceBackend {
     if (workDir !== undefined) await rm(workDir, { recursive: true, force: true });
   }
 
-  async #load(files: ModelFiles, signal: AbortSignal | undefined): Promise<OnnxModel> {
+  async #load(
+    files: ModelFiles,
+    { signal, providers, session = {} }: LoadOptions,
+  ): Promise<OnnxModel> {
     this.#stopping.signal.throwIfAborted();
     this.#workDir ??= makeWorkDir(this.#init.workDir);
-    const init = { ...this.#init, workDir: await this.#workDir };
+    const threads = Math.min(this.#init.threads, session.intraOpThreads ?? this.#init.threads);
+    const init = { ...this.#init, workDir: await this.#workDir, threads, session };
     const stopping = this.#stopping.signal;
     const either = signal === undefined ? stopping : AbortSignal.any([signal, stopping]);
-    const { providers } = init;
-    const tried = typeof providers === 'function' ? await providers({ signal: either }) : providers;
+    const tried = providers ?? (await this.providers({ signal: either }));
     const started = await startModel(files, tried, init, either);
     const model = new OnnxModel(files, started, init);
     this.#models.add(model);

@@ -10,6 +10,7 @@ import {
   type SwarmError,
 } from '../../protocols/errors.ts';
 import { MAX_REMOTE_TEXT } from '../../protocols/limits.ts';
+import type { SessionOptions } from '../../protocols/manifest/session-options.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 
 /** Characters of a failure's message that are kept; a sentence with a few names and shapes. */
@@ -25,6 +26,8 @@ export interface SessionSettings {
   readonly threads: number;
   /** Whether operators the provider lacks may run on the CPU; without, a model with such an operator is refused. */
   readonly cpuFallback: boolean;
+  /** What the publisher wants; its threads are counted in `threads` already. */
+  readonly session: Pick<SessionOptions, 'graphOptimizationLevel' | 'memoryPattern'>;
 }
 
 /** What a child must do before anything else. */

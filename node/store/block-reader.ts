@@ -2,7 +2,7 @@ import path from 'node:path';
 import { digestText, sameBytes, sha256 } from '../../protocols/digest.ts';
 import { CorruptError } from '../../protocols/errors.ts';
 import type { BlockSource } from '../../protocols/transfer/index.ts';
-import type { AbortOptions } from '../../protocols/types.ts';
+import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import { readRange } from './file-range.ts';
 import type { PartialVersion } from './partial-version.ts';
 import { storeFailure } from './store-failure.ts';
@@ -19,9 +19,21 @@ export interface BlockReaderComponents {
 /** Finds blocks by digest in whatever is on disk. Nothing leaves it that was not hashed after it was read. */
 export class BlockReader implements BlockSource {
   readonly #components: BlockReaderComponents;
+  /** When a chunk of each version was last read here; an entry goes with its version. */
+  readonly #readMs = new Map<VersionCid, number>();
 
   constructor(components: BlockReaderComponents) {
     this.#components = components;
+  }
+
+  /** Milliseconds since 1970; undefined when no chunk of the version was read since the store was opened. */
+  lastReadMs(cid: VersionCid): number | undefined {
+    return this.#readMs.get(cid);
+  }
+
+  /** A version left the disk. */
+  forget(cid: VersionCid): void {
+    this.#readMs.delete(cid);
   }
 
   async read(digest: Uint8Array, options: AbortOptions = {}): Promise<Uint8Array | undefined> {
@@ -58,7 +70,10 @@ export class BlockReader implements BlockSource {
     for (const place of await index.places(key)) {
       const file = path.join(versionsFolder, place.cid, place.path);
       const bytes = await readRange(file, place.offset, place.size);
-      if (bytes !== undefined && sameBytes(sha256(bytes), digest)) return bytes;
+      if (bytes !== undefined && sameBytes(sha256(bytes), digest)) {
+        this.#readMs.set(place.cid, Date.now());
+        return bytes;
+      }
       // A version that is being removed has lost its entry before its files.
       if ((await index.version(place.cid)) === undefined) continue;
       await index.markDamaged(place.cid);

@@ -1,13 +1,25 @@
 import { digestText } from '../../protocols/digest.ts';
 import type { ChunkList } from '../../protocols/manifest/index.ts';
+import {
+  bitBytes,
+  type Holdings,
+  MAX_HOLDING_CHUNKS,
+  NOTHING,
+  setBit,
+} from '../../protocols/transfer/index.ts';
 import type { ChunkPlace } from '../../src/swarm/version-sink.ts';
+
+/** What is known of one place. */
+const MISSING = 0;
+const IN_PLACE = 1;
+const COMING = 2;
 
 /** Where each chunk of a version belongs, and which ones are there, verified. */
 export class ChunkMap {
   /** Every place, by index of its file and of itself in the file. */
   readonly files: readonly (readonly ChunkPlace[])[];
-  /** By file, one byte per chunk: 1 when it is in place. */
-  readonly #inPlace: readonly Uint8Array[];
+  /** By file, one byte per chunk: `MISSING`, `IN_PLACE` or `COMING`. */
+  readonly #states: readonly Uint8Array[];
   /** One place in place for each digest that has any. */
   readonly #byDigest = new Map<string, ChunkPlace>();
   #missingBytes: number;
@@ -22,7 +34,7 @@ export class ChunkMap {
         return place;
       });
     });
-    this.#inPlace = lists.map(({ length }) => new Uint8Array(length));
+    this.#states = lists.map(({ length }) => new Uint8Array(length));
     this.#missingBytes = lists.flat().reduce((total, { size }) => total + size, 0);
   }
 
@@ -32,14 +44,19 @@ export class ChunkMap {
   }
 
   has(place: ChunkPlace): boolean {
-    return this.#inPlace[place.file]?.[place.index] === 1;
+    return this.#states[place.file]?.[place.index] === IN_PLACE;
+  }
+
+  /** The bytes of a place are on their way, or no longer are; changes nothing where they are in place. */
+  expect(place: ChunkPlace, coming: boolean): void {
+    if (!this.has(place)) this.#set(place, coming ? COMING : MISSING);
   }
 
   /** The bytes of a place are there and were verified. */
   add(place: ChunkPlace): void {
     this.#byDigest.set(digestText(place.digest), place);
     if (this.has(place)) return;
-    this.#set(place, 1);
+    this.#set(place, IN_PLACE);
     this.#missingBytes -= place.size;
   }
 
@@ -48,7 +65,7 @@ export class ChunkMap {
     const key = digestText(place.digest);
     if (this.#byDigest.get(key) === place) this.#byDigest.delete(key);
     if (!this.has(place)) return;
-    this.#set(place, 0);
+    this.#set(place, MISSING);
     this.#missingBytes += place.size;
   }
 
@@ -61,8 +78,25 @@ export class ChunkMap {
     return this.files.flatMap((places) => places.filter((place) => !this.has(place)));
   }
 
-  #set({ file, index }: ChunkPlace, value: 0 | 1): void {
-    const flags = this.#inPlace[file];
-    if (flags !== undefined) flags[index] = value;
+  /** What others are told of it. */
+  holdings(): Holdings {
+    const count = this.#states.reduce((total, { length }) => total + length, 0);
+    if (count > MAX_HOLDING_CHUNKS) return NOTHING;
+    const has = new Uint8Array(bitBytes(count));
+    const coming = new Uint8Array(bitBytes(count));
+    let chunk = 0;
+    for (const states of this.#states) {
+      for (const state of states) {
+        if (state === IN_PLACE) setBit(has, chunk);
+        else if (state === COMING) setBit(coming, chunk);
+        chunk += 1;
+      }
+    }
+    return { whole: false, count, has, coming };
+  }
+
+  #set({ file, index }: ChunkPlace, state: number): void {
+    const states = this.#states[file];
+    if (states !== undefined) states[index] = state;
   }
 }

@@ -12,20 +12,31 @@ export interface DiskRoom {
   readonly promisedBytes: number;
   /** Bytes that this user may still write to the disk. */
   readonly freeBytes: number;
+  /** Bytes that the versions in the store take. */
+  readonly usedBytes: number;
+  /** Bytes that they may take; null when only the disk bounds them. */
+  readonly quotaBytes: number | null;
+}
+
+/** Bytes that must go before the version fits; 0 when it does. */
+export function lackingBytes(room: DiskRoom): number {
+  return Math.max(0, room.neededBytes - usableBytes(room));
 }
 
 /**
- * Refuses a version before its first byte is fetched when the disk cannot hold it.
+ * Refuses a version before its first byte is fetched when the disk, or the store's quota, cannot hold it.
  *
  * @throws {ERR_STORE} with the numbers, also in `details`.
  */
 export function checkDiskRoom(what: string, room: DiskRoom): void {
-  const { neededBytes, promisedBytes, freeBytes } = room;
-  const usableBytes = Math.max(0, freeBytes - promisedBytes - RESERVED_DISK_BYTES);
-  if (neededBytes <= usableBytes) return;
+  if (lackingBytes(room) === 0) return;
+  const { neededBytes, promisedBytes, freeBytes, usedBytes, quotaBytes } = room;
+  const usable = usableBytes(room);
+  const disk = `${freeBytes} free, ${promisedBytes} promised to other versions, ${RESERVED_DISK_BYTES} kept for the system`;
+  const quota = quotaBytes === null ? '' : `; ${usedBytes} used of a quota of ${quotaBytes}`;
   throw new StoreError(
-    `${what} needs ${neededBytes} bytes of disk, found ${usableBytes} (${freeBytes} free, ${promisedBytes} promised to other versions, ${RESERVED_DISK_BYTES} kept for the system)`,
-    { details: { ...room, usableBytes, reservedBytes: RESERVED_DISK_BYTES } },
+    `${what} needs ${neededBytes} bytes of disk, found ${usable} (${disk}${quota})`,
+    { details: { ...room, usableBytes: usable, reservedBytes: RESERVED_DISK_BYTES } },
   );
 }
 
@@ -33,4 +44,10 @@ export function checkDiskRoom(what: string, room: DiskRoom): void {
 export async function freeDiskBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
+}
+
+function usableBytes({ freeBytes, promisedBytes, usedBytes, quotaBytes }: DiskRoom): number {
+  const ofDisk = freeBytes - RESERVED_DISK_BYTES;
+  const ofQuota = quotaBytes === null ? Number.POSITIVE_INFINITY : quotaBytes - usedBytes;
+  return Math.max(0, Math.min(ofDisk, ofQuota) - promisedBytes);
 }

@@ -9,6 +9,7 @@ import {
 } from '../../protocols/digest.ts';
 import { CorruptError, InvalidRecordError, StoreError } from '../../protocols/errors.ts';
 import type { ChunkList, Manifest } from '../../protocols/manifest/index.ts';
+import { type Holdings, NOTHING } from '../../protocols/transfer/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import { syncFolder } from '../../src/swarm/durable-file.ts';
 import type { ChunkPlace, VersionSink } from '../../src/swarm/version-sink.ts';
@@ -27,6 +28,8 @@ export interface PartialVersionComponents {
   readonly findLocal: (digest: Uint8Array) => Promise<Uint8Array | undefined>;
   /** For digests in hexadecimal, whether {@link findLocal} is worth a try. */
   readonly mayHave: (keys: readonly string[]) => Promise<readonly boolean[]>;
+  /** Tries to free so many bytes of a full disk; false when it could not. */
+  readonly makeRoom: (neededBytes: number) => Promise<boolean>;
   /** Makes the version complete: its files are checked and synced. */
   readonly complete: (places: readonly (readonly ChunkPlace[])[]) => Promise<void>;
   /** The store may begin the version again. */
@@ -59,6 +62,15 @@ export class PartialVersion implements VersionSink {
   /** True when {@link read} finds a chunk, by its digest in hexadecimal. */
   has(key: string): boolean {
     return this.#chunks?.find(key) !== undefined;
+  }
+
+  /** What others are told of it. */
+  holdings(): Holdings {
+    return this.#chunks?.holdings() ?? NOTHING;
+  }
+
+  expect(place: ChunkPlace, coming: boolean): void {
+    this.#chunks?.expect(place, coming);
   }
 
   /** A block that is there already, verified, by its digest in hexadecimal. */
@@ -202,7 +214,14 @@ export class PartialVersion implements VersionSink {
   }
 
   async #put(chunks: ChunkMap, place: ChunkPlace, bytes: Uint8Array): Promise<void> {
-    await writeRange(this.#fileOf(place), place.offset, bytes);
+    try {
+      await writeRange(this.#fileOf(place), place.offset, bytes);
+    } catch (error) {
+      // Somebody else took what was promised: once more, when what is worth least here can go.
+      if (failureCode(error) !== 'ENOSPC') throw error;
+      if (!(await this.#components.makeRoom(chunks.missingBytes))) throw error;
+      await writeRange(this.#fileOf(place), place.offset, bytes);
+    }
     chunks.add(place);
   }
 

@@ -1,6 +1,11 @@
 import type { Level } from 'level';
-import { digestOfCid, digestText } from '../../protocols/digest.ts';
-import { decodeChunkList, decodeManifest, type Manifest } from '../../protocols/manifest/index.ts';
+import { digestOfCid, digestText, sameBytes } from '../../protocols/digest.ts';
+import {
+  decodeChunkList,
+  decodeManifest,
+  type Manifest,
+  type ManifestFile,
+} from '../../protocols/manifest/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import type { ChunkPlace } from '../../src/swarm/version-sink.ts';
 import { plainBytes } from './file-range.ts';
@@ -76,6 +81,47 @@ export class StoreIndex {
   async hasPlaces(keys: readonly string[]): Promise<boolean[]> {
     const found: unknown[] = await onIndex(() => this.#chunks.getMany([...keys]));
     return found.map((places) => places !== undefined);
+  }
+
+  /** Whether the index leads to a version for each of its chunks. */
+  async hasAllPlaces(
+    cid: VersionCid,
+    places: readonly (readonly ChunkPlace[])[],
+  ): Promise<boolean> {
+    const keys = [...new Set(places.flat().map(({ digest }) => digestText(digest)))];
+    for (let start = 0; start < keys.length; start += BATCH_STEP) {
+      const step = keys.slice(start, start + BATCH_STEP);
+      const found = await onIndex(() => this.#chunks.getMany(step));
+      if (!found.every((ways) => ways?.some((place) => place.cid === cid) === true)) return false;
+    }
+    return true;
+  }
+
+  /** By version, the bytes of its chunks that another version has too. */
+  async sharedBytes(): Promise<ReadonlyMap<VersionCid, number>> {
+    const shared = new Map<VersionCid, number>();
+    await onIndex(async () => {
+      for await (const places of this.#chunks.values()) {
+        if (places.length < 2) continue;
+        for (const { cid, size } of places) shared.set(cid, (shared.get(cid) ?? 0) + size);
+      }
+    });
+    return shared;
+  }
+
+  /** An undamaged version that has a file of the same bytes in the same chunks, and the file's name there. */
+  async findFile(
+    wanted: ManifestFile,
+  ): Promise<{ readonly cid: VersionCid; readonly path: string } | undefined> {
+    for (const cid of await this.versions()) {
+      if ((await this.version(cid))?.damaged !== false) continue;
+      const file = (await this.manifest(cid))?.files.find(
+        ({ size, sha256, chunks }) =>
+          size === wanted.size && chunks === wanted.chunks && sameBytes(sha256, wanted.sha256),
+      );
+      if (file !== undefined) return { cid, path: file.path };
+    }
+    return undefined;
   }
 
   /** The manifest of a version; undefined when it is not there or damaged. */

@@ -4,18 +4,22 @@ import type { Level } from 'level';
 import { cidOfDigest, digestOfCid, digestText } from '../../protocols/digest.ts';
 import { InvalidInputError, isSwarmError, StoreError } from '../../protocols/errors.ts';
 import { decodeManifest, type Manifest, manifestBytes } from '../../protocols/manifest/index.ts';
-import type { BlockSource } from '../../protocols/transfer/index.ts';
+import { type BlockSource, type Holdings, NOTHING, WHOLE } from '../../protocols/transfer/index.ts';
 import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import { syncFolder } from '../../src/swarm/durable-file.ts';
 import type { ChunkPlace, VersionSink, VersionTarget } from '../../src/swarm/version-sink.ts';
 import { BlockReader } from './block-reader.ts';
-import { checkDiskRoom, freeDiskBytes } from './disk-room.ts';
+import { checkDiskRoom, type DiskRoom, freeDiskBytes, lackingBytes } from './disk-room.ts';
 import { openIndexLevel } from './index-level.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { PartialVersion, partialBytes } from './partial-version.ts';
 import { failureCode, storeFailure } from './store-failure.ts';
 import { StoreIndex } from './store-index.ts';
 import { recoverFolders, type StoreFolders } from './store-recovery.ts';
+import { measureSpace } from './store-space.ts';
+import { type RemovedVersion, StoreUpkeep, type VersionKnowledge } from './store-upkeep.ts';
+import { findTwins, linkTwins, type TwinFile } from './twin-files.ts';
+import { VersionUses } from './version-uses.ts';
 import { type WantedVersion, WantedVersions } from './wanted-versions.ts';
 
 /** A version whose every byte is on disk. */
@@ -23,6 +27,15 @@ export interface StoredVersion {
   readonly manifest: Manifest;
   /** Absolute path of the folder that holds the version's files, and nothing else. */
   readonly directory: string;
+}
+
+export interface VersionStoreInit {
+  /** Bytes that versions may take on the disk. @default what the disk has, less a reserve */
+  readonly quotaBytes?: number | undefined;
+  /** What the swarm knows of the versions here. @default nothing: then nothing is evicted */
+  readonly knowledge?: VersionKnowledge | undefined;
+  /** Hears of a version that was removed to make room for another. */
+  readonly onEvicted?: ((removed: RemovedVersion) => void) | undefined;
 }
 
 /** A version that is being fetched or removed: one thing at a time is done to it. */
@@ -45,11 +58,16 @@ export class VersionStore implements BlockSource, VersionTarget {
   readonly #level: Level;
   readonly #index: StoreIndex;
   readonly #wanted: WantedVersions;
+  readonly #uses: VersionUses;
   readonly #reader: BlockReader;
+  readonly #init: VersionStoreInit;
+  /** What an owner does with the store by hand, and what makes room. */
+  readonly upkeep: StoreUpkeep;
   readonly #underway = new Map<VersionCid, Underway>();
   #closed = false;
 
-  private constructor(folders: StoreFolders, level: Level) {
+  private constructor(folders: StoreFolders, level: Level, init: VersionStoreInit) {
+    this.#init = init;
     this.#folders = folders;
     this.#level = level;
     this.#index = new StoreIndex(level);
@@ -59,6 +77,17 @@ export class VersionStore implements BlockSource, VersionTarget {
       versionsFolder: folders.versions,
       partials: () => this.#partials(),
     });
+    this.#uses = new VersionUses(level);
+    this.upkeep = new StoreUpkeep({
+      folders,
+      index: this.#index,
+      wanted: this.#wanted,
+      uses: this.#uses,
+      reader: this.#reader,
+      underway: (cid) => this.#underway.has(cid),
+      remove: (cid) => this.remove(cid),
+      knowledge: init.knowledge,
+    });
   }
 
   /**
@@ -66,7 +95,7 @@ export class VersionStore implements BlockSource, VersionTarget {
    *
    * @throws {ERR_STORE} when another process uses it, it is damaged, or the disk refuses.
    */
-  static async open(folder: string): Promise<VersionStore> {
+  static async open(folder: string, init: VersionStoreInit = {}): Promise<VersionStore> {
     const root = path.resolve(folder);
     const folders = { versions: path.join(root, 'versions'), partial: path.join(root, 'partial') };
     let level: Level | undefined;
@@ -76,7 +105,7 @@ export class VersionStore implements BlockSource, VersionTarget {
       const isNew = (await readdir(folders.versions)).length === 0;
       level = await openIndexLevel(path.join(root, 'index'), isNew);
       await syncFolder(root);
-      const store = new VersionStore(folders, level);
+      const store = new VersionStore(folders, level, init);
       await recoverFolders(folders, store.#index);
       return store;
     } catch (cause) {
@@ -90,12 +119,26 @@ export class VersionStore implements BlockSource, VersionTarget {
     if (this.#closed) return;
     this.#closed = true;
     for (const partial of this.#partials()) await partial.close();
+    await this.#uses.close();
     await this.#level.close();
   }
 
   /** @see BlockSource.read; serves also what is verified of versions that are still being fetched. */
   read(digest: Uint8Array, options?: AbortOptions): Promise<Uint8Array | undefined> {
     return this.#reader.read(digest, options);
+  }
+
+  /** @see BlockSource.holdings */
+  async holdings(version: Uint8Array): Promise<Holdings | undefined> {
+    const cid = cidOfDigest(version).toString() as VersionCid;
+    const underway = this.#underway.get(cid);
+    if (underway?.doing === 'fetched') return underway.partial?.holdings() ?? NOTHING;
+    return (await this.#index.version(cid))?.damaged === false ? WHOLE : undefined;
+  }
+
+  /** Counts a use of a version: what is used stays when room is needed. */
+  noteUse(cid: VersionCid): void {
+    this.#uses.note(cid, Date.now());
   }
 
   /** A complete version; undefined when it is not, or its files are not what they were: then it is to be fetched. */
@@ -125,6 +168,8 @@ export class VersionStore implements BlockSource, VersionTarget {
       if ((await this.#index.version(cid)) === undefined) return;
       await this.#index.removeVersion(cid);
       await rm(path.join(this.#folders.versions, cid), { recursive: true, force: true });
+      await this.#uses.forget(cid);
+      this.#reader.forget(cid);
     } catch (cause) {
       throw storeFailure(`version ${cid} cannot be removed`, cause);
     } finally {
@@ -160,14 +205,18 @@ export class VersionStore implements BlockSource, VersionTarget {
     try {
       const folder = new PartialFolder(this.#folders.partial, cid);
       await this.#takeBack(cid, manifest, bytes);
-      await this.#promiseRoom(fetching, folder, cid, manifest);
+      const { versions } = this.#folders;
+      const twins = await findTwins(this.#index, manifest, { versions, files: folder.files });
+      await this.#promiseRoom(fetching, { folder, cid, manifest, twins });
       await folder.create(bytes);
       await mkdir(folder.files, { recursive: true });
+      await linkTwins(twins);
       this.#checkOpen();
       fetching.partial = new PartialVersion(cid, manifest, {
         folder,
         findLocal: (digest) => this.#find(digest),
         mayHave: (keys) => this.#mayHave(keys),
+        makeRoom: (neededBytes) => this.#makeRoom(neededBytes),
         complete: (places) => this.#complete({ cid, manifest, folder }, places),
         release: () => this.#underway.delete(cid),
       });
@@ -218,18 +267,39 @@ export class VersionStore implements BlockSource, VersionTarget {
 
   async #promiseRoom(
     fetching: Underway,
-    folder: PartialFolder,
-    cid: VersionCid,
-    manifest: Manifest,
+    version: {
+      readonly folder: PartialFolder;
+      readonly cid: VersionCid;
+      readonly manifest: Manifest;
+      readonly twins: readonly TwinFile[];
+    },
   ): Promise<void> {
-    const neededBytes = manifestBytes(manifest) - (await partialBytes(folder, manifest));
-    const freeBytes = await freeDiskBytes(this.#folders.partial);
+    const { folder, cid, manifest, twins } = version;
+    const twinBytes = twins.reduce((total, { size }) => total + size, 0);
+    const writtenBytes = await partialBytes(folder, manifest);
+    const neededBytes = Math.max(0, manifestBytes(manifest) - writtenBytes - twinBytes);
+    const lacking = lackingBytes(await this.#room(neededBytes));
+    if (lacking > 0) await this.#makeRoom(lacking);
+    checkDiskRoom(`version ${cid}`, await this.#room(neededBytes));
+    fetching.neededBytes = neededBytes;
+  }
+
+  async #room(neededBytes: number): Promise<DiskRoom> {
     let promisedBytes = 0;
     for (const other of this.#underway.values()) {
       promisedBytes += other.partial?.missingBytes ?? other.neededBytes;
     }
-    checkDiskRoom(`version ${cid}`, { neededBytes, promisedBytes, freeBytes });
-    fetching.neededBytes = neededBytes;
+    const freeBytes = await freeDiskBytes(this.#folders.partial);
+    const { usedBytes } = await measureSpace(this.#folders);
+    const quotaBytes = this.#init.quotaBytes ?? null;
+    return { neededBytes, promisedBytes, freeBytes, usedBytes, quotaBytes };
+  }
+
+  /** Evicts what is worth least; false when that gives nothing. */
+  async #makeRoom(neededBytes: number): Promise<boolean> {
+    const removed = await this.upkeep.evict(neededBytes);
+    for (const one of removed) this.#init.onEvicted?.(one);
+    return removed.length > 0;
   }
 
   /** The files of a version are whole and synced: moves them to their place, then tells the index. */
@@ -251,6 +321,7 @@ export class VersionStore implements BlockSource, VersionTarget {
       });
       throw error;
     }
+    this.#uses.note(cid, Date.now());
     await folder.remove().catch(() => {
       // The version is complete; what is left of the fetch goes when the store is opened next.
     });

@@ -3,14 +3,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LoadedModel, RunResult } from '../../node/backend/backend.ts';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { isSwarmError } from '../../protocols/errors.ts';
-import { type NamedTensor, Tensor } from '../../protocols/tensor.ts';
-import type { TensorSpec } from '../../protocols/types.ts';
+import { Tensor } from '../../protocols/tensor.ts';
 import { echoModel } from '../support/echo-model.ts';
 import {
+  BAD_MODEL_ANSWERS,
+  badModelInputs,
+  badModelsThatAre,
+  unknownBadModels,
+} from '../support/bad-models.ts';
+import {
   type BadModel,
-  badModels,
   type LibraryTensors,
-  libraryTensor,
   MODEL_LIBRARY,
   MODEL_LIBRARY_ABSENT,
 } from '../support/model-library.ts';
@@ -46,18 +49,12 @@ describe.skipIf(MODEL_LIBRARY_ABSENT !== undefined)(
         outputs: [{ name: 'x-out', tensor: witness.tensor }],
       });
     };
-    const of = (must: RegExp) => badModels().filter((model) => must.test(model.must));
 
     test('each model of the index is one of those below', () => {
-      const known = [REFUSED, HASH, BOUNDED, SERVED].flatMap((must) => of(must));
-      expect(known.map(({ name }) => name).sort()).toEqual(
-        badModels()
-          .map(({ name }) => name)
-          .sort(),
-      );
+      expect(unknownBadModels()).toEqual([]);
     });
 
-    test.each(of(REFUSED).filter(({ kind }) => kind !== 'host-dependent'))(
+    test.each(badModelsThatAre('refused').filter(({ kind }) => kind !== 'host-dependent'))(
       '$name is refused by its name',
       async (bad) => {
         await expect(load(bad)).rejects.toMatchObject({
@@ -69,7 +66,7 @@ describe.skipIf(MODEL_LIBRARY_ABSENT !== undefined)(
       },
     );
 
-    test.each(of(REFUSED).filter(({ kind }) => kind === 'host-dependent'))(
+    test.each(badModelsThatAre('refused').filter(({ kind }) => kind === 'host-dependent'))(
       '$name is refused, or served on a host that has what it asks for',
       async (bad) => {
         expect(['served', 'ERR_INVALID_MODEL']).toContain(await verdict(async () => load(bad)));
@@ -78,59 +75,44 @@ describe.skipIf(MODEL_LIBRARY_ABSENT !== undefined)(
     );
 
     // What is damaged so is found by the hash of its chunks, before any backend sees it.
-    test.each(of(HASH))('$name loads and answers, or is refused', async (bad) => {
-      const end = await verdict(async () => runWith(await load(bad)));
-      expect(['served', 'ERR_INVALID_MODEL']).toContain(end);
-    });
+    test.each(badModelsThatAre('damaged'))(
+      '$name loads and answers, or is refused',
+      async (bad) => {
+        const end = await verdict(async () => runWith(await load(bad), bad, bad.feeds));
+        expect(['served', 'ERR_INVALID_MODEL']).toContain(end);
+      },
+    );
 
-    test.each(of(BOUNDED))('$name is held by limits while others are served', async (bad) => {
-      const model = await load(bad);
-      const end = verdict(async () => runWith(model, bad.feeds));
-      await otherServes();
-      expect(['served', 'ERR_EXECUTION', 'ERR_LIMIT']).toContain(await end);
-      await model.unload();
-    });
-
-    test.each(of(BOUNDED).filter(({ okFeeds }) => okFeeds !== undefined))(
-      '$name serves modest input after it was given the other',
+    test.each(badModelsThatAre('bounded'))(
+      '$name is held by limits while others are served',
       async (bad) => {
         const model = await load(bad);
-        expect(await verdict(async () => runWith(model, bad.feeds))).not.toBe('served');
-        expect(await verdict(async () => runWith(model, bad.okFeeds))).toBe('served');
+        const end = verdict(async () => runWith(model, bad, bad.feeds));
+        await otherServes();
+        expect(['served', 'ERR_EXECUTION', 'ERR_LIMIT']).toContain(await end);
         await model.unload();
       },
     );
 
-    test.each(of(SERVED))('$name is served right', async (bad) => {
+    test.each(badModelsThatAre('bounded').filter(({ okFeeds }) => okFeeds !== undefined))(
+      '$name serves modest input after it was given the other',
+      async (bad) => {
+        const model = await load(bad);
+        expect(await verdict(async () => runWith(model, bad, bad.feeds))).not.toBe('served');
+        expect(await verdict(async () => runWith(model, bad, bad.okFeeds))).toBe('served');
+        await model.unload();
+      },
+    );
+
+    test.each(badModelsThatAre('served'))('$name is served right', async (bad) => {
       const model = await load(bad);
-      const { outputs } = await runWith(model, bad.name === 'string-echo' ? TEXTS : bad.feeds);
+      const { outputs } = await runWith(model, bad, bad.feeds);
       await model.unload();
       expect(outputs.map(({ name }) => name)).toEqual(model.outputs.map(({ name }) => name));
-      ANSWERS[bad.name]?.(outputs[0]?.tensor as Tensor);
+      BAD_MODEL_ANSWERS[bad.name]?.(outputs[0]?.tensor as Tensor);
     });
   },
 );
-
-const REFUSED = /^fail with a clear error|not in the allow list/;
-const HASH = /sha256/;
-const BOUNDED = /^stay responsive/;
-const SERVED = /^serve it|^report the real/;
-
-/** Without the NUL of the index's own: ONNX Runtime for Node cannot take it, and the backend says so. */
-const TEXTS = {
-  x: { dtype: 'string', shape: [4], data: ['', '🦊 naïve', 'a\r\nb', 'x'.repeat(100_000)] },
-};
-
-/** What those answer whose answer is the point. */
-const ANSWERS: Readonly<Record<string, (output: Tensor) => void>> = {
-  'nan-inf-output': (output) =>
-    expect(output.toArray()).toEqual([Number.NaN, Infinity, -Infinity, -0]),
-  'int64-extreme': (output) =>
-    expect(output.toArray()).toEqual([2n ** 53n + 1n, -(2n ** 63n), 2n ** 63n - 1n, -1n]),
-  'scalar-io': (output) => expect(output.shape).toEqual([]),
-  'string-echo': (output) => expect(output.strings()).toEqual(TEXTS.x.data),
-  'wrong-declared-output': (output) => expect(output.shape).toEqual([3]),
-};
 
 /** How something ends: an error's code, or `served`. */
 async function verdict(attempt: () => Promise<unknown>): Promise<unknown> {
@@ -142,19 +124,10 @@ async function verdict(attempt: () => Promise<unknown>): Promise<unknown> {
   }
 }
 
-async function runWith(model: LoadedModel, feeds?: LibraryTensors): Promise<RunResult> {
-  const inputs: NamedTensor[] =
-    feeds === undefined
-      ? model.inputs.map((spec) => ({ name: spec.name, tensor: zeros(spec) }))
-      : Object.entries(feeds).map(([name, tensor]) => ({
-          name,
-          tensor: libraryTensor('', tensor),
-        }));
-  return model.run(inputs, { limitMs: LIMIT_MS });
-}
-
-function zeros({ datatype, shape }: TensorSpec): Tensor {
-  const sizes = shape.map((dimension) => (typeof dimension === 'number' ? dimension : 3));
-  const count = sizes.reduce((product, size) => product * size, 1);
-  return Tensor.from(datatype, sizes, new Float32Array(count));
+async function runWith(
+  model: LoadedModel,
+  bad: BadModel,
+  feeds: LibraryTensors | undefined,
+): Promise<RunResult> {
+  return model.run(badModelInputs(bad, model.inputs, feeds), { limitMs: LIMIT_MS });
 }

@@ -1,15 +1,14 @@
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
-import { formatShape, type Tensor } from '../../protocols/tensor.ts';
 import {
-  type LibrarySample,
   libraryModels,
   libraryTensor,
   MODEL_LIBRARY,
   MODEL_LIBRARY_ABSENT,
 } from '../support/model-library.ts';
 import { describeFiles } from '../support/model-folder.ts';
+import { tensorDifferences } from '../support/tensor-differences.ts';
 
 const LIMIT_MS = 30_000;
 
@@ -23,7 +22,7 @@ describe.skipIf(MODEL_LIBRARY_ABSENT !== undefined)(
     test('the library uses every datatype', () => {
       const used = libraryModels().flatMap(({ samples }) =>
         samples
-          .filter(({ kind }) => kind === 'single')
+          .filter((sample) => sample.kind === 'single')
           .flatMap(({ inputs, outputs }) => [...Object.values(inputs), ...Object.values(outputs)])
           .map(({ dtype }) => dtype),
       );
@@ -34,7 +33,7 @@ describe.skipIf(MODEL_LIBRARY_ABSENT !== undefined)(
       const folder = path.dirname(path.join(MODEL_LIBRARY, file));
       const model = await backend.load(await describeFiles(folder, path.basename(file)));
       try {
-        const single = samples.filter(({ kind }) => kind === 'single');
+        const single = samples.filter((sample) => sample.kind === 'single');
         expect(single.length).toBeGreaterThan(0);
         for (const sample of single) {
           const inputs = Object.entries(sample.inputs).map(([name, tensor]) => ({
@@ -52,7 +51,7 @@ describe.skipIf(MODEL_LIBRARY_ABSENT !== undefined)(
           for (const { name, tensor } of outputs) {
             const want = sample.outputs[name];
             if (want === undefined) throw new Error(`no expectation of ${name}`);
-            const wrong = differences(tensor, libraryTensor(folder, want), sample.tolerance);
+            const wrong = tensorDifferences(tensor, libraryTensor(folder, want), sample.tolerance);
             expect({ sample: sample.id, name, wrong }).toEqual({
               sample: sample.id,
               name,
@@ -66,22 +65,3 @@ describe.skipIf(MODEL_LIBRARY_ABSENT !== undefined)(
     });
   },
 );
-
-/** Where a tensor is not the one expected: floating-point numbers within a tolerance, all else exactly. */
-function differences(
-  found: Tensor,
-  expected: Tensor,
-  { abs, rel }: LibrarySample['tolerance'],
-): unknown[] {
-  const form = ({ datatype, shape }: Tensor) => `${datatype} ${formatShape(shape)}`;
-  if (form(found) !== form(expected)) return [{ found: form(found), expected: form(expected) }];
-  const values: readonly unknown[] = found.toArray();
-  const wanted: readonly unknown[] = expected.toArray();
-  return wanted.flatMap((want, index) => {
-    const value = values[index];
-    const close =
-      found.datatype.startsWith('FP') &&
-      Math.abs(Number(value) - Number(want)) <= abs + rel * Math.abs(Number(want));
-    return close || Object.is(value, want) ? [] : [{ index, value, want }];
-  });
-}

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { StoredVersion } from '../../node/store/version-store.ts';
 import type { WantedVersion } from '../../node/store/wanted-versions.ts';
 import { digestOfCid, sha256 } from '../../protocols/digest.ts';
-import type { BlockSource } from '../../protocols/transfer/index.ts';
+import { type BlockSource, WHOLE } from '../../protocols/transfer/index.ts';
 import type { PublisherId, VersionCid } from '../../protocols/types.ts';
 import { fetchVersion } from '../../src/swarm/fetch.ts';
 import type { ChunkPlace, VersionSink, VersionTarget } from '../../src/swarm/version-sink.ts';
@@ -164,6 +164,7 @@ function fetchTests(under: Under, reopen: Reopen): void {
         peers: ['a'],
         connect: async () => ({
           fetch: async (digest) => present(await source.read(digest)),
+          holdings: async () => WHOLE,
           close: async () => undefined,
         }),
       });

@@ -144,8 +144,9 @@ export async function importRuntime(): Promise<Ort> {
 }
 
 function sessionOptions(settings: SessionSettings): InferenceSession.SessionOptions {
-  const { provider, deviceId, threads, cpuFallback } = settings;
+  const { provider, deviceId, threads, cpuFallback, session } = settings;
   const withDevice = ['cuda', 'tensorrt', 'dml'].includes(provider);
+  const { graphOptimizationLevel, memoryPattern } = session;
   const executionProvider = withDevice ? { name: provider, deviceId } : { name: provider };
   return {
     executionProviders: [executionProvider],
@@ -154,6 +155,9 @@ function sessionOptions(settings: SessionSettings): InferenceSession.SessionOpti
     interOpNumThreads: 1,
     // The arena never gives memory back, and costs more than it saves: docs/execution.md.
     enableCpuMemArena: false,
+    // What the publisher does not say is left to the runtime, whose defaults depend on the provider.
+    ...(graphOptimizationLevel === undefined ? {} : { graphOptimizationLevel }),
+    ...(memoryPattern === undefined ? {} : { enableMemPattern: memoryPattern }),
     logSeverityLevel: 4,
     // Waiting threads that spin burn a core for nothing, and halve the speed of a shared machine.
     extra: {

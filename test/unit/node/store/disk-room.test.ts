@@ -2,12 +2,20 @@ import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import {
   checkDiskRoom,
+  type DiskRoom,
   freeDiskBytes,
+  lackingBytes,
   RESERVED_DISK_BYTES,
 } from '../../../../node/store/disk-room.ts';
 import { refusal } from '../../../support/refusal.ts';
 
-const room = { neededBytes: 1_000, promisedBytes: 500, freeBytes: 1_500 + RESERVED_DISK_BYTES };
+const room: DiskRoom = {
+  neededBytes: 1_000,
+  promisedBytes: 500,
+  freeBytes: 1_500 + RESERVED_DISK_BYTES,
+  usedBytes: 200,
+  quotaBytes: null,
+};
 
 describe('checkDiskRoom', () => {
   it('takes a version that fills the disk to the reserve, and refuses one byte more with ERR_STORE', () => {
@@ -22,9 +30,25 @@ describe('checkDiskRoom', () => {
   });
 
   it('takes what needs nothing on a disk that has nothing', () => {
-    const nothing = { neededBytes: 0, promisedBytes: 0, freeBytes: 0 };
+    const nothing = { ...room, neededBytes: 0, promisedBytes: 0, freeBytes: 0 };
     expect(() => checkDiskRoom('version v', nothing)).not.toThrow();
     expect(() => checkDiskRoom('version v', { ...nothing, neededBytes: 1 })).toThrow('found 0');
+  });
+
+  it('takes a version that fills the quota, and refuses one byte more, told of both bounds', () => {
+    const quota = { ...room, freeBytes: 10 * RESERVED_DISK_BYTES, quotaBytes: 1_700 };
+    expect(() => checkDiskRoom('version v', quota)).not.toThrow();
+    expect(() => checkDiskRoom('version v', { ...quota, neededBytes: 1_001 })).toThrow(
+      refusal('ERR_STORE', /found 1000 .*; 200 used of a quota of 1700\)$/),
+    );
+  });
+});
+
+describe('lackingBytes', () => {
+  it('is what must go, of the disk or of the quota, whichever is tighter', () => {
+    expect(lackingBytes(room)).toBe(0);
+    expect(lackingBytes({ ...room, neededBytes: 1_600 })).toBe(600);
+    expect(lackingBytes({ ...room, quotaBytes: 900 })).toBe(800);
   });
 });
 

@@ -1,0 +1,38 @@
+import pino from 'pino';
+import { describe, expect, it } from 'vitest';
+import { MAX_RATE_BYTES, type NodeInit, resolveNodeInit } from '../../../node/node-init.ts';
+import { refusal } from '../../support/refusal.ts';
+
+const init: NodeInit = { dataDir: '/data', logger: pino({ level: 'silent' }) };
+
+describe('resolveNodeInit', () => {
+  it('limits neither the disk nor the bandwidth by default', () => {
+    expect(resolveNodeInit(init)).toMatchObject({
+      storeQuotaBytes: undefined,
+      uploadLimitBytes: undefined,
+      downloadLimitBytes: undefined,
+    });
+  });
+
+  it.each(['uploadLimitBytes', 'downloadLimitBytes'] as const)(
+    'takes a %s of 64 KiB a second and more',
+    (field) => {
+      expect(resolveNodeInit({ ...init, [field]: 65_536 })[field]).toBe(65_536);
+      for (const value of [65_535, MAX_RATE_BYTES + 1, 65_536.5]) {
+        expect(() => resolveNodeInit({ ...init, [field]: value })).toThrow(
+          refusal(
+            'ERR_CONFIG',
+            new RegExp(`^${field} is ${value}, expected an integer from 65536`),
+          ),
+        );
+      }
+    },
+  );
+
+  it('takes any quota that is not below nothing', () => {
+    expect(resolveNodeInit({ ...init, storeQuotaBytes: 0 }).storeQuotaBytes).toBe(0);
+    expect(() => resolveNodeInit({ ...init, storeQuotaBytes: -1 })).toThrow(
+      /^storeQuotaBytes is -1/,
+    );
+  });
+});

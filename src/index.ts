@@ -18,6 +18,8 @@ export type {
   VersionCid,
 } from '../protocols/types.ts';
 export { type ModelAnswer, type RankedLabel, readAnswers } from './client/answer-reader.ts';
+export type { CatalogMetadata } from '../protocols/routing/index.ts';
+export type { CatalogResult, CatalogSearch, FoundModel } from './client/catalog-search.ts';
 export { createClient, SwarmClient } from './client/client.ts';
 export {
   DEFAULT_DEADLINE_MS,
@@ -27,3 +29,5 @@ export {
 export { imageToTensor, MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS } from './client/image-input.ts';
 export type { FailedAttempt, InferOptions, InferResult } from './client/inference-router.ts';
 export type { ResolvedModel } from './client/model-resolver.ts';
+export type { ChannelStatus, GuardStatus, ReleaseStatus } from './client/release-status.ts';
+export type { GuardVerdict } from './policy/release-guard.ts';

@@ -20,6 +20,11 @@ export class CallClock implements Disposable {
     callerSignal?.addEventListener('abort', this.#onCallerAbort);
   }
 
+  /** True once the deadline passed, unless the caller gave up before. */
+  get expired(): boolean {
+    return this.#expired;
+  }
+
   elapsedMs(): number {
     return performance.now() - this.#startedAt;
   }

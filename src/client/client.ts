@@ -7,10 +7,12 @@ import type { Tensor } from '../../protocols/tensor.ts';
 import type { AbortOptions, NodeId, VersionCid } from '../../protocols/types.ts';
 import { SwarmPeer } from '../swarm/peer.ts';
 import type { NodeView, ReplicaView } from '../swarm/view.ts';
+import { type CatalogResult, type CatalogSearch, searchCatalog } from './catalog-search.ts';
 import { resolveClientInit, type ResolvedClientInit, type SwarmClientInit } from './client-init.ts';
 import { type InferOptions, InferenceRouter, type InferResult } from './inference-router.ts';
 import { ManifestReader } from './manifest-reader.ts';
 import { ModelResolver, type ResolvedModel } from './model-resolver.ts';
+import { findReleaseStatus, type ReleaseStatus } from './release-status.ts';
 
 /** A client of the swarm: finds a model's version, picks a node, sends tensors, retries elsewhere. */
 export class SwarmClient implements AsyncDisposable {
@@ -58,7 +60,7 @@ export class SwarmClient implements AsyncDisposable {
   }
 
   /**
-   * Which version a reference means now.
+   * Which version a reference means now, to a request that a canary takes no share of.
    *
    * @throws {ERR_NOT_FOUND} when the model or channel is unknown.
    */
@@ -73,8 +75,36 @@ export class SwarmClient implements AsyncDisposable {
    */
   async manifest(ref: string | ModelRef, options: AbortOptions = {}): Promise<Manifest> {
     const signal = this.#signal(options);
-    const { cid } = await this.#resolver.resolve(toRef(ref), signal);
+    const model = toRef(ref);
+    const { cid } = await this.#resolver.resolve(model, signal);
+    if (this.#peer.view.holders(cid, Date.now()).length === 0) {
+      // What was resolved a moment ago may be on nodes that were heard of since.
+      await this.#resolver.refresh(model, cid, signal);
+    }
     return this.#manifests.read(cid, signal);
+  }
+
+  /**
+   * Where a model's channels point, and how its guarded versions fare: which guards have tripped, why, and on what counts.
+   *
+   * @throws {ERR_NOT_FOUND} when the model is unknown.
+   */
+  async releaseStatus(ref: string | ModelRef, options: AbortOptions = {}): Promise<ReleaseStatus> {
+    return findReleaseStatus(this.#peer, toRef(ref), this.#signal(options));
+  }
+
+  /**
+   * The released models that peers know of and that match, with what their manifests say of them.
+   *
+   * A bounded sample of a swarm with very many: `incomplete` says when a narrower search would find more.
+   *
+   * @throws {ERR_LIMIT} when the search is longer than a query may be.
+   */
+  async searchModels(
+    search: CatalogSearch = {},
+    options: AbortOptions = {},
+  ): Promise<CatalogResult> {
+    return searchCatalog(this.#peer, this.#manifests, search, this.#signal(options));
   }
 
   /** The nodes known to this client's peers, each with what it announced of itself. */

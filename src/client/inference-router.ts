@@ -11,7 +11,9 @@ import { formatModelRef, type ModelRef } from '../../protocols/reference.ts';
 import { isRetryableElsewhere } from '../../protocols/status.ts';
 import { Tensor, type NamedTensor } from '../../protocols/tensor.ts';
 import type { AbortOptions, NodeId, OwnerId, VersionCid } from '../../protocols/types.ts';
+import { requestShare } from '../policy/canary.ts';
 import { type Candidate, selectNode } from '../policy/routing.ts';
+import { MIN_TIMEOUT_MS, outcomeOfError, type RequestOutcome } from '../swarm/outcome-tally.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import { CallClock } from './call-clock.ts';
 import type { ModelResolver, ResolvedModel } from './model-resolver.ts';
@@ -26,6 +28,9 @@ const RETRY_PAUSE_MS = 50;
 /** Longest wait between two rounds. */
 const MAX_RETRY_PAUSE_MS = 1_000;
 
+/** UTF-16 units of a request's key. */
+const MAX_KEY_LENGTH = 1024;
+
 /** How long a call goes round nodes that cannot be reached: one that restarts is back within this. */
 const UNREACHABLE_MS = 10_000;
 
@@ -38,6 +43,11 @@ export interface InferOptions extends AbortOptions {
   readonly outputs?: readonly string[] | undefined;
   /** W3C trace context to carry to the node. @default '' */
   readonly traceparent?: string | undefined;
+  /**
+   * What the request belongs to, such as a user or a session, of at most 1024 characters: while a canary takes a share of the
+   * requests, one key always goes to the same side. It is not sent. @default none: each request is drawn at random
+   */
+  readonly key?: string | undefined;
 }
 
 /** What a call came back with. */
@@ -47,6 +57,10 @@ export interface InferResult {
   readonly version: VersionCid;
   /** Sequence of the release record that named the version; 0 when the reference named it. */
   readonly sequence: number;
+  /** The channel that the request went to, such as `stable` or `canary`; null when the reference named the version. */
+  readonly channel: string | null;
+  /** True when the channel's guard has tripped, so that the version before the channel's own answered. */
+  readonly fellBack: boolean;
   readonly node: NodeId;
   readonly owner: OwnerId;
   /** Milliseconds from the call to its result, retries included. */
@@ -70,8 +84,10 @@ interface LinkedCandidate extends Candidate {
 
 interface Call {
   readonly ref: ModelRef;
-  readonly model: ResolvedModel;
-  readonly request: Omit<InferenceRequest, 'deadlineMs'>;
+  /** Where the call stands when a canary takes a share: the same for all its attempts. */
+  readonly share: number;
+  model: ResolvedModel;
+  readonly request: Omit<InferenceRequest, 'deadlineMs' | 'version'>;
   readonly bodyBytes: number;
   readonly clock: CallClock;
   readonly tried: Set<NodeId>;
@@ -79,6 +95,8 @@ interface Call {
   lastError: unknown;
   executionFailures: number;
   rounds: number;
+  /** When the last attempt began, on the clock of `performance`. */
+  attemptAtMs: number;
 }
 
 /** Sends each call to the node that should answer it first, and to another when that one does not. */
@@ -99,6 +117,7 @@ export class InferenceRouter {
     options: InferOptions & { readonly deadlineMs: number },
   ): Promise<InferResult> {
     const tensors = namedTensors(inputs);
+    const share = requestShare(`${ref.publisher}/${ref.name}`, checkKey(options.key), Math.random);
     const bodyBytes = tensors.reduce((total, { tensor }) => total + tensor.bytes.byteLength, 0);
     if (bodyBytes > MAX_BODY_BYTES) {
       throw new LimitError(
@@ -107,16 +126,16 @@ export class InferenceRouter {
     }
     using clock = new CallClock(options.deadlineMs, options.signal);
     try {
-      const model = await this.#resolver.resolve(ref, clock.signal);
+      const model = await this.#resolver.resolve(ref, clock.signal, share);
       const request = {
-        version: model.cid,
         priority: options.priority ?? 0,
         traceparent: options.traceparent ?? '',
         outputs: options.outputs ?? [],
         inputs: tensors,
       };
-      return await this.#run({
+      return await this.#runCounted({
         ref,
+        share,
         model,
         request,
         bodyBytes,
@@ -126,6 +145,7 @@ export class InferenceRouter {
         lastError: undefined,
         executionFailures: 0,
         rounds: 0,
+        attemptAtMs: Number.POSITIVE_INFINITY,
       });
     } catch (error) {
       throw clock.explain(error, formatModelRef(ref));
@@ -137,6 +157,20 @@ export class InferenceRouter {
     this.#links.clear();
   }
 
+  /**
+   * Counts how the call ends for or against its version. A failure that another node makes good is that node's, not the
+   * version's, so the call as a whole is counted, not each attempt.
+   */
+  async #runCounted(call: Call): Promise<InferResult> {
+    try {
+      return await this.#run(call);
+    } catch (error) {
+      const outcome = outcomeOfCall(call, error);
+      if (outcome !== undefined) this.#peer.outcomes.count(call.model, outcome);
+      throw error;
+    }
+  }
+
   async #run(call: Call): Promise<InferResult> {
     for (;;) {
       const choice = selectNode(this.#candidates(call.model.cid), call, Date.now(), Math.random);
@@ -145,14 +179,26 @@ export class InferenceRouter {
         continue;
       }
       try {
-        const request = { ...call.request, deadlineMs: call.clock.remainingMs() };
-        const response = await choice.link.infer(request, call.bodyBytes, call.clock.signal);
+        const { request, model, clock } = call;
+        const sent = { ...request, version: model.cid, deadlineMs: clock.remainingMs() };
+        call.attemptAtMs = performance.now();
+        const response = await choice.link.infer(sent, call.bodyBytes, clock.signal);
+        this.#answered(call, choice.node, response);
         return result(call, choice, response);
       } catch (error) {
         call.clock.signal.throwIfAborted();
+        call.attemptAtMs = Number.POSITIVE_INFINITY;
         this.#attemptFailed(call, choice.node, error);
       }
     }
+  }
+
+  #answered({ ref, model, attemptAtMs }: Call, node: NodeId, response: InferenceResponse): void {
+    // The node's own figure, but never more than was waited for: it is the version that is measured, not the way to it.
+    const latencyMs = Math.min(response.executeMs, performance.now() - attemptAtMs);
+    this.#peer.outcomes.count(model, { kind: 'answered', latencyMs });
+    const known = this.#peer.releases.cached(ref.publisher, ref.name)?.record.sequence ?? 0;
+    if (model.channel !== null && response.releaseSequence > known) this.#resolver.hint(ref, node);
   }
 
   /** Notes why a node did not answer; throws when no other node could do better. */
@@ -169,8 +215,12 @@ export class InferenceRouter {
 
   /** Every known node was tried, or none is known: ask the peers around, wait where that may help, else give up. */
   async #nextRound(call: Call): Promise<void> {
-    const { clock, tried, model } = call;
-    await this.#resolver.refresh(call.ref, clock.signal);
+    const { clock, tried } = call;
+    await this.#resolver.refresh(call.ref, call.model.cid, clock.signal);
+    const model = await this.#resolver.resolve(call.ref, clock.signal, call.share);
+    // The channel may have moved on while the call looked for a node: what nobody serves any more is not waited for.
+    if (model.cid !== call.model.cid) tried.clear();
+    call.model = model;
     if (this.#candidates(model.cid).some(({ node }) => !tried.has(node))) return;
     const holders = this.#peer.view.holders(model.cid, Date.now()).length;
     if (tried.size === 0 && holders === 0) throw this.#nobody(call);
@@ -245,6 +295,8 @@ function result(call: Call, choice: LinkedCandidate, response: InferenceResponse
     outputs,
     version: call.model.cid,
     sequence: call.model.sequence,
+    channel: call.model.channel,
+    fellBack: call.model.fellBack,
     node: choice.node,
     owner: choice.owner,
     latencyMs: call.clock.elapsedMs(),
@@ -252,6 +304,20 @@ function result(call: Call, choice: LinkedCandidate, response: InferenceResponse
     executeMs: response.executeMs,
     failedAttempts: call.failed,
   };
+}
+
+/** A call that ran out of time on a node is one that the version, or its nodes, were too slow for. */
+function outcomeOfCall({ clock, attemptAtMs }: Call, error: unknown): RequestOutcome | undefined {
+  const onNodeMs = performance.now() - attemptAtMs;
+  if (clock.expired && onNodeMs >= MIN_TIMEOUT_MS) return { kind: 'timeout' };
+  return outcomeOfError(error, onNodeMs);
+}
+
+function checkKey(key: string | undefined): string | undefined {
+  if (key === undefined || key.length <= MAX_KEY_LENGTH) return key;
+  throw new InvalidInputError(
+    `request key has ${key.length} characters, expected at most ${MAX_KEY_LENGTH}`,
+  );
 }
 
 /** When the nodes said to come back; undefined when the failure was not about being busy. */

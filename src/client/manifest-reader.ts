@@ -1,12 +1,10 @@
-import { peerIdFromString } from '@libp2p/peer-id';
-import { CID } from 'multiformats/cid';
+import { digestOfCid } from '../../protocols/digest.ts';
 import { NoNodeError } from '../../protocols/errors.ts';
 import { MAX_MANIFEST_BYTES } from '../../protocols/limits.ts';
 import { decodeManifest, type Manifest } from '../../protocols/manifest/index.ts';
-import { protocolId } from '../../protocols/protocol-id.ts';
-import { TRANSFER_VERSION, TransferConnection } from '../../protocols/transfer/index.ts';
 import type { NodeId, VersionCid } from '../../protocols/types.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
+import { connectToHolder } from '../swarm/version-holders.ts';
 
 /** Manifests kept in memory; they never change, so the oldest simply goes. */
 const MAX_CACHED = 64;
@@ -53,17 +51,9 @@ export class ManifestReader {
   }
 
   async #readFrom(node: NodeId, cid: VersionCid, signal: AbortSignal): Promise<Manifest> {
-    await this.#peer.learnAddresses(node);
-    const stream = await this.#peer.libp2p.dialProtocol(
-      peerIdFromString(node),
-      protocolId(this.#peer.network, 'transfer', TRANSFER_VERSION),
-      { signal },
-    );
-    const connection = new TransferConnection(stream, { peer: node });
+    const connection = await connectToHolder(this.#peer, node, signal);
     try {
-      const bytes = await connection.fetch(CID.parse(cid).multihash.digest, MAX_MANIFEST_BYTES, {
-        signal,
-      });
+      const bytes = await connection.fetch(digestOfCid(cid), MAX_MANIFEST_BYTES, { signal });
       return decodeManifest(bytes, cid);
     } finally {
       await connection.close();

@@ -1,22 +1,34 @@
 import { capacityBucket } from '../../protocols/capacity/index.ts';
 import { NotFoundError } from '../../protocols/errors.ts';
 import type { ModelRef } from '../../protocols/reference.ts';
+import type { ReleaseRecord } from '../../protocols/release/index.ts';
 import type { RoutingQuery } from '../../protocols/routing/index.ts';
-import type { PublisherId, VersionCid } from '../../protocols/types.ts';
+import type { NodeId, PublisherId, VersionCid } from '../../protocols/types.ts';
+import { selectTarget } from '../policy/canary.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
+import { SharedWork } from './shared-work.ts';
 
-/** How long a channel's version is used before it is asked for again in the background. */
-export const RESOLVE_FRESH_MS = 2_500;
+/** How old an answer may be before the peers are asked again in the background. */
+export const RESOLVE_FRESH_MS = 1_500;
 
-/** How long it may be used at all: the publisher's moves reach a client in use within this. */
-export const RESOLVE_STALE_MS = 5_000;
+/**
+ * How old it may be at all. With the second for which a peer that is not told of moves may answer from memory, a publisher's
+ * move reaches a client in use within 5 s even where no push does.
+ */
+export const RESOLVE_STALE_MS = 3_500;
 
 /** Peers asked at once for a snapshot: one may be slow, stale or lying. */
 const SNAPSHOT_PEERS = 3;
 
 const SNAPSHOT_TIMEOUT_MS = 3_000;
 
-/** References remembered; the one resolved longest ago goes first. */
+/** How long the peers around and then the DHT may take between them. */
+const ASK_TIMEOUT_MS = 20_000;
+
+/** Milliseconds between look-ups that an answer's sequence sets off: a node may claim any. */
+const HINT_INTERVAL_MS = 500;
+
+/** References remembered; the one asked for longest ago goes first. */
 const MAX_REMEMBERED = 1024;
 
 /** A reference made definite. */
@@ -26,19 +38,24 @@ export interface ResolvedModel {
   readonly cid: VersionCid;
   /** Sequence of the release record that said so; 0 when the reference named the version itself. */
   readonly sequence: number;
+  /** The channel whose version it is; null when the reference named the version itself. */
+  readonly channel: string | null;
+  /** True when the channel's guard has tripped, so that this is the version before the channel's own. */
+  readonly fellBack: boolean;
 }
 
-interface Remembered {
-  readonly model: ResolvedModel;
-  readonly atMs: number;
-  refreshing: boolean;
+/** When the peers around were last asked about a reference, and about the hint of an answer. */
+interface Asked {
+  atMs: number;
+  hintedAtMs: number;
 }
 
 /** Turns references into versions and keeps the view fed with who serves them. */
 export class ModelResolver {
   readonly #peer: SwarmPeer;
   readonly #joinGossip: boolean;
-  readonly #remembered = new Map<string, Remembered>();
+  readonly #asked = new Map<string, Asked>();
+  readonly #asking = new SharedWork<void>(ASK_TIMEOUT_MS);
 
   constructor(peer: SwarmPeer, init: { readonly joinGossip: boolean }) {
     this.#peer = peer;
@@ -46,30 +63,52 @@ export class ModelResolver {
   }
 
   /**
-   * The version a reference means, from memory while that is fresh.
+   * The version a reference means now, from memory while that is fresh. `share` says where the request stands when a canary
+   * takes some of them, see {@link requestShare}; without it the canary gets none.
    *
    * @throws {ERR_NOT_FOUND} when the model or the channel is unknown.
    */
-  async resolve(ref: ModelRef, signal: AbortSignal): Promise<ResolvedModel> {
-    const key = `${ref.publisher}/${ref.name}@${selectorText(ref)}`;
-    const known = this.#remembered.get(key);
-    const ageMs = known === undefined ? Number.POSITIVE_INFINITY : Date.now() - known.atMs;
-    if (known !== undefined && ageMs < RESOLVE_STALE_MS) {
-      if (ageMs > RESOLVE_FRESH_MS && !known.refreshing) {
-        known.refreshing = true;
-        this.#resolveNow(ref, key, AbortSignal.timeout(SNAPSHOT_TIMEOUT_MS)).catch(() => {
-          // What is remembered serves until it is stale; the next call then meets the failure itself.
-          known.refreshing = false;
-        });
-      }
-      return known.model;
+  async resolve(ref: ModelRef, signal: AbortSignal, share = 1): Promise<ResolvedModel> {
+    await this.#askWhenDue(ref, signal);
+    const { publisher, name, selector } = ref;
+    if (selector.kind === 'version') {
+      this.#joinVersion(selector.cid);
+      return { publisher, name, cid: selector.cid, sequence: 0, channel: null, fellBack: false };
     }
-    return this.#resolveNow(ref, key, signal);
+    const record = await this.#record(ref, signal);
+    const target = selectTarget(record, selector, {
+      share,
+      isTripped: (channel) => this.#peer.outcomes.tripOf(record, channel) !== undefined,
+    });
+    if (target === undefined) {
+      const channels = Object.keys(record.channels).join(', ') || 'none';
+      throw new NotFoundError(
+        `model ${publisher}/${name} has no channel '${selector.channel}', it has: ${channels}`,
+      );
+    }
+    this.#joinVersion(target.cid);
+    return { publisher, name, sequence: record.sequence, ...target };
   }
 
   /** Asks again who serves a version, for a call that ran out of nodes. */
-  async refresh(ref: ModelRef, signal: AbortSignal): Promise<void> {
-    await this.#ask(modelQuery(ref), signal);
+  async refresh(ref: ModelRef, cid: VersionCid, signal: AbortSignal): Promise<void> {
+    const ask = async (until: AbortSignal): Promise<void> => {
+      await this.#ask({ ...modelQuery(ref), selector: cid }, until);
+    };
+    await this.#asking.run(`refresh ${cid}`, ask, signal);
+  }
+
+  /** A node's answer tells of a newer release than was known: whoever told it is asked for it, in the background. */
+  hint(ref: ModelRef, node: NodeId): void {
+    const asked = this.#asked.get(keyOf(ref));
+    const now = Date.now();
+    if (asked === undefined || now - asked.hintedAtMs < HINT_INTERVAL_MS) return;
+    asked.hintedAtMs = now;
+    this.#peer
+      .snapshot(node, modelQuery(ref), AbortSignal.timeout(SNAPSHOT_TIMEOUT_MS))
+      .catch(() => {
+        // It may have lied or gone: the peers around are asked within seconds in any case.
+      });
   }
 
   /** Fills the view with every node the peers around know. */
@@ -77,60 +116,81 @@ export class ModelResolver {
     await this.#ask({ kind: 'nodes' }, signal);
   }
 
-  async #resolveNow(ref: ModelRef, key: string, signal: AbortSignal): Promise<ResolvedModel> {
-    const { publisher, name, selector } = ref;
-    await this.#ask(modelQuery(ref), signal);
-    const model: ResolvedModel =
-      selector.kind === 'version'
-        ? { publisher, name, cid: selector.cid, sequence: 0 }
-        : await this.#channelVersion(ref, selector.channel, signal);
-    this.#remembered.delete(key);
-    this.#remembered.set(key, { model, atMs: Date.now(), refreshing: false });
-    const [oldest] = this.#remembered.keys();
-    if (this.#remembered.size > MAX_REMEMBERED && oldest !== undefined)
-      this.#remembered.delete(oldest);
-    if (this.#joinGossip) this.#peer.gossip.join(capacityBucket(model.cid));
-    return model;
+  async #record({ publisher, name }: ModelRef, signal: AbortSignal): Promise<ReleaseRecord> {
+    // A snapshot or a push usually brought the record; the DHT is asked when none did.
+    const known = this.#peer.releases.cached(publisher, name);
+    return (known ?? (await this.#peer.releases.find(publisher, name, { signal }))).record;
   }
 
-  async #channelVersion(
-    ref: ModelRef,
-    channel: string,
-    signal: AbortSignal,
-  ): Promise<ResolvedModel> {
-    const { publisher, name } = ref;
-    // A snapshot usually brought the record; the DHT is asked when it did not.
-    const { record } = await this.#peer.releases.find(publisher, name, { signal });
-    const target = record.channels[channel];
-    if (target === undefined) {
-      const channels = Object.keys(record.channels).join(', ') || 'none';
-      throw new NotFoundError(
-        `model ${publisher}/${name} has no channel '${channel}', it has: ${channels}`,
-      );
+  /** Waits for the peers around only where what is known is too old; otherwise asks them in the background in good time. */
+  async #askWhenDue(ref: ModelRef, signal: AbortSignal): Promise<void> {
+    const key = keyOf(ref);
+    const ageMs = Date.now() - (this.#asked.get(key)?.atMs ?? Number.NEGATIVE_INFINITY);
+    if (ageMs <= RESOLVE_FRESH_MS) return;
+    if (ageMs < RESOLVE_STALE_MS && this.#asking.isUnderway(key)) return;
+    const asking = this.#asking.run(key, (until) => this.#askAbout(ref, until), signal);
+    if (ageMs >= RESOLVE_STALE_MS) return asking;
+    asking.catch(() => {
+      // What is known serves until it is stale; the next call then meets the failure itself.
+    });
+  }
+
+  #remember(key: string, atMs: number): void {
+    const hintedAtMs = this.#asked.get(key)?.hintedAtMs ?? 0;
+    this.#asked.delete(key);
+    this.#asked.set(key, { atMs, hintedAtMs });
+    const [oldest] = this.#asked.keys();
+    if (this.#asked.size > MAX_REMEMBERED && oldest !== undefined) this.#asked.delete(oldest);
+  }
+
+  async #askAbout(ref: ModelRef, signal: AbortSignal): Promise<void> {
+    if (this.#joinGossip) this.#peer.follow(ref.publisher, ref.name);
+    // From before the question: what changes while it is on its way is not in the answer.
+    const askedAtMs = Date.now();
+    const told = await this.#ask(modelQuery(ref), signal);
+    if (!told && ref.selector.kind === 'channel') {
+      // Nobody around has the record, or all of them are silent: the DHT is asked, and its word counts as theirs.
+      await this.#peer.releases.find(ref.publisher, ref.name, { signal });
     }
-    return { publisher, name, cid: target.cid, sequence: record.sequence };
+    this.#remember(keyOf(ref), askedAtMs);
   }
 
-  /** Asks a few peers at once and goes on with the first answer; the others still feed the view when they come. */
-  async #ask(query: RoutingQuery, signal: AbortSignal): Promise<void> {
+  #joinVersion(cid: VersionCid): void {
+    if (this.#joinGossip) this.#peer.gossip.join(capacityBucket(cid));
+  }
+
+  /**
+   * Asks a few peers at once and goes on with the first answer that says who serves the version; when none does, with what
+   * all of them together said. True when a release record came.
+   */
+  async #ask(query: RoutingQuery, signal: AbortSignal): Promise<boolean> {
     await this.#peer.connected(signal);
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(SNAPSHOT_TIMEOUT_MS)]);
     const asked = this.#peer.libp2p.getPeers().slice(0, SNAPSHOT_PEERS);
-    const answers = asked.map((peer) => this.#peer.snapshot(peer.toString(), query, bounded));
-    const useful = answers.map(async (answer) => {
-      const { release, announcements } = await answer;
-      if (release === null && announcements.length === 0) throw new NotFoundError('empty snapshot');
+    let told = false;
+    const answers = asked.map(async (peer) => {
+      const { release, announcements } = await this.#peer.snapshot(peer.toString(), query, bounded);
+      told ||= release !== null;
+      // A peer may have heard of a release before it hears who serves it: another one knows.
+      if (announcements.length === 0) throw new NotFoundError('nobody is known to serve it');
     });
-    await Promise.any(useful).catch(() => {
-      // Nobody knew anything: the DHT, or the caller's own error, says the rest.
+    await Promise.any(answers).catch(() => {
+      // Nobody knows who serves it: the DHT, or the caller's own error, says the rest.
     });
+    return told;
   }
 }
 
-function modelQuery(ref: ModelRef): RoutingQuery {
-  return { kind: 'model', publisher: ref.publisher, name: ref.name, selector: selectorText(ref) };
+/** A reference that names no channel may go to any version of the record. */
+function modelQuery({ publisher, name, selector }: ModelRef): RoutingQuery & { kind: 'model' } {
+  const whole = selector.kind === 'channel' && selector.split === true;
+  return { kind: 'model', publisher, name, selector: whole ? '' : selectorText(selector) };
 }
 
-function selectorText({ selector }: ModelRef): string {
+function keyOf({ publisher, name, selector }: ModelRef): string {
+  return `${publisher}/${name}@${selectorText(selector)}`;
+}
+
+function selectorText(selector: ModelRef['selector']): string {
   return selector.kind === 'channel' ? selector.channel : selector.cid;
 }

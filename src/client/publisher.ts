@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
-import { isSwarmError, NoNodeError, NotFoundError } from '../../protocols/errors.ts';
+import { isSwarmError, NoNodeError } from '../../protocols/errors.ts';
 import { type Manifest, manifestBytes, resolveDeployment } from '../../protocols/manifest/index.ts';
 import { protocolId } from '../../protocols/protocol-id.ts';
 import { DEFAULT_CHANNEL } from '../../protocols/reference.ts';
-import { type ReleaseRecord, setChannel, signRelease } from '../../protocols/release/index.ts';
+import { openDelegation, type ReleaseGuard } from '../../protocols/release/index.ts';
 import {
   REPLICA_VERSION,
   type ReplicaProgress,
@@ -15,11 +15,14 @@ import {
 import {
   type BlockSource,
   handleTransfer,
+  RateLimiter,
   TRANSFER_VERSION,
 } from '../../protocols/transfer/index.ts';
 import type { AbortOptions, NodeId, PublisherId, VersionCid } from '../../protocols/types.ts';
 import { type PlacementCandidate, rankForReplica } from '../policy/replica-placement.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
+import { setVersion } from './release-editor.ts';
+import { type MoveReleaseOptions, moveRelease } from './release-move.ts';
 
 /** Resident bytes of a loaded model per byte of its files, measured for models loaded by path. */
 const MEMORY_PER_FILE_BYTE = 1.35;
@@ -46,14 +49,24 @@ export interface PublishableVersion {
 
 export interface PublishOptions extends AbortOptions {
   readonly name: string;
-  /** The publisher's key; its peer id is the publisher. */
+  /** The publisher's key, whose peer id is the publisher, or that of a delegate. */
   readonly key: PrivateKey;
   /** @default 'stable' */
   readonly channel?: string | undefined;
   /** Replicas that must be READY. @default the manifest's minimum, or the number of nodes where there are fewer */
   readonly replicas?: number | undefined;
-  /** The publisher's own copy of the last record, for when the DHT does not answer. */
-  readonly previous?: Uint8Array | undefined;
+  /** The publisher's signed delegation to `key`, when that is another's; the publisher is then whoever signed it. */
+  readonly certificate?: Uint8Array | undefined;
+  /** Share of requests, for a partial channel. @default all of the channel's own */
+  readonly weight?: number | undefined;
+  /** When clients give the version up by themselves. @default never */
+  readonly guard?: ReleaseGuard | undefined;
+  /** How long the release record is believed. @default one year */
+  readonly validityMs?: number | undefined;
+  /** The publisher's own memory of what it signed. @default none: the DHT alone knows the last sequence */
+  readonly openTurn?: MoveReleaseOptions['openTurn'];
+  /** Bytes a second that nodes may fetch from here, all together, at least 65536. @default as fast as it goes */
+  readonly uploadLimitBytes?: number | undefined;
   readonly onProgress?: ((event: PublishProgress) => void) | undefined;
 }
 
@@ -93,47 +106,46 @@ export async function publishVersion(
   options: PublishOptions,
 ): Promise<PublishResult> {
   const signal = options.signal ?? AbortSignal.timeout(3_600_000);
-  const publisher = peerIdFromPrivateKey(options.key).toString() as PublisherId;
+  const { name, key, certificate } = options;
+  const { cid } = version;
   const channel = options.channel ?? DEFAULT_CHANNEL;
-  const grant = await signPlacementGrant(
-    { name: options.name, cid: version.cid },
-    options.key,
-    Date.now(),
-  );
+  const publisher = await publisherOf(options);
+  const grant = await signPlacementGrant({ name, cid, certificate }, key, Date.now());
   const transfer = protocolId(peer.network, 'transfer', TRANSFER_VERSION);
-  await peer.libp2p.handle(transfer, (stream) => handleTransfer(stream, version.source), {
-    maxInboundStreams: MAX_STREAMS,
-    maxOutboundStreams: MAX_STREAMS,
-  });
+  const { uploadLimitBytes } = options;
+  const limit = uploadLimitBytes === undefined ? undefined : new RateLimiter(uploadLimitBytes);
+  await peer.libp2p.handle(
+    transfer,
+    (stream, connection) =>
+      handleTransfer(stream, version.source, { peer: connection.remotePeer.toString(), limit }),
+    { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS },
+  );
   let replicas: NodeId[];
   try {
     replicas = await placeReplicas(peer, version, grant, options, signal);
   } finally {
     await peer.libp2p.unhandle(transfer);
   }
-  const previous = await newestRecord(peer, publisher, options, signal);
-  const { name } = options;
-  const { cid } = version;
-  const next = setChannel(previous, { publisher, name, channel, cid, nowMs: Date.now() });
-  const record = await signRelease(next, options.key);
-  await peer.releases.publish(record, { signal });
-  return { publisher, name, channel, cid, sequence: next.sequence, replicas, record };
+  const { weight, guard, validityMs, openTurn } = options;
+  const moved = await moveRelease(peer, {
+    publisher,
+    name,
+    signer: { key, certificate },
+    edit: (newest) =>
+      setVersion(newest, {
+        ...{ publisher, name, channel, cid, weight, guard, validityMs },
+        nowMs: Date.now(),
+      }),
+    openTurn,
+    signal,
+  });
+  const { record, bytes } = moved;
+  return { publisher, name, channel, cid, sequence: record.sequence, replicas, record: bytes };
 }
 
-/** The newest of what the DHT has and what the publisher kept: a sequence must never be given twice. */
-async function newestRecord(
-  peer: SwarmPeer,
-  publisher: PublisherId,
-  options: PublishOptions,
-  signal: AbortSignal,
-): Promise<ReleaseRecord | undefined> {
-  if (options.previous !== undefined) await peer.releases.offer(options.previous);
-  try {
-    return (await peer.releases.find(publisher, options.name, { signal, fresh: true })).record;
-  } catch (error) {
-    if (error instanceof NotFoundError) return undefined;
-    throw error;
-  }
+async function publisherOf({ key, certificate }: PublishOptions): Promise<PublisherId> {
+  if (certificate === undefined) return peerIdFromPrivateKey(key).toString() as PublisherId;
+  return (await openDelegation(certificate)).publisher;
 }
 
 async function placeReplicas(
@@ -210,7 +222,8 @@ async function rankNodes(
       'no node is known to the peers of this swarm: start one with `swarm node`',
     );
   }
-  const needBytes = manifestBytes(version.manifest) * MEMORY_PER_FILE_BYTE;
+  const { memoryBytes } = version.manifest.deployment;
+  const needBytes = memoryBytes ?? manifestBytes(version.manifest) * MEMORY_PER_FILE_BYTE;
   return rankForReplica(candidates, version.cid, needBytes);
 }
 

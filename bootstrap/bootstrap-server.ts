@@ -9,8 +9,8 @@ import { serveRouting } from '../src/swarm/routing-service.ts';
 import { type BootstrapInit, resolveBootstrapInit } from './bootstrap-init.ts';
 
 /**
- * A way into the swarm: a DHT server that others can dial, and a listener on every capacity topic, so that whoever arrives
- * learns from it who is there. It holds no model and passes no request on.
+ * A way into the swarm: a DHT server that others can dial, and a listener on every gossip topic, so that whoever arrives
+ * learns from it who is there and what was released. It holds no model and passes no request on.
  */
 export class BootstrapServer implements AsyncDisposable {
   readonly #peer: SwarmPeer;
@@ -77,6 +77,8 @@ export async function createBootstrapServer(
       maxConnections: init.maxConnections,
     });
     for (let bucket = 0; bucket < CAPACITY_TOPIC_COUNT; bucket += 1) peer.gossip.join(bucket);
+    peer.releaseGossip.joinAll();
+    peer.outcomes.joinAll();
     await serveRouting(peer);
     return new BootstrapServer(peer, records);
   } catch (error) {

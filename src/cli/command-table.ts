@@ -1,4 +1,8 @@
 import type { RunCommand } from './command-context.ts';
+import { KEY_COMMANDS } from './key-commands.ts';
+import { IMPORTABLE, IMPORT_OPTIONS, PACKAGE_COMMANDS } from './package-commands.ts';
+import { RELEASE_COMMANDS } from './release-commands.ts';
+import { STORE_COMMANDS } from './store-commands.ts';
 import { SETTING_KEYS, type SettingKey } from './settings.ts';
 
 /** A command of `swarm`, as help and the parser know it; its code is loaded when it runs. */
@@ -35,9 +39,12 @@ const JOIN: readonly SettingKey[] = ['bootstrap', 'mdns', 'network'];
 const SERVE: readonly SettingKey[] = [...JOIN, 'data', 'listen', 'announce', 'logLevel'];
 const ASK: readonly SettingKey[] = [...JOIN, 'identity', 'deadlineMs'];
 
+/** Of commands whose references may name a publisher by its petname. */
+const REFER: readonly SettingKey[] = [...ASK, 'data', 'publishers'];
+
 const REF: OperandSpec = {
   name: 'ref',
-  about: 'publisher/name, publisher/name@channel or publisher/name@cid',
+  about: 'publisher/name, publisher/name@channel or publisher/name@cid; a petname will do',
 };
 
 /** Every command, in the order in which help shows them. */
@@ -56,6 +63,9 @@ export const COMMANDS: readonly CommandSpec[] = [
       'maxQueued',
       'executionLimitMs',
       'announceIntervalMs',
+      'storeQuota',
+      'uploadLimit',
+      'downloadLimit',
     ],
     examples: [
       'node --data ./node --allow-publisher 12D3KooW…',
@@ -76,19 +86,37 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     path: 'publish',
     summary: 'pack a model, place its replicas, sign and release it',
-    operands: [
-      { name: 'model', about: 'an .onnx file, or a folder with one and an optional swarm.json' },
+    operands: [IMPORTABLE],
+    settings: [
+      ...JOIN,
+      'data',
+      'key',
+      'delegation',
+      'channel',
+      'replicas',
+      'uploadLimit',
+      'validFor',
+      'timeoutMs',
     ],
-    settings: [...JOIN, 'data', 'key', 'channel', 'replicas', 'timeoutMs'],
     options: [
       {
         flags: '--name <name>',
         about: "the model's name: 1 to 64 of a-z, 0-9, '.', '_', '-'",
         required: true,
       },
+      {
+        flags: '--weight <share>',
+        about: 'of the requests, for a partial channel such as canary: 5% or 0.05',
+      },
+      {
+        flags: '--no-golden',
+        about: 'make no golden vectors where the package has none: no node then checks its answers',
+      },
+      ...IMPORT_OPTIONS,
     ],
     examples: [
       'publish ./digits --name digits',
+      'publish ./model_repository --model resnet50 --name resnet50',
       'publish model.onnx --name digits --channel beta --replicas 3 --bootstrap /ip4/…/p2p/12D3KooW…',
     ],
     load: async () => (await import('./commands/publish.ts')).runPublish,
@@ -98,7 +126,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary:
       'run a model: Open Inference Protocol JSON in and out, or a picture in and its answer out',
     operands: [REF],
-    settings: ASK,
+    settings: REFER,
     options: [
       {
         flags: '--request <file>',
@@ -107,6 +135,10 @@ export const COMMANDS: readonly CommandSpec[] = [
       {
         flags: '--image <file>',
         about: 'a picture, for a model that declares how it wants one',
+      },
+      {
+        flags: '--key <key>',
+        about: 'a user or session: one key always goes to the same side of a canary',
       },
     ],
     examples: [
@@ -118,19 +150,45 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     path: 'models ls',
-    summary: 'list the models that nodes serve',
-    settings: ASK,
-    examples: ['models ls', 'models ls --json --bootstrap /ip4/…/p2p/12D3KooW…'],
+    summary: 'list the models that nodes serve, or those that match a search',
+    settings: [...ASK, 'data'],
+    options: [
+      {
+        flags: '--search <text>',
+        about: 'words of its name, task, description, licence or labels',
+      },
+      { flags: '--task <task>', about: 'such as image-classification' },
+      { flags: '--label <key=value>', about: 'a label it has; several with commas' },
+      { flags: '--publisher <who>', about: 'its publisher: a peer id, or a petname' },
+    ],
+    examples: [
+      'models ls',
+      'models ls --search handwritten --task image-classification',
+      'models ls --json --bootstrap /ip4/…/p2p/12D3KooW…',
+    ],
     load: async () => (await import('./commands/models.ts')).runModelsList,
   },
   {
     path: 'models show',
     summary: 'show a version: its inputs, outputs, files, and the nodes it is on',
     operands: [REF],
-    settings: ASK,
+    settings: REFER,
     examples: ['models show 12D3KooW…/digits', 'models show 12D3KooW…/digits@beta --json'],
     load: async () => (await import('./commands/models.ts')).runModelsShow,
   },
+  {
+    path: 'models lint',
+    summary: 'find every fault for which a package would be refused; joins no swarm',
+    operands: [
+      { name: 'path', about: 'an .onnx file, or a folder with one and an optional swarm.json' },
+    ],
+    settings: [],
+    examples: ['models lint ./digits', 'models lint model.onnx --json'],
+    load: async () => (await import('./commands/models-lint.ts')).runModelsLint,
+  },
+  ...PACKAGE_COMMANDS,
+  ...RELEASE_COMMANDS,
+  ...KEY_COMMANDS,
   {
     path: 'nodes ls',
     summary: 'list the nodes, their devices and how busy they are',
@@ -138,6 +196,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: ['nodes ls', 'nodes ls --json'],
     load: async () => (await import('./commands/nodes.ts')).runNodesList,
   },
+  ...STORE_COMMANDS,
   {
     path: 'config',
     summary: 'print the settings in use and where each came from',

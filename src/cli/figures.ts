@@ -38,3 +38,11 @@ export function counted(count: number, noun: string): string {
 export function roundMs(ms: number): number {
   return Math.round(ms * 10) / 10;
 }
+
+/** `8 s`, `3 min`, `2.5 h`: as sure as a guess can be. */
+export function formatTimeLeft(ms: number): string {
+  const seconds = Math.max(0, Math.ceil(ms / 1000));
+  if (seconds < 100) return `${seconds} s`;
+  if (seconds < 6000) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}

@@ -3,8 +3,10 @@ import path from 'node:path';
 import { StoreError } from '../../protocols/errors.ts';
 import { MAX_RELEASE_BYTES } from '../../protocols/limits.ts';
 import { decodeRelease, type ReleaseRecord } from '../../protocols/release/index.ts';
+import type { ReleaseTurn } from '../client/release-move.ts';
 import { writeDurably } from '../swarm/durable-file.ts';
 import { readBoundedFile } from './bounded-file.ts';
+import { type TurnOptions, takeTurn } from './turn-lock.ts';
 
 /** The model that a kept record is of; a record of another network is another record. */
 export interface KeptReleaseKey {
@@ -28,6 +30,25 @@ export class KeptReleases {
   /** Where the record of a model is kept. */
   fileOf({ network, publisher, name }: KeptReleaseKey): string {
     return path.join(this.#folder, network, publisher, `${name}.release`);
+  }
+
+  /**
+   * Waits for this process's turn to sign releases of a model, and reads what was signed last.
+   *
+   * @throws {ERR_STORE} when another process does not give its turn back in time, or as {@link read} does.
+   */
+  async openTurn(key: KeptReleaseKey, options: TurnOptions): Promise<ReleaseTurn> {
+    const turn = await takeTurn(`${this.fileOf(key)}.turn`, options);
+    try {
+      return {
+        previous: await this.read(key, options.signal),
+        keep: (record) => this.write(key, record),
+        [Symbol.asyncDispose]: () => turn[Symbol.asyncDispose](),
+      };
+    } catch (error) {
+      await turn[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /**

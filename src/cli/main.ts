@@ -22,6 +22,7 @@ export async function main(): Promise<void> {
         json,
         // Knows NO_COLOR, FORCE_COLOR and TERM=dumb.
         colour: process.stdout.isTTY && process.stdout.hasColors(),
+        columns: liveColumns(),
       }),
   };
   process.on('uncaughtException', (error) => {
@@ -30,6 +31,12 @@ export async function main(): Promise<void> {
   const exitCode = await runCommandLine(host);
   // What a library left running must not keep a finished command alive; what was written must get out first.
   process.stdout.write('', () => process.exit(exitCode));
+}
+
+/** Width of stderr when it is a terminal that can move its cursor; those that cannot call themselves dumb. */
+function liveColumns(): number | undefined {
+  const { isTTY, columns } = process.stderr;
+  return isTTY && process.env['TERM'] !== 'dumb' && columns > 0 ? columns : undefined;
 }
 
 /** A signal that aborts when the command is told to end, by the system or by the end of a parent that holds a channel to it. */

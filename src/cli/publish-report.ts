@@ -1,6 +1,7 @@
 import type { PublishProgress, PublishResult } from '../client/publisher.ts';
 import { formatBytes } from './figures.ts';
 import { printable, shortId } from './printable.ts';
+import { ProgressBars } from './progress-bars.ts';
 import { printPairs } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -10,21 +11,36 @@ const FETCH_STEPS = 10;
 /** Tells how a publication gets on: every step to programs, what a person wants to hear to people. */
 export class PublishReport {
   readonly #terminal: Terminal;
+  /** Of the nodes that fetch; lines tell the same where no bars can be drawn. */
+  readonly #bars: ProgressBars;
   /** What was last told of each node, so that nothing is told twice. */
   readonly #told = new Map<string, string>();
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal;
+    this.#bars = new ProgressBars(terminal);
   }
 
   progress(step: PublishProgress): void {
     const { node, ...rest } = step;
     this.#terminal.event({ event: 'progress', node, ...rest });
     if (this.#terminal.json) return;
+    if (this.#drawn(step)) return;
     const [key, text] = describe(step);
     if (this.#told.get(node) === key) return;
     this.#told.set(node, key);
     this.#terminal.note(`${this.#terminal.style('dim', shortId(node))}  ${text}`);
+  }
+
+  /** True when a bar says it all. */
+  #drawn(step: PublishProgress): boolean {
+    const label = shortId(step.node);
+    if (step.state !== 'fetching' || step.totalBytes === null || step.totalBytes === 0) {
+      this.#bars.end(label);
+      return false;
+    }
+    if (this.#bars.shown) this.#bars.set(label, step.bytes, step.totalBytes);
+    return this.#bars.shown;
   }
 
   published(result: PublishResult): void {

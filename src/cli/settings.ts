@@ -129,6 +129,24 @@ export const SETTINGS = {
     range: [100, 60_000],
     fallback: 10_000,
   },
+  storeQuota: {
+    kind: 'text',
+    flags: '--store-quota <bytes>',
+    env: 'SWARM_STORE_QUOTA',
+    about: 'what models may take on the disk, such as 200GiB; by default all but 64 MiB of it',
+  },
+  uploadLimit: {
+    kind: 'text',
+    flags: '--upload-limit <bytes>',
+    env: 'SWARM_UPLOAD_LIMIT',
+    about: 'bytes a second that others may fetch of models here, such as 8MiB; at least 64KiB',
+  },
+  downloadLimit: {
+    kind: 'text',
+    flags: '--download-limit <bytes>',
+    env: 'SWARM_DOWNLOAD_LIMIT',
+    about: 'bytes a second that this node fetches of models, such as 8MiB; at least 64KiB',
+  },
   logLevel: {
     kind: 'text',
     flags: '--log-level <level>',
@@ -145,9 +163,30 @@ export const SETTINGS = {
   },
   key: {
     kind: 'text',
-    flags: '--key <file>',
+    flags: '--key <key>',
     env: 'SWARM_PUBLISHER_KEY',
-    about: "the publisher's key, made when missing; by default publisher.key in the data folder",
+    about:
+      "the publisher's key: a petname of `swarm keys`, or a file; by default publisher.key in the data folder",
+  },
+  delegation: {
+    kind: 'text',
+    flags: '--delegation <file>',
+    env: 'SWARM_DELEGATION',
+    about: "another publisher's certificate that lets --key move its model",
+  },
+  validFor: {
+    kind: 'text',
+    flags: '--valid-for <duration>',
+    env: 'SWARM_VALID_FOR',
+    about: 'how long the release record is believed, and put again while you are away: 1h to 3650d',
+    fallback: '365d',
+  },
+  publishers: {
+    kind: 'list',
+    flags: '--publisher <petname=id>',
+    env: 'SWARM_PUBLISHERS',
+    about: 'what you call a publisher, to write petname/name for a model (repeat for several)',
+    fallback: [],
   },
   channel: {
     kind: 'text',
@@ -167,7 +206,7 @@ export const SETTINGS = {
     kind: 'integer',
     flags: '--timeout <ms>',
     env: 'SWARM_TIMEOUT_MS',
-    about: 'milliseconds the whole publication may take',
+    about: 'milliseconds the whole publication, import or export may take',
     range: [100, 86_400_000],
     fallback: 600_000,
   },
@@ -200,9 +239,15 @@ export interface Settings {
   readonly maxQueued: number;
   readonly executionLimitMs: number;
   readonly announceIntervalMs: number;
+  readonly storeQuota: string | undefined;
+  readonly uploadLimit: string | undefined;
+  readonly downloadLimit: string | undefined;
   readonly logLevel: (typeof LOG_LEVELS)[number];
   readonly identity: string | undefined;
   readonly key: string | undefined;
+  readonly delegation: string | undefined;
+  readonly validFor: string;
+  readonly publishers: readonly string[];
   readonly channel: string;
   readonly replicas: number | undefined;
   readonly timeoutMs: number;

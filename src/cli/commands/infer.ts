@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { ConfigError, InvalidInputError } from '../../../protocols/errors.ts';
 import type { Manifest } from '../../../protocols/manifest/index.ts';
-import { type ModelRef, parseModelRef } from '../../../protocols/reference.ts';
+import type { ModelRef } from '../../../protocols/reference.ts';
 import type { Tensor } from '../../../protocols/tensor.ts';
 import { type ModelAnswer, readAnswers } from '../../client/answer-reader.ts';
 import { imageToTensor, MAX_IMAGE_BYTES } from '../../client/image-input.ts';
@@ -13,6 +13,7 @@ import type { CommandOptions } from '../command-table.ts';
 import { EXIT } from '../exit-code.ts';
 import { formatMs, formatConfidence, roundMs } from '../figures.ts';
 import { printable, shortId } from '../printable.ts';
+import { resolveModelRef } from '../publisher-names.ts';
 import { joinSwarm } from '../swarm-join.ts';
 
 /** Bytes of a request's JSON: the longest string that JavaScript holds is twice this. */
@@ -32,7 +33,7 @@ interface Call {
 /** `swarm infer`: runs a model once and prints its answer. */
 export async function runInfer(context: CommandContext, options: CommandOptions): Promise<number> {
   const { settings, signal, terminal } = context;
-  const ref = parseModelRef(String(options['ref']));
+  const ref = await resolveModelRef(context, String(options['ref']));
   const source = await readSource(context, options);
   await using swarm = await joinSwarm(context);
   const { client } = swarm;
@@ -42,6 +43,7 @@ export async function runInfer(context: CommandContext, options: CommandOptions)
     outputs,
     deadlineMs: settings.deadlineMs,
     signal,
+    ...(options['key'] === undefined ? {} : { key: String(options['key']) }),
   });
   if (source.kind === 'image' && !terminal.json && manifest.answer !== undefined) {
     printAnswers(context, manifest, result);
@@ -109,11 +111,13 @@ async function toCall(source: Source, manifest: Manifest): Promise<Call> {
 }
 
 /** Who answered, as the Open Inference Protocol's `parameters`: flat, snake case. */
-function parametersOf(ref: ModelRef, result: InferResult): Record<string, string | number> {
+function parametersOf(ref: ModelRef, result: InferResult): Record<string, string | number | boolean> {
   return {
     publisher: ref.publisher,
     version: result.version,
     sequence: result.sequence,
+    ...(result.channel === null ? {} : { channel: result.channel }),
+    ...(result.fellBack ? { fell_back: true } : {}),
     node: result.node,
     owner: result.owner,
     latency_ms: roundMs(result.latencyMs),

@@ -1,21 +1,28 @@
 import { type Manifest, manifestBytes } from '../../../protocols/manifest/index.ts';
-import { type ModelRef, parseModelRef } from '../../../protocols/reference.ts';
+import type { ModelRef } from '../../../protocols/reference.ts';
 import { formatShape } from '../../../protocols/tensor.ts';
 import type { TensorSpec } from '../../../protocols/types.ts';
 import type { ResolvedModel } from '../../client/model-resolver.ts';
 import type { ReplicaView } from '../../swarm/view.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
+import { deploymentFacts } from '../deployment-facts.ts';
 import { EXIT } from '../exit-code.ts';
 import { formatBytes } from '../figures.ts';
 import { printable, shortId } from '../printable.ts';
+import { resolveModelRef } from '../publisher-names.ts';
 import { joinSwarm } from '../swarm-join.ts';
 import { channelsOf, findHeldVersions, type HeldVersion, surveySwarm } from '../swarm-survey.ts';
 import { printPairs, printTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import { isSearch, runModelsSearch } from './models-search.ts';
 
-/** `swarm models ls`: every version that some node holds. */
-export async function runModelsList(context: CommandContext): Promise<number> {
+/** `swarm models ls`: every version that some node holds, or the released models that match a search. */
+export async function runModelsList(
+  context: CommandContext,
+  options: CommandOptions,
+): Promise<number> {
+  if (isSearch(options)) return runModelsSearch(context, options);
   const { terminal, settings } = context;
   const signal = AbortSignal.any([context.signal, AbortSignal.timeout(settings.deadlineMs)]);
   await using swarm = await joinSwarm(context);
@@ -37,7 +44,7 @@ export async function runModelsShow(
   options: CommandOptions,
 ): Promise<number> {
   const { terminal, signal } = context;
-  const ref = parseModelRef(String(options['ref']));
+  const ref = await resolveModelRef(context, String(options['ref']));
   await using swarm = await joinSwarm(context);
   const { client, peer } = swarm;
   const model = await client.resolve(ref, { signal });
@@ -53,6 +60,7 @@ export async function runModelsShow(
       version: model.cid,
       sequence: model.sequence,
       channels,
+      golden: manifest.golden?.file ?? null,
       manifest: {
         ...manifest,
         files: manifest.files.map((file) => ({
@@ -133,7 +141,11 @@ function printModel(
     ['licence', metadata.licence],
     ['source', metadata.source],
     ['size', formatBytes(manifestBytes(manifest))],
-    ['replicas', replicasWanted(deployment)],
+    ['labels', labelsOf(metadata)],
+    ['model card', metadata.modelCard],
+    ['golden vectors', goldenOf(manifest)],
+    ['tolerance', toleranceOf(manifest)],
+    ...deploymentFacts(deployment),
     ['answer', answer && `${answer.kind} of '${answer.output}'`],
     [
       'pictures',
@@ -161,14 +173,20 @@ function printModel(
   );
 }
 
-function replicasWanted({ minReplicas, maxReplicas }: Manifest['deployment']): string | undefined {
-  if (minReplicas === undefined && maxReplicas === undefined) return undefined;
-  return [
-    minReplicas === undefined ? '' : `at least ${minReplicas}`,
-    maxReplicas === undefined ? '' : `at most ${maxReplicas}`,
-  ]
-    .filter((text) => text !== '')
-    .join(', ');
+function labelsOf({ labels = {} }: Manifest['metadata']): string | undefined {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  return pairs.join(' ') || undefined;
+}
+
+/** What was published without them is to be seen: nobody has checked its answers. */
+function goldenOf({ golden, files }: Manifest): string {
+  if (golden === undefined) return 'none: published with --no-golden, no node checks its answers';
+  const size = files.find(({ path }) => path === golden.file)?.size ?? 0;
+  return `${golden.file} (${formatBytes(size)}), checked by each node before it serves`;
+}
+
+function toleranceOf({ tolerance }: Manifest): string | undefined {
+  return tolerance && `${tolerance.absolute} absolute, ${tolerance.relative} relative`;
 }
 
 function printTensors(terminal: Terminal, title: string, specs: readonly TensorSpec[]): void {

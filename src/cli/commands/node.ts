@@ -2,6 +2,7 @@ import path from 'node:path';
 import { type AllowList, createNode } from '../../../node/index.ts';
 import { ConfigError } from '../../../protocols/errors.ts';
 import { parsePublisherId } from '../../../protocols/reference.ts';
+import { byteSetting } from '../byte-setting.ts';
 import type { CommandContext } from '../command-context.ts';
 import { serveUntilTold } from '../daemon.ts';
 import { dataFolder } from '../data-folder.ts';
@@ -15,6 +16,9 @@ export async function runNode(context: CommandContext): Promise<number> {
   const dataDir = path.resolve(cwd, dataFolder('node', settings.data, env));
   const allowPublishers = allowList('allowPublisher', settings.allowPublisher);
   const allowCallers = allowList('allowCaller', settings.allowCaller);
+  const storeQuotaBytes = byteSetting(context, 'storeQuota');
+  const uploadLimitBytes = byteSetting(context, 'uploadLimit');
+  const downloadLimitBytes = byteSetting(context, 'downloadLimit');
   const owner =
     settings.ownerKey === undefined ? undefined : await openKey(context, settings.ownerKey);
   if (owner?.made === true) {
@@ -41,6 +45,9 @@ export async function runNode(context: CommandContext): Promise<number> {
         maxQueued: settings.maxQueued,
         executionLimitMs: settings.executionLimitMs,
         announceIntervalMs: settings.announceIntervalMs,
+        storeQuotaBytes,
+        uploadLimitBytes,
+        downloadLimitBytes,
         logger,
       }),
     facts: (node) => ({ owner: owner?.id ?? node.id }),

@@ -43,7 +43,6 @@ export async function publishBundledModel(
 ): Promise<Publication> {
   await using version = await packModel(model.folder, { signal });
   const record = { network, publisher: peerIdText(key), name: model.name };
-  const previous = await kept.read(record, signal);
   const peer = await SwarmPeer.start({
     network,
     privateKey: await generateKeyPair('Ed25519'),
@@ -57,10 +56,9 @@ export async function publishBundledModel(
       name: model.name,
       key,
       replicas: Math.min(Math.max(1, minReplicas), nodes),
-      previous,
+      openTurn: (turnSignal) => kept.openTurn(record, { holder: 'swarm up', signal: turnSignal }),
       signal,
     });
-    await kept.write(record, result.record);
     const { publisher, replicas, cid } = result;
     const reference = `${publisher}/${model.name}`;
     return { model, reference, cid, manifest: version.manifest, replicas };

@@ -17,12 +17,14 @@ export interface HostOptions {
   /** What is piped in. */
   readonly stdin?: readonly string[];
   readonly colour?: boolean;
+  /** Of stderr, when it is a terminal. */
+  readonly columns?: number | undefined;
 }
 
 /** A host that keeps what is written, in place of the process. */
 export function createHost(options: HostOptions = {}): { host: CommandHost; written: Written } {
   const written: Written = { stdout: '', stderr: '' };
-  const { argv = [], env = {}, stdin = [], colour = false } = options;
+  const { argv = [], env = {}, stdin = [], colour = false, columns } = options;
   const host: CommandHost = {
     argv,
     env,
@@ -37,6 +39,7 @@ export function createHost(options: HostOptions = {}): { host: CommandHost; writ
         stderr: { write: (text) => (written.stderr += text) },
         json,
         colour,
+        columns,
       }),
   };
   return { host, written };

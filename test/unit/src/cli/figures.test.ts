@@ -4,6 +4,7 @@ import {
   formatBytes,
   formatConfidence,
   formatMs,
+  formatTimeLeft,
   roundMs,
 } from '../../../../src/cli/figures.ts';
 
@@ -44,4 +45,13 @@ describe('counted and roundMs', () => {
       1.3,
     ]);
   });
+});
+
+describe('formatTimeLeft', () => {
+  it.each([
+    [-5, '0 s'],
+    [99_000, '99 s'],
+    [150_000, '3 min'],
+    [9_000_000, '2.5 h'],
+  ])('writes %d ms as %s', (ms, text) => expect(formatTimeLeft(ms)).toBe(text));
 });

@@ -71,4 +71,38 @@ describe('KeptReleases', () => {
       kept.read({ network: 'main', publisher, name: 'letters' }, signal),
     ).rejects.toEqual(refusal('ERR_STORE', /is of \w+\/digits, expected \w+\/letters$/));
   });
+
+  it('gives one process at a time its turn to sign, with what was signed before', async () => {
+    await using folder = await createTestFolder();
+    const { publisher, bytes } = await createRecord('digits');
+    const model = { network: 'main', publisher, name: 'digits' };
+    const kept = new KeptReleases(folder.path);
+    const options = { holder: 'swarm publish', signal };
+    {
+      await using turn = await kept.openTurn(model, options);
+      expect(turn.previous).toBeUndefined();
+      await turn.keep(bytes);
+      await expect(kept.openTurn(model, { ...options, waitMs: 0 })).rejects.toEqual(
+        refusal('ERR_STORE', new RegExp(`^process ${process.pid} \\(swarm publish, since`)),
+      );
+      // Another model's turn is another's.
+      await using _other = await kept.openTurn({ ...model, name: 'letters' }, options);
+    }
+    await using next = await kept.openTurn(model, { ...options, waitMs: 0 });
+    expect(next.previous).toEqual(Buffer.from(bytes));
+  });
+
+  it('gives the turn back when what was kept is damaged', async () => {
+    await using folder = await createTestFolder();
+    const { publisher } = await createRecord('digits');
+    const model = { network: 'main', publisher, name: 'digits' };
+    const kept = new KeptReleases(folder.path);
+    await mkdir(path.dirname(kept.fileOf(model)), { recursive: true });
+    await writeFile(kept.fileOf(model), 'damaged');
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      await expect(
+        kept.openTurn(model, { holder: 'swarm publish', signal, waitMs: 0 }),
+      ).rejects.toEqual(refusal('ERR_STORE', /is damaged/));
+    }
+  });
 });

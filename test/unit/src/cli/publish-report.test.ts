@@ -22,6 +22,18 @@ describe('PublishReport', () => {
     expect(written.stdout).toBe('');
   });
 
+  it('draws a bar on a terminal while a node fetches, and tells the rest in lines', () => {
+    const { host, written } = createHost({ columns: 90 });
+    const report = new PublishReport(host.createTerminal(false));
+    report.progress({ node, state: 'fetching', bytes: 0, totalBytes: null });
+    report.progress({ node, state: 'fetching', bytes: 500, totalBytes: 1000 });
+    expect(written.stderr).toMatch(
+      /fetches the model\n12D3KooW…B3nAbD {2}█+░+ {2}50 % {2}500 B of 1000 B/,
+    );
+    report.progress({ node, state: 'loading' });
+    expect(written.stderr).toMatch(/\u001B\[1A\u001B\[0J12D3KooW…B3nAbD {2}loads it\n$/);
+  });
+
   it('shows what a node said when it refused, and lets it command no terminal', () => {
     const { host, written } = createHost();
     new PublishReport(host.createTerminal(false)).progress({

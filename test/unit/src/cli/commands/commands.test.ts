@@ -59,7 +59,7 @@ describe('runModelsList', () => {
       '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGUNKy1gZGogRpZ4aGk51htsrmC2HmxoNueEhU8B3nAbD',
     ];
     const { context } = await createTestContext({ bootstrap, deadlineMs: '500' });
-    await expect(runModelsList(context)).rejects.toEqual(
+    await expect(runModelsList(context, {})).rejects.toEqual(
       refusal('ERR_CONNECTION', /^no peer of network 'main' could be reached \(tried \/ip4\/127/),
     );
   });
@@ -70,15 +70,15 @@ describe('runPublish', () => {
     await using folder = await createTestFolder();
     const data = path.join(folder.path, 'data');
     const { context, written } = await createTestContext({ data }, { cwd: folder.path });
-    await expect(runPublish(context, { model: 'x.onnx', name: 'Bad Name' })).rejects.toEqual(
+    await expect(runPublish(context, { what: 'x.onnx', name: 'Bad Name' })).rejects.toEqual(
       refusal('ERR_INVALID_INPUT', /^model name "Bad Name" is not valid/),
     );
-    await expect(runPublish(context, { model: 'x.onnx', name: 'digits' })).rejects.toMatchObject({
+    await expect(runPublish(context, { what: 'x.onnx', name: 'digits' })).rejects.toMatchObject({
       code: expect.stringMatching(/^ERR_/),
       message: expect.stringContaining('x.onnx'),
     });
     await writeFile(path.join(folder.path, 'x.onnx'), 'not a model');
-    await expect(runPublish(context, { model: 'x.onnx', name: 'digits' })).rejects.toMatchObject({
+    await expect(runPublish(context, { what: 'x.onnx', name: 'digits' })).rejects.toMatchObject({
       code: 'ERR_INVALID_MODEL',
     });
     expect(written).toEqual({ stdout: '', stderr: '' });

@@ -1,0 +1,127 @@
+import path from 'node:path';
+import type { RemovedVersion, StoreEntry, VerifiedVersion } from '../../../node/index.ts';
+import type { CommandContext } from '../command-context.ts';
+import type { CommandOptions } from '../command-table.ts';
+import { dataFolder } from '../data-folder.ts';
+import { EXIT } from '../exit-code.ts';
+import { counted, formatBytes } from '../figures.ts';
+import { printable } from '../printable.ts';
+import { askStore } from '../store-access.ts';
+import { printTable } from '../table.ts';
+
+/** `swarm store ls`: the versions on the disk of a node. */
+export async function runStoreList(context: CommandContext): Promise<number> {
+  const { terminal } = context;
+  const entries: StoreEntry[] = [];
+  for await (const entry of ask<StoreEntry>(context, 'store.ls')) {
+    entries.push(entry);
+    terminal.event({ event: 'version', ...entry });
+  }
+  if (entries.length === 0) {
+    terminal.note('the store is empty');
+    return EXIT.ok;
+  }
+  printTable(
+    terminal,
+    ['VERSION', 'MODEL', 'STATE', 'SIZE', 'SHARED', 'USES', 'LAST USED', 'KEPT'],
+    entries.map((entry) => [
+      entry.cid,
+      entry.name === null ? '-' : printable(entry.name, 64),
+      entry.state,
+      formatBytes(entry.bytes),
+      entry.sharedBytes === null ? '-' : formatBytes(entry.sharedBytes),
+      String(entry.uses),
+      entry.lastUsedMs === null ? 'never' : new Date(entry.lastUsedMs).toISOString().slice(0, 16),
+      describeKept(entry),
+    ]),
+    { right: [3, 4, 5] },
+  );
+  return EXIT.ok;
+}
+
+/** `swarm store verify`: hashes everything; fails when something is damaged. */
+export async function runStoreVerify(context: CommandContext): Promise<number> {
+  const { terminal } = context;
+  let versions = 0;
+  let damaged = 0;
+  let bytes = 0;
+  for await (const verified of ask<VerifiedVersion>(context, 'store.verify')) {
+    versions += 1;
+    bytes += verified.bytes;
+    terminal.event({ event: 'verified', ...verified });
+    const { cid, faults, repaired } = verified;
+    if (faults.length > 0) {
+      damaged += 1;
+      terminal.print(`${terminal.style('bad', 'damaged')}  ${cid}`);
+      for (const fault of faults) terminal.print(`  ${printable(fault, 300)}`);
+    } else terminal.print(`whole    ${cid}${repaired ? '  (index repaired)' : ''}`);
+  }
+  const sum = `${counted(versions, 'version')}, ${formatBytes(bytes)}`;
+  if (damaged === 0) {
+    terminal.note(`${sum}: nothing is damaged`);
+    return EXIT.ok;
+  }
+  terminal.note(`${sum}, ${damaged} damaged: fetched again when the node starts next`);
+  return EXIT.failed;
+}
+
+/** `swarm store gc`: removes what nothing wants. */
+export async function runStoreCollect(context: CommandContext): Promise<number> {
+  const { terminal } = context;
+  let freed = 0;
+  let count = 0;
+  for await (const removed of ask<RemovedVersion>(context, 'store.gc')) {
+    terminal.event({ event: 'removed', ...removed });
+    terminal.print(`removed ${removed.cid}  ${formatBytes(removed.freedBytes)}`);
+    freed += removed.freedBytes;
+    count += 1;
+  }
+  terminal.note(
+    count === 0
+      ? 'nothing to remove: every version is to be served, pinned or in use'
+      : `${counted(count, 'version')} removed, ${formatBytes(freed)} freed`,
+  );
+  return EXIT.ok;
+}
+
+/** `swarm store pin`. */
+export function runStorePin(context: CommandContext, options: CommandOptions): Promise<number> {
+  return changePin(context, 'pin', String(options['cid']));
+}
+
+/** `swarm store unpin`. */
+export function runStoreUnpin(context: CommandContext, options: CommandOptions): Promise<number> {
+  return changePin(context, 'unpin', String(options['cid']));
+}
+
+async function changePin(
+  context: CommandContext,
+  verb: 'pin' | 'unpin',
+  argument: string,
+): Promise<number> {
+  const { terminal } = context;
+  for await (const { cid } of ask<{ cid: string }>(context, `store.${verb}`, argument)) {
+    terminal.event({ event: `${verb}ned`, cid });
+    terminal.print(`${verb}ned ${cid}`);
+  }
+  return EXIT.ok;
+}
+
+/** @typeParam T What the verb yields; the node is this program. */
+function ask<T>(
+  { settings, cwd, env, signal }: CommandContext,
+  verb: string,
+  argument?: string,
+): AsyncGenerator<T> {
+  const dataDir = path.resolve(cwd, dataFolder('node', settings.data, env));
+  return askStore(dataDir, { verb, argument }, signal) as AsyncGenerator<T>;
+}
+
+function describeKept({ pinned, wanted, inUse }: StoreEntry): string {
+  const reasons = [
+    ...(pinned ? ['pinned'] : []),
+    ...(inUse ? ['in use'] : []),
+    ...(wanted ? ['to be served'] : []),
+  ];
+  return reasons.join(', ') || 'no, gc removes it';
+}

@@ -1,0 +1,134 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import pino from 'pino';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { controlAddress } from '../../../../../node/control/control-address.ts';
+import { ControlServer } from '../../../../../node/control/control-server.ts';
+import { storeVerbs, VersionStore } from '../../../../../node/index.ts';
+import { digestOfCid } from '../../../../../protocols/digest.ts';
+import type { CommandOptions } from '../../../../../src/cli/command-table.ts';
+import {
+  runStoreCollect,
+  runStoreList,
+  runStorePin,
+  runStoreUnpin,
+  runStoreVerify,
+} from '../../../../../src/cli/commands/store.ts';
+import { noise } from '../../../../support/noise.ts';
+import { present } from '../../../../support/present.ts';
+import { createTestFolder } from '../../../../support/test-folder.ts';
+import { blockOf, createVersionFixture } from '../../../../support/version-fixture.ts';
+import { createTestContext, events, type Written } from '../command-host.ts';
+
+const version = createVersionFixture({ files: { 'model.onnx': noise(5_000, 1) } });
+const { cid } = version;
+
+type Command = (
+  context: Awaited<ReturnType<typeof createTestContext>>['context'],
+  options: CommandOptions,
+) => Promise<number>;
+
+describe('swarm store', () => {
+  let folder: Awaited<ReturnType<typeof createTestFolder>>;
+  const openStore = (): Promise<VersionStore> => VersionStore.open(path.join(folder.path, 'store'));
+
+  const run = async (
+    command: Command,
+    { json = true, options = {} }: { json?: boolean; options?: CommandOptions } = {},
+  ): Promise<Written & { code: number }> => {
+    const { context, written } = await createTestContext({ data: folder.path }, { json });
+    const code = await command(context, options);
+    return { ...written, code };
+  };
+
+  beforeEach(async () => {
+    folder = await createTestFolder();
+    const store = await openStore();
+    const sink = await store.begin(cid, version.manifestBytes);
+    for (const { chunks } of version.manifest.files) {
+      await sink.putChunkList(chunks, blockOf(version, digestOfCid(chunks)));
+    }
+    for (const place of await sink.missing(version.lists)) {
+      await sink.write(place, blockOf(version, place.digest));
+    }
+    await sink.finish();
+    await sink.close();
+    await store.close();
+  });
+  afterEach(() => folder[Symbol.asyncDispose]());
+
+  const all = async (): Promise<void> => {
+    const listed = await run(runStoreList);
+    expect(events(listed.stdout)).toMatchObject([{ event: 'version', cid, state: 'whole' }]);
+    expect((await run(runStoreList, { json: false })).stdout).toContain(cid);
+    expect(await run(runStoreVerify)).toMatchObject({ code: 0 });
+    const pinned = await run(runStorePin, { options: { cid } });
+    expect(events(pinned.stdout)).toEqual([{ event: 'pinned', cid }]);
+    expect(events((await run(runStoreCollect)).stdout)).toEqual([]);
+    const unpinned = await run(runStoreUnpin, { options: { cid } });
+    expect(events(unpinned.stdout)).toEqual([{ event: 'unpinned', cid }]);
+    const removed = await run(runStoreCollect);
+    expect(events(removed.stdout)).toMatchObject([{ event: 'removed', cid }]);
+    expect((await run(runStoreList, { json: false })).stderr).toBe('the store is empty\n');
+  };
+
+  it('does all of it in the folder of a node that is stopped', all);
+
+  it('does all of it through a node that runs', async () => {
+    const store = await openStore();
+    const server = await ControlServer.start({
+      address: present(controlAddress(folder.path)),
+      verbs: storeVerbs(store.upkeep),
+      logger: pino({ level: 'silent' }),
+    });
+    try {
+      await all();
+    } finally {
+      await server.stop();
+      await store.close();
+    }
+  });
+
+  it('verify names what is damaged and ends with exit code 1', async () => {
+    const file = path.join(folder.path, 'store', 'versions', cid, 'model.onnx');
+    const bytes = await readFile(file);
+    bytes[7] = (bytes[7] ?? 0) ^ 1;
+    await writeFile(file, bytes);
+    const told = await run(runStoreVerify, { json: false });
+    expect(told.code).toBe(1);
+    expect(told.stdout).toMatch(/^damaged {2}bafyrei\w+\n {2}file 'model.onnx' hashes to /);
+    expect(told.stderr).toBe(
+      '1 version, 4.9 KiB, 1 damaged: fetched again when the node starts next\n',
+    );
+  });
+
+  it('refuses with ERR_CONFIG a folder that is not of a node, and makes nothing there', async () => {
+    const { context } = await createTestContext({ data: path.join(folder.path, 'no') });
+    await expect(runStoreList(context)).rejects.toMatchObject({
+      code: 'ERR_CONFIG',
+      message: expect.stringContaining('holds no store, expected the data folder of a node'),
+    });
+  });
+
+  it('refuses with ERR_STORE a store that another process holds and does not answer for', async () => {
+    await using held = {
+      store: await openStore(),
+      [Symbol.asyncDispose]: () => held.store.close(),
+    };
+    await expect(run(runStoreList)).rejects.toMatchObject({
+      code: 'ERR_STORE',
+      message: expect.stringContaining('is in use by another process'),
+    });
+  });
+
+  it('refuses with ERR_INVALID_INPUT what is no CID, and with ERR_NOT_FOUND what is not here', async () => {
+    await expect(run(runStorePin, { options: { cid: 'x' } })).rejects.toMatchObject({
+      code: 'ERR_INVALID_INPUT',
+      message: "version is 'x', expected a CID, bafyrei…",
+    });
+    const absent = createVersionFixture({ files: { 'model.onnx': noise(10, 2) } });
+    await expect(run(runStorePin, { options: { cid: absent.cid } })).rejects.toMatchObject({
+      code: 'ERR_NOT_FOUND',
+    });
+  });
+});

@@ -1,5 +1,7 @@
 """The files of an example beside its train.py: model/, inputs/, heldout.json, SHA256SUMS.
 
+model/ holds golden vectors besides the model and its settings: held-out inputs and what ONNX Runtime answers them on the CPU.
+
 Requests are those of the Open Inference Protocol in JSON; a request is a list of `Input`, each with the batch first.
 """
 
@@ -10,13 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
+import numpy as np
 import onnx
+import onnxruntime
 
 # Old enough for every runtime that a node may have.
 OPSET = 18
 IR_VERSION = 9
 
 SUMS_FILE = "SHA256SUMS"
+
+NUMPY_TYPES = {"FP32": np.float32, "INT64": np.int64, "BYTES": object}
+
+# Rows of each golden vector: one by itself, and a batch.
+GOLDEN_ROWS = [1, 3]
+# Far above what hardware differs in, far below what would change an answer.
+GOLDEN_TOLERANCE = {"absolute": 0.001, "relative": 0.01}
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,33 @@ def save_heldout(folder: Path, inputs: Sequence[Input], expected: Sequence[str])
     (folder / "heldout.json").write_text(text + "\n", encoding="utf-8")
 
 
+def save_golden(folder: Path) -> None:
+    """After `save_model` and `save_heldout`, whose first rows it runs: writes model/golden.json."""
+    options = onnxruntime.SessionOptions()
+    # Sums of another number of threads may end in other last digits, and the file's digest tells.
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        folder / "model/model.onnx", options, providers=["CPUExecutionProvider"]
+    )
+    heldout = json.loads((folder / "heldout.json").read_text(encoding="utf-8"))["request"]
+    cases = []
+    for rows in GOLDEN_ROWS:
+        inputs = [_first_rows(tensor, rows) for tensor in heldout["inputs"]]
+        feeds = {
+            i["name"]: np.array(i["data"], dtype=NUMPY_TYPES[i["datatype"]]).reshape(i["shape"])
+            for i in inputs
+        }
+        outputs = [
+            _tensor(output.name, value)
+            for output, value in zip(session.get_outputs(), session.run(None, feeds), strict=True)
+        ]
+        cases.append({"inputs": inputs, "outputs": outputs, "tolerance": GOLDEN_TOLERANCE})
+    # A line for each tensor: a page long, and a change shows which.
+    text = json.dumps({"cases": cases}, ensure_ascii=False)
+    lines = text.replace(', {"name"', ',\n{"name"').replace('[{"name"', '[\n{"name"')
+    (folder / "model/golden.json").write_text(lines + "\n", encoding="utf-8")
+
+
 def save_sums(folder: Path) -> None:
     """Last of all: a line per file written above, in the form that `sha256sum --check` reads."""
     files = [*(folder / "model").iterdir(), *(folder / "inputs").iterdir(), folder / "heldout.json"]
@@ -100,6 +138,18 @@ def _request(inputs: Sequence[Input]) -> dict:
             for i in inputs
         ]
     }
+
+
+def _first_rows(tensor: dict, rows: int) -> dict:
+    size = len(tensor["data"]) // tensor["shape"][0]
+    return {**tensor, "shape": [rows, *tensor["shape"][1:]], "data": tensor["data"][: rows * size]}
+
+
+def _tensor(name: str, value: np.ndarray) -> dict:
+    """An output in the protocol's JSON; FP32 in the fewest digits that read back as the same."""
+    [datatype] = [d for d, dtype in NUMPY_TYPES.items() if value.dtype == dtype]
+    flat = value.ravel().tolist() if datatype != "FP32" else [float(str(v)) for v in value.ravel()]
+    return {"name": name, "shape": list(value.shape), "datatype": datatype, "data": flat}
 
 
 def _emptied(folder: Path) -> Path:

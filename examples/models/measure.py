@@ -13,9 +13,7 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from example_folder import SUMS_FILE, digest_of
-
-NUMPY_TYPES = {"FP32": np.float32, "INT64": np.int64, "BYTES": object}
+from example_folder import NUMPY_TYPES, SUMS_FILE, digest_of
 
 PILLOW_KERNELS = {
     "nearest": Image.Resampling.NEAREST,

@@ -19,7 +19,15 @@ from sklearn.neural_network import MLPClassifier
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from example_folder import Input, Sample, save_heldout, save_model, save_samples, save_sums  # noqa: E402
+from example_folder import (  # noqa: E402
+    Input,
+    Sample,
+    save_golden,
+    save_heldout,
+    save_model,
+    save_samples,
+    save_sums,
+)
 from measure import measure  # noqa: E402
 
 SEED = 1997
@@ -123,6 +131,7 @@ def main() -> None:
     pixels = images[heldout].ravel().tolist()
     request = [Input("image", "FP32", [len(heldout), 1, SIDE, SIDE], pixels)]
     save_heldout(HERE, request, [str(digit) for digit in digits[heldout]])
+    save_golden(HERE)
     save_sums(HERE)
     measure(HERE)
 

@@ -27,6 +27,7 @@ from example_folder import (  # noqa: E402
     Input,
     Sample,
     model_of,
+    save_golden,
     save_heldout,
     save_model,
     save_notice,
@@ -292,6 +293,7 @@ def main() -> None:
     save_notice(HERE, "LICENSE.django", django_notice())
     request = [Input("text", "BYTES", [len(heldout)], [text for text, _ in heldout])]
     save_heldout(HERE, request, [label for _, label in heldout])
+    save_golden(HERE)
     save_sums(HERE)
     print(f"{len(texts)} messages learnt, {len(grams)} grams")
     measure(HERE)

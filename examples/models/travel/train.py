@@ -19,7 +19,15 @@ from statsmodels.datasets import modechoice
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from example_folder import Input, Sample, save_heldout, save_model, save_samples, save_sums  # noqa: E402
+from example_folder import (  # noqa: E402
+    Input,
+    Sample,
+    save_golden,
+    save_heldout,
+    save_model,
+    save_samples,
+    save_sums,
+)
 from measure import measure  # noqa: E402
 
 SEED = 1987
@@ -170,6 +178,7 @@ def main() -> None:
     shown = np.sort(rng.choice(HELDOUT, SHOWN, replace=False))
     save_samples(HERE, [sample_of(heldout.subset(np.array([row]))) for row in shown])
     save_heldout(HERE, request_of(heldout), [MODES[mode] for mode in heldout.chosen])
+    save_golden(HERE)
     save_sums(HERE)
     measure(HERE)
 

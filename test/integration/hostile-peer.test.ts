@@ -12,6 +12,7 @@ import {
   signRelease,
 } from '../../protocols/release/index.ts';
 import { requestReplica, signPlacementGrant } from '../../protocols/replica/index.ts';
+import { TRANSFER_VERSION } from '../../protocols/transfer/index.ts';
 import type { PublisherId, VersionCid } from '../../protocols/types.ts';
 import { publishVersion } from '../../src/client/publisher.ts';
 import { type SwarmClient, Tensor } from '../../src/index.ts';
@@ -42,7 +43,7 @@ describe('A node among hostile peers', () => {
     const [address] = testnet.nodes[0]?.addresses ?? [];
     return mallory.libp2p.dialProtocol(
       multiaddr(address),
-      protocolId(testnet.network, protocol, '1.0.0'),
+      protocolId(testnet.network, protocol, protocol === 'transfer' ? TRANSFER_VERSION : '1.0.0'),
       { signal: AbortSignal.timeout(10_000) },
     );
   };

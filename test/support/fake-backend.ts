@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type {
   InferenceBackend,
   LoadedModel,
+  LoadOptions,
   ModelFiles,
   ModelState,
   RunOptions,
@@ -15,7 +16,7 @@ import {
 } from '../../protocols/errors.ts';
 import { checkInputs } from '../../protocols/input-check.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
-import type { AbortOptions, TensorSpec } from '../../protocols/types.ts';
+import type { TensorSpec } from '../../protocols/types.ts';
 import { checkModelFile } from '../../node/backend/child/model-check.ts';
 import { describeFiles } from './model-folder.ts';
 import { ENDLESS_TRIPS } from './echo-model.ts';
@@ -40,7 +41,11 @@ export class FakeBackend implements InferenceBackend {
     this.#init = { provider: init.provider ?? 'cuda', executeMs: init.executeMs ?? 0 };
   }
 
-  async load(files: ModelFiles, { signal }: AbortOptions = {}): Promise<FakeModel> {
+  async providers(): Promise<readonly string[]> {
+    return [this.#init.provider];
+  }
+
+  async load(files: ModelFiles, { signal }: LoadOptions = {}): Promise<FakeModel> {
     signal?.throwIfAborted();
     if (this.#stopped) throw new DOMException('the backend stops', 'AbortError');
     await checkModelFile(files);

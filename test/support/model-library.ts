@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Datatype } from '../../protocols/datatype.ts';
 import { Tensor } from '../../protocols/tensor.ts';
+import type { Tolerance } from './tensor-differences.ts';
 
 /** Real models from elsewhere, and malformed ones; too large and too differently licensed to lie in the repository. */
 export const MODEL_LIBRARY = path.resolve(
@@ -26,20 +27,49 @@ export interface LibraryTensor {
 
 export type LibraryTensors = Readonly<Record<string, LibraryTensor>>;
 
-export interface LibrarySample {
+export type LibrarySample = SingleSample | StatefulSample | GenerateSample;
+
+/** One call. */
+export interface SingleSample {
   readonly id: string;
-  readonly kind: 'single' | 'stateful' | 'generate';
+  readonly kind: 'single';
   readonly inputs: LibraryTensors;
   /** Outputs to ask for; all without it. */
   readonly fetch?: readonly string[];
   readonly outputs: LibraryTensors;
-  readonly tolerance: { readonly abs: number; readonly rel: number };
+  readonly tolerance: Tolerance;
+}
+
+/** Calls in a row, of which each is given what the one before left. */
+export interface StatefulSample {
+  readonly id: string;
+  readonly kind: 'stateful';
+  readonly steps: number;
+  /** By input: its first dimension is the step. */
+  readonly stream: LibraryTensors;
+  readonly const: LibraryTensors;
+  /** By input: what the first call is given, and the output that each further one takes. */
+  readonly state: Readonly<Record<string, { readonly from: string; readonly init: LibraryTensor }>>;
+  /** Of all steps; the first dimension is the step. */
+  readonly outputs: LibraryTensors;
+  readonly tolerance: Tolerance;
+}
+
+/** Greedy decoding: each call gives the next token, and the keys and values that the next call takes. */
+export interface GenerateSample {
+  readonly id: string;
+  readonly kind: 'generate';
+  readonly promptIds: readonly number[];
+  readonly greedyIds: readonly number[];
+  readonly kv: { readonly layers: number; readonly kvHeads: number; readonly headDim: number };
 }
 
 export interface LibraryModel {
   readonly name: string;
   /** Of the model, relative to the library. */
   readonly file: string;
+  /** What the model consists of, relative to its folder. */
+  readonly files: readonly { readonly path: string }[];
   readonly samples: readonly LibrarySample[];
 }
 
@@ -47,6 +77,7 @@ export interface BadModel {
   readonly name: string;
   readonly kind: string;
   readonly file: string;
+  readonly files: readonly { readonly path: string }[];
   readonly feeds?: LibraryTensors;
   readonly okFeeds?: LibraryTensors;
   /** What a node must do with it, in words. */

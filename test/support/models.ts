@@ -48,3 +48,43 @@ export function loopModel(): Uint8Array {
     ],
   });
 }
+
+/** As {@link addModel}, but it fails while it runs when the first number of a row is not an index below `rows`. */
+export function fragileModel(offset: number, rows: number): Uint8Array {
+  return buildModel({
+    inputs: [{ name: 'x', datatype: 'FP32', shape: ['batch', 4] }],
+    outputs: [{ name: 'sum', datatype: 'FP32', shape: ['batch', 4] }],
+    nodes: [
+      { op: 'Gather', inputs: ['x', 'zero'], outputs: ['first'], attributes: { axis: { int: 1 } } },
+      { op: 'Cast', inputs: ['first'], outputs: ['index'], attributes: { to: { int: 7 } } },
+      { op: 'Gather', inputs: ['table', 'index'], outputs: ['found'] },
+      { op: 'Add', inputs: ['x', 'found'], outputs: ['sum'] },
+    ],
+    initializers: [
+      { name: 'zero', datatype: 'INT64', shape: [1], data: [0n] },
+      {
+        name: 'table',
+        datatype: 'FP32',
+        shape: [rows],
+        data: Array.from({ length: rows }, () => offset),
+      },
+    ],
+  });
+}
+
+/** `row FP32 [batch, 1024] = weights[index INT64 [batch]]`: the weights, 4 KiB a row, lie in `weights.bin`. */
+export function lookupModel(rows: number): Uint8Array {
+  return buildModel({
+    inputs: [{ name: 'index', datatype: 'INT64', shape: ['batch'] }],
+    outputs: [{ name: 'row', datatype: 'FP32', shape: ['batch', 1024] }],
+    nodes: [{ op: 'Gather', inputs: ['weights', 'index'], outputs: ['row'] }],
+    initializers: [
+      {
+        name: 'weights',
+        datatype: 'FP32',
+        shape: [rows, 1024],
+        external: { location: 'weights.bin', offset: 0, length: rows * 4096 },
+      },
+    ],
+  });
+}

@@ -46,6 +46,20 @@ describe('ExecutionTimes', () => {
     expect(times.p99Ms).toBe(1);
   });
 
+  it('takes the p99 over the last 512, whatever came before and in whatever order', () => {
+    // Few different times, so that equal ones come and go.
+    const elapsed = fc.array(fc.integer({ min: 0, max: 40 }), { minLength: 1, maxLength: 1200 });
+    fc.assert(
+      fc.property(elapsed, (all) => {
+        const last = all.slice(-MAX_MEASURED_EXECUTIONS).toSorted((a, b) => a - b);
+        expect(measured(...all)).toMatchObject({
+          count: last.length,
+          p99Ms: last[Math.ceil(0.99 * last.length) - 1],
+        });
+      }),
+    );
+  });
+
   it('keeps mean and p99 between the least and the most that was measured', () => {
     const elapsed = fc.array(fc.double({ min: 0, max: 1e6, noNaN: true }), { minLength: 1 });
     fc.assert(

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { BenchHost } from './command.ts';
 import { importCommand } from './import.ts';
 import { rpcCommand } from './rpc.ts';
+import { transferCommand } from './transfer.ts';
 
 const ending = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -19,6 +20,7 @@ const program = new Command('npm run bench --')
   )
   .addCommand(rpcCommand(host))
   .addCommand(importCommand(host))
+  .addCommand(transferCommand(host))
   .addHelpText(
     'after',
     '\nExamples:\n  npm run bench -- rpc\n  npm run bench -- rpc --json --seconds 1 --rounds 5\n  npm run bench -- import',

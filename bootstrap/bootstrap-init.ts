@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { DEFAULT_NETWORK, parseNetwork } from '../protocols/protocol-id.ts';
 import type { Resolved } from '../protocols/types.ts';
+import { checkBootstrapAddresses } from '../src/swarm/peer.ts';
 
 /** Where a bootstrap server listens when nothing is said: the port libp2p's own programs use. */
 export const DEFAULT_LISTEN = '/ip4/0.0.0.0/tcp/4001';
@@ -40,7 +41,7 @@ export function resolveBootstrapInit(init: BootstrapInit): ResolvedBootstrapInit
     dataDir: init.dataDir,
     listen: init.listen ?? [DEFAULT_LISTEN],
     announce: init.announce,
-    bootstrap: init.bootstrap ?? [],
+    bootstrap: checkBootstrapAddresses(init.bootstrap ?? []),
     network: parseNetwork(init.network ?? DEFAULT_NETWORK),
     mdns: init.mdns ?? true,
     maxConnections: init.maxConnections ?? DEFAULT_MAX_CONNECTIONS,

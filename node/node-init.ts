@@ -6,6 +6,7 @@ import { DEFAULT_NETWORK, parseNetwork } from '../protocols/protocol-id.ts';
 import { parsePublisherId } from '../protocols/reference.ts';
 import { MIN_RATE_BYTES } from '../protocols/transfer/index.ts';
 import type { Resolved } from '../protocols/types.ts';
+import { checkBootstrapAddresses } from '../src/swarm/peer.ts';
 
 /** How often a node announces itself when nothing changes; the lease is three of these. */
 export const DEFAULT_ANNOUNCE_INTERVAL_MS = 10_000;
@@ -83,7 +84,7 @@ type Unset =
 export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
   const resolved: ResolvedNodeInit = {
     dataDir: init.dataDir,
-    bootstrap: init.bootstrap ?? [],
+    bootstrap: checkBootstrapAddresses(init.bootstrap ?? []),
     listen: init.listen ?? ['/ip4/0.0.0.0/tcp/0'],
     announce: init.announce,
     network: parseNetwork(init.network ?? DEFAULT_NETWORK),

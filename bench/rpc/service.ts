@@ -7,6 +7,7 @@ import { cidOfDigest, sha256 } from '../../protocols/digest.ts';
 import type { InferenceHandler } from '../../protocols/inference/index.ts';
 import { Tensor } from '../../protocols/tensor.ts';
 import type { LoadReport, PublisherId, VersionCid } from '../../protocols/types.ts';
+import { OutcomeTally } from '../../src/swarm/outcome-tally.ts';
 
 /** `echo` is the transport alone; `executor` puts the child process and the tiny model behind it. */
 export type Mode = 'echo' | 'executor';
@@ -61,8 +62,13 @@ export async function createExecutorService(directory: string, entry: string): P
     cid: VERSION,
   });
   replica.loaded(model, queue);
+  const outcomes = new OutcomeTally();
   const handler = new InferenceService(
-    { replicas: { get: (cid) => (cid === VERSION ? replica : undefined) }, sequenceOf: () => 1 },
+    {
+      replicas: { get: (cid) => (cid === VERSION ? replica : undefined) },
+      sequenceOf: () => 1,
+      countOutcome: (_, outcome, caller) => outcomes.record(outcome, Date.now(), caller),
+    },
     { allowCallers: 'any', maxRequestBytes: 64 * 1024 * 1024 },
   );
   return {

@@ -239,6 +239,16 @@ export class SwarmPeer {
   }
 }
 
+/**
+ * Checks addresses of peers to join by, before anything is opened for them.
+ *
+ * @throws {ERR_CONFIG} naming the first that is no multiaddr or lacks its peer id.
+ */
+export function checkBootstrapAddresses(addresses: readonly string[]): readonly string[] {
+  for (const address of addresses) parseBootstrap(address);
+  return addresses;
+}
+
 function parseBootstrap(address: string): Multiaddr {
   try {
     const parsed = multiaddr(address);

@@ -111,7 +111,10 @@ async function toCall(source: Source, manifest: Manifest): Promise<Call> {
 }
 
 /** Who answered, as the Open Inference Protocol's `parameters`: flat, snake case. */
-function parametersOf(ref: ModelRef, result: InferResult): Record<string, string | number | boolean> {
+function parametersOf(
+  ref: ModelRef,
+  result: InferResult,
+): Record<string, string | number | boolean> {
   return {
     publisher: ref.publisher,
     version: result.version,

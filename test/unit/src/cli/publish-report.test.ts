@@ -31,7 +31,8 @@ describe('PublishReport', () => {
       /fetches the model\n12D3KooW…B3nAbD {2}█+░+ {2}50 % {2}500 B of 1000 B/,
     );
     report.progress({ node, state: 'loading' });
-    expect(written.stderr).toMatch(/\u001B\[1A\u001B\[0J12D3KooW…B3nAbD {2}loads it\n$/);
+    const up = '\u001B[1A\u001B[0J';
+    expect(written.stderr.endsWith(`${up}12D3KooW…B3nAbD  loads it\n`)).toBe(true);
   });
 
   it('shows what a node said when it refused, and lets it command no terminal', () => {

@@ -1,5 +1,6 @@
 import type { CommandHost } from './command-context.ts';
 import { tellError } from './error-report.ts';
+import { tuneGarbageCollection } from './garbage-collection.ts';
 import { Interrupted, type InterruptSignal } from './interrupt.ts';
 import { runCommandLine } from './program.ts';
 import { Terminal } from './terminal.ts';
@@ -8,6 +9,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** The `swarm` command: runs what `process.argv` says and ends the process with its exit code. */
 export async function main(): Promise<void> {
+  tuneGarbageCollection();
   const signal = listenForTheEnd();
   const host: CommandHost = {
     argv: process.argv.slice(2),

@@ -1,0 +1,128 @@
+import path from 'node:path';
+import { generateKeyPair } from '@libp2p/crypto/keys';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { multiaddr } from '@multiformats/multiaddr';
+import { VersionStore } from '../../node/store/version-store.ts';
+import { protocolId } from '../../protocols/protocol-id.ts';
+import { createMemorySequenceStore } from '../../protocols/release/index.ts';
+import {
+  handleTransfer,
+  RateLimiter,
+  TRANSFER_VERSION,
+  TransferConnection,
+  WHOLE,
+} from '../../protocols/transfer/index.ts';
+import type { VersionCid } from '../../protocols/types.ts';
+import { packModel } from '../../src/model/package.ts';
+import { fetchVersion } from '../../src/swarm/fetch.ts';
+import type { BlockConnection } from '../../src/swarm/fetch-peers.ts';
+import { createSwarmLibp2p, type SwarmLibp2p } from '../../src/swarm/libp2p.ts';
+import type { Endpoint, EndpointInit, Mover } from './mover.ts';
+
+const NETWORK = 'bench';
+
+const PROTOCOL = protocolId(NETWORK, 'transfer', TRANSFER_VERSION);
+
+const MAX_STREAMS = 64;
+
+/** What the TLS of the others is compared with; a fall-back to Noise would be another measurement. */
+const ENCRYPTION = '/tls/1.0.0';
+
+/** The node's own store, transfer protocol and fetch on the libp2p stack of every peer of a swarm. */
+export const swarmMover: Mover = { open: async (init) => SwarmEndpoint.open(init) };
+
+class SwarmEndpoint implements Endpoint {
+  readonly address: string;
+  readonly #libp2p: SwarmLibp2p;
+  readonly #store: VersionStore;
+
+  private constructor(address: string, libp2p: SwarmLibp2p, store: VersionStore) {
+    this.address = address;
+    this.#libp2p = libp2p;
+    this.#store = store;
+  }
+
+  static async open({ folder, uploadBytesPerSecond }: EndpointInit): Promise<SwarmEndpoint> {
+    const store = await VersionStore.open(path.join(folder, 'store'));
+    const libp2p = await createSwarmLibp2p({
+      network: NETWORK,
+      privateKey: await generateKeyPair('Ed25519'),
+      dhtMode: 'server',
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      sequences: createMemorySequenceStore(),
+    });
+    const limit =
+      uploadBytesPerSecond === undefined ? undefined : new RateLimiter(uploadBytesPerSecond);
+    await libp2p.handle(
+      PROTOCOL,
+      (stream, { remotePeer }) =>
+        handleTransfer(stream, store, { peer: remotePeer.toString(), limit }),
+      { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS },
+    );
+    const [address] = libp2p.getMultiaddrs();
+    if (address === undefined) throw new Error('expected libp2p to listen, found no address');
+    return new SwarmEndpoint(address.toString(), libp2p, store);
+  }
+
+  /** Packs the file and puts the version into the store, as a node that fetched it. */
+  async hold(file: string): Promise<string> {
+    await using packed = await packModel(file);
+    const { cid, source } = packed;
+    const connection: BlockConnection = {
+      async fetch(digest) {
+        const block = await source.read(digest);
+        if (block === undefined) throw new Error('packed version lacks a block of its own');
+        return block;
+      },
+      holdings: async () => WHOLE,
+      close: async () => {},
+    };
+    const connect = async (): Promise<BlockConnection> => connection;
+    await fetchVersion({ cid, store: this.#store, peers: ['packer'], connect });
+    return cid;
+  }
+
+  async connect(addresses: readonly string[]): Promise<void> {
+    for (const address of addresses) {
+      const { encryption } = await this.#libp2p.dial(multiaddr(address));
+      if (encryption !== ENCRYPTION) throw new Error(`expected ${ENCRYPTION}, found ${encryption}`);
+    }
+  }
+
+  async fetch(reference: string, addresses: readonly string[]): Promise<number> {
+    let movedBytes = 0;
+    const connect = async (peer: string, signal: AbortSignal): Promise<BlockConnection> => {
+      const stream = await this.#libp2p.dialProtocol(peerIdFromString(peer), PROTOCOL, { signal });
+      const connection = new TransferConnection(stream, { peer });
+      return {
+        async fetch(...ask) {
+          const block = await connection.fetch(...ask);
+          movedBytes += block.byteLength;
+          return block;
+        },
+        holdings: async (...ask) => connection.holdings(...ask),
+        close: async () => connection.close(),
+      };
+    };
+    const cid = reference as VersionCid;
+    const { dropped } = await fetchVersion({
+      cid,
+      store: this.#store,
+      peers: addresses.map((address) => address.slice(address.lastIndexOf('/') + 1)),
+      connect,
+    });
+    for (const [peer, error] of dropped) {
+      throw new Error(`peer ${peer} was dropped on the way`, { cause: error });
+    }
+    return movedBytes;
+  }
+
+  async forget(reference: string): Promise<void> {
+    await this.#store.remove(reference as VersionCid);
+  }
+
+  async close(): Promise<void> {
+    await this.#libp2p.stop();
+    await this.#store.close();
+  }
+}

@@ -1,0 +1,14 @@
+import { setFlagsFromString } from 'node:v8';
+
+/** Node 24's V8. In 22's (12.4) the option is not there nor needed, in 26's (14.6) it changes nothing. */
+const AFFECTED_V8 = '13.6.';
+
+/**
+ * Keeps this process from collecting all its heap after every 64 MiB that passed through buffers outside it: that was half of
+ * the CPU time of moving a model, and more than a third of large requests. What is outside then counts as what is inside
+ * does; some 70 MiB more stay resident under load.
+ */
+export function tuneGarbageCollection(): void {
+  if (!process.versions.v8.startsWith(AFFECTED_V8)) return;
+  setFlagsFromString('--external-memory-accounted-in-global-limit');
+}

@@ -1,4 +1,5 @@
 import type { NodeId, OwnerId } from '../../protocols/types.ts';
+import { stableHash } from './stable-hash.ts';
 
 /** A node that might hold a replica. */
 export interface PlacementCandidate {
@@ -22,7 +23,7 @@ export function rankForReplica(
   needBytes: number,
 ): PlacementCandidate[] {
   const rest = [...candidates].sort(
-    (a, b) => rendezvousHash(version, b.node) - rendezvousHash(version, a.node),
+    (a, b) => stableHash(`${version}\0${b.node}`) - stableHash(`${version}\0${a.node}`),
   );
   const ranked: PlacementCandidate[] = [];
   const owners = new Set<string>();
@@ -48,17 +49,4 @@ export function rankForReplica(
     zones.add(chosen.zone);
   }
   return ranked;
-}
-
-/** A 32-bit hash of a pair, well mixed (FNV-1a with a murmur3 finaliser), the same on every peer. */
-function rendezvousHash(version: string, node: string): number {
-  let hash = 0x811c9dc5;
-  for (const text of [version, '\0', node]) {
-    for (let index = 0; index < text.length; index += 1) {
-      hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-    }
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
 }

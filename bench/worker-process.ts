@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Questions, WorkerQuestion, WorkerReply } from './worker.ts';
 
 /** Milliseconds for anything that is not said to take longer: a start on a busy machine is the longest. */
-const ASK_TIMEOUT_MS = 60_000;
+export const ASK_TIMEOUT_MS = 60_000;
 
 const STOP_TIMEOUT_MS = 10_000;
 

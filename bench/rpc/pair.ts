@@ -1,7 +1,12 @@
+import { ASK_TIMEOUT_MS, WorkerProcess } from '../worker-process.ts';
 import type { Measurement } from './measure.ts';
-import { PeerProcess } from './peer-process.ts';
+import type { PeerQuestions } from './peer.ts';
 import type { Mode } from './service.ts';
 import { DIRECT, type TransportName } from './transport.ts';
+
+const PEER_MODULE = new URL('peer.ts', import.meta.url);
+
+type Peer = WorkerProcess<PeerQuestions>;
 
 /** One kind of traffic: what is sent, and how much of it at once. */
 export interface Cell {
@@ -25,28 +30,23 @@ export interface PairInit {
 /** A client's and a server's process over one transport; idle except while it is measured. */
 export class Pair {
   readonly transport: TransportName;
-  readonly #client: PeerProcess;
+  readonly #client: Peer;
   /** None where the client's process does the work itself. */
-  readonly #server: PeerProcess | undefined;
+  readonly #server: Peer | undefined;
 
-  private constructor(
-    transport: TransportName,
-    client: PeerProcess,
-    server: PeerProcess | undefined,
-  ) {
+  private constructor(transport: TransportName, client: Peer, server: Peer | undefined) {
     this.transport = transport;
     this.#client = client;
     this.#server = server;
   }
 
   static async start(init: PairInit): Promise<Pair> {
-    const server =
-      init.transport === DIRECT ? undefined : await PeerProcess.start({ ...init, role: 'server' });
-    let client: PeerProcess | undefined;
+    const server = init.transport === DIRECT ? undefined : await startPeer('server', init);
+    let client: Peer | undefined;
     try {
-      client = await PeerProcess.start({ ...init, role: 'client', modelFile: undefined });
-      const address = (await server?.ask({ do: 'serve' })) ?? init.modelFile ?? '';
-      await client.ask({ do: 'connect', address });
+      client = await startPeer('client', { ...init, modelFile: undefined });
+      const address = (await server?.ask('serve', null)) ?? init.modelFile ?? '';
+      await client.ask('connect', { address });
       return new Pair(init.transport, client, server);
     } catch (error) {
       await client?.stop();
@@ -57,13 +57,14 @@ export class Pair {
 
   /** @throws when the answer to a payload is not, byte for byte, the right one. */
   async check(payloadBytes: number): Promise<void> {
-    await this.#client.ask({ do: 'check', payloadBytes });
+    await this.#client.ask('check', { payloadBytes });
   }
 
   async measure(cell: Cell, seconds: number): Promise<Sample> {
-    const before = (await this.#server?.ask({ do: 'cpu' })) ?? 0;
-    const found = await this.#client.ask({ do: 'measure', ...cell, seconds });
-    const after = (await this.#server?.ask({ do: 'cpu' })) ?? 0;
+    const before = (await this.#server?.ask('cpu', null)) ?? 0;
+    const timeoutMs = ASK_TIMEOUT_MS + seconds * 1000;
+    const found = await this.#client.ask('measure', { ...cell, seconds }, timeoutMs);
+    const after = (await this.#server?.ask('cpu', null)) ?? 0;
     const { p50Us, p99Us, requestsPerSecond, requests, cpuUs } = found;
     return {
       p50Us,
@@ -79,6 +80,17 @@ export class Pair {
     await this.#client.stop();
     await this.#server?.stop();
   }
+}
+
+async function startPeer(
+  role: 'client' | 'server',
+  { transport, mode, modelFile, profileDir }: PairInit,
+): Promise<Peer> {
+  return WorkerProcess.start<PeerQuestions>(PEER_MODULE, {
+    what: `${mode} ${transport} ${role}`,
+    args: [transport, mode, ...(modelFile === undefined ? [] : [modelFile])],
+    profileDir,
+  });
 }
 
 /** Column by column the best of both: what disturbs a round can only make it worse. */

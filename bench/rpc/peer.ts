@@ -1,5 +1,6 @@
-/** One end of a comparison, in a process of its own: `peer.ts <server | client> <transport> <mode> [model file]`. */
+/** One end of a comparison, in a process of its own: `peer.ts <transport> <mode> [model file]`. */
 import path from 'node:path';
+import { answerQuestions } from '../worker.ts';
 import { type Measurement, type MeasureOptions, measure } from './measure.ts';
 import {
   createEchoService,
@@ -8,88 +9,69 @@ import {
   expectedReply,
   type Mode,
 } from './service.ts';
-import { loadTransport, type RpcClient, type Transport, type TransportName } from './transport.ts';
+import { loadTransport, type RpcClient, type TransportName } from './transport.ts';
 
-/** What the benchmark asks of a process; each is answered once, in turn. */
-export type PeerRequest =
-  | { readonly do: 'serve' }
-  | { readonly do: 'connect'; readonly address: string }
-  | { readonly do: 'check'; readonly payloadBytes: number }
-  | ({ readonly do: 'measure'; readonly payloadBytes: number } & MeasureOptions)
-  | { readonly do: 'cpu' }
-  | { readonly do: 'stop' };
+interface MeasureQuestion extends MeasureOptions {
+  readonly payloadBytes: number;
+}
 
-export type PeerReply =
-  | { readonly value: string | Measurement | number | null }
-  | { readonly error: string };
+export type PeerQuestions = {
+  /** Answered with what `connect` of the other end takes. */
+  readonly serve: { readonly ask: null; readonly answer: string };
+  readonly connect: { readonly ask: { readonly address: string }; readonly answer: null };
+  /** Fails when the answer to a payload is not, byte for byte, the right one. */
+  readonly check: { readonly ask: { readonly payloadBytes: number }; readonly answer: null };
+  readonly measure: { readonly ask: MeasureQuestion; readonly answer: Measurement };
+  /** CPU microseconds of the process since it began. */
+  readonly cpu: { readonly ask: null; readonly answer: number };
+};
 
-const [, , , transportName, mode, modelFile] = process.argv as [
-  string,
-  string,
-  'server' | 'client',
+const [transportName, mode, modelFile] = process.argv.slice(2) as [
   TransportName,
   Mode,
   string | undefined,
 ];
-const transport: Transport = await loadTransport(transportName);
+const transport = await loadTransport(transportName);
 const payloads = new Map<number, { payload: Buffer; expected: Buffer }>();
 const closing: (() => Promise<void>)[] = [];
 let client: RpcClient | undefined;
 
-process.on('message', (request: PeerRequest) => {
-  act(request).then(
-    (value) => answer({ value }, request.do === 'stop'),
-    (error: Error) => answer({ error: error.stack ?? String(error) }, false),
-  );
-});
-// The benchmark is gone, however it ended.
-process.on('disconnect', () => process.exit(1));
-answer({ value: null }, false);
-
-function answer(reply: PeerReply, last: boolean): void {
-  process.send?.(reply, () => {
-    if (last) process.exit(0);
-  });
-}
-
-async function act(request: PeerRequest): Promise<string | Measurement | number | null> {
-  switch (request.do) {
-    case 'serve':
-      return serve();
-    case 'connect':
-      client = await transport.connect(request.address);
+answerQuestions<PeerQuestions>(
+  {
+    async serve() {
+      const service =
+        mode === 'echo' || modelFile === undefined
+          ? createEchoService()
+          : await createExecutorService(path.dirname(modelFile), path.basename(modelFile));
+      closing.push(async () => service.close());
+      const server = await transport.serve(service);
+      closing.push(async () => server.close());
+      return server.address;
+    },
+    async connect({ address }) {
+      client = await transport.connect(address);
       closing.push(async () => client?.close());
       return null;
-    case 'check': {
-      const { payload, expected } = exchange(request.payloadBytes);
+    },
+    async check({ payloadBytes }) {
+      const { payload, expected } = exchange(payloadBytes);
       const reply = await connected().call(payload);
       if (Buffer.compare(expected, reply) === 0) return null;
-      throw new Error(`answer to ${request.payloadBytes} bytes differs from what was expected`);
-    }
-    case 'measure': {
-      const { payload, expected } = exchange(request.payloadBytes);
-      return measure(connected(), payload, expected.byteLength, request);
-    }
-    case 'cpu': {
+      throw new Error(`answer to ${payloadBytes} bytes differs from what was expected`);
+    },
+    async measure({ payloadBytes, ...options }) {
+      const { payload, expected } = exchange(payloadBytes);
+      return measure(connected(), payload, expected.byteLength, options);
+    },
+    async cpu() {
       const { user, system } = process.cpuUsage();
       return user + system;
-    }
-    case 'stop':
-      for (const close of closing.toReversed()) await close();
-      return null;
-  }
-}
-
-async function serve(): Promise<string> {
-  const service =
-    mode === 'echo' || modelFile === undefined
-      ? createEchoService()
-      : await createExecutorService(path.dirname(modelFile), path.basename(modelFile));
-  closing.push(async () => service.close());
-  const server = await transport.serve(service);
-  closing.push(async () => server.close());
-  return server.address;
-}
+    },
+  },
+  async () => {
+    for (const close of closing.toReversed()) await close();
+  },
+);
 
 function connected(): RpcClient {
   if (client === undefined) throw new Error('expected connect before the first call');

@@ -1,5 +1,6 @@
 /** One end of a comparison, in a process of its own: `peer.ts <transport> <mode> [model file]`. */
 import path from 'node:path';
+import { tuneGarbageCollection } from '../../src/cli/garbage-collection.ts';
 import { answerQuestions } from '../worker.ts';
 import { type Measurement, type MeasureOptions, measure } from './measure.ts';
 import {
@@ -9,7 +10,7 @@ import {
   expectedReply,
   type Mode,
 } from './service.ts';
-import { loadTransport, type RpcClient, type TransportName } from './transport.ts';
+import { LIMIT, loadTransport, OURS, type RpcClient, type TransportName } from './transport.ts';
 
 interface MeasureQuestion extends MeasureOptions {
   readonly payloadBytes: number;
@@ -39,6 +40,8 @@ let client: RpcClient | undefined;
 answerQuestions<PeerQuestions>(
   {
     async serve() {
+      // As a node does, and for the limit too; whoever uses the others has Node as it comes.
+      if (transportName === OURS || transportName === LIMIT) tuneGarbageCollection();
       const service =
         mode === 'echo' || modelFile === undefined
           ? createEchoService()

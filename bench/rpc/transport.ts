@@ -35,6 +35,9 @@ export type TransportName = keyof typeof TRANSPORTS;
 /** What the others are compared with. */
 export const OURS: TransportName = 'gpu-swarm';
 
+/** The least that has to be done: no framing beyond a length. */
+export const LIMIT: TransportName = 'tls socket';
+
 /** No transport at all: the model in the caller's own process, for the executor mode. */
 export const DIRECT: TransportName = 'onnxruntime direct';
 

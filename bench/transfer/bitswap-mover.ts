@@ -1,6 +1,5 @@
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { yamux } from '@chainsafe/libp2p-yamux';
 import { identify } from '@libp2p/identify';
 import { tcp } from '@libp2p/tcp';
@@ -10,7 +9,12 @@ import { CID } from 'multiformats/cid';
 import * as raw from 'multiformats/codecs/raw';
 import { create } from 'multiformats/hashes/digest';
 import { sha256 } from '../../protocols/digest.ts';
-import { loadBitswap } from './bitswap-package.ts';
+import {
+  type BitswapPackage,
+  type Blockstore,
+  type HeliaWithLibp2p,
+  loadBitswap,
+} from './bitswap-package.ts';
 import type { Mover } from './mover.ts';
 
 /** Bytes of one block: the fastest size that the protocol's messages of 4 MiB allow for, and ours on average. */
@@ -19,27 +23,15 @@ const BLOCK_BYTES = 1024 * 1024;
 /** Blocks wanted at once. Found by trying: eight are slower than one, see README.md. */
 const IN_FLIGHT = Number(process.env['BF'] ?? 1);
 
-/** A block is not sent again to the same peer for 5 s, whatever that asks for: the next fetch would wait that long. */
-const RESEND_MS = 6_000;
-
 const SHA256 = 0x12;
 
 /** Helia's bitswap over TCP, TLS and yamux, each side with a blockstore of files; blocks are verified as they come. */
 export const bitswapMover: Mover = {
   async open({ folder }) {
-    const { createHeliaLight, withLibp2pLight, withBitswap, FsBlockstore } = await loadBitswap();
-    const blockstore = new FsBlockstore(path.join(folder, 'blocks'));
+    const bitswap = await loadBitswap();
+    const blockstore = new bitswap.FsBlockstore(path.join(folder, 'blocks'));
     await blockstore.open();
-    const helia = withBitswap(
-      withLibp2pLight(createHeliaLight({ blockstore }), {
-        addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-        transports: [tcp()],
-        connectionEncrypters: [tls()],
-        streamMuxers: [yamux()],
-        services: { identify: identify() },
-      }),
-    );
-    await helia.start();
+    let helia = await startHelia(bitswap, blockstore);
     const [address] = helia.libp2p.getMultiaddrs();
     if (address === undefined) throw new Error('expected libp2p to listen, found no address');
     return {
@@ -54,6 +46,9 @@ export const bitswapMover: Mover = {
         return JSON.stringify(cids);
       },
       async connect(addresses) {
+        // As another peer each time: a block that was sent to a peer in the last 5 s is not sent to it again.
+        await helia.stop();
+        helia = await startHelia(bitswap, blockstore);
         for (const other of addresses) await helia.libp2p.dial(multiaddr(other));
       },
       async fetch(reference) {
@@ -72,12 +67,28 @@ export const bitswapMover: Mover = {
       },
       async forget(reference) {
         for (const cid of cidsOf(reference)) await blockstore.delete(cid);
-        await delay(RESEND_MS);
       },
       close: async () => void (await helia.stop()),
     };
   },
 };
+
+async function startHelia(
+  { createHeliaLight, withLibp2pLight, withBitswap }: BitswapPackage,
+  blockstore: Blockstore,
+): Promise<HeliaWithLibp2p> {
+  const helia = withBitswap(
+    withLibp2pLight(createHeliaLight({ blockstore }), {
+      addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+      transports: [tcp()],
+      connectionEncrypters: [tls()],
+      streamMuxers: [yamux()],
+      services: { identify: identify() },
+    }),
+  );
+  await helia.start();
+  return helia;
+}
 
 function cidsOf(reference: string): CID[] {
   return (JSON.parse(reference) as string[]).map((text) => CID.parse(text));

@@ -4,9 +4,9 @@ import { setFlagsFromString } from 'node:v8';
 const AFFECTED_V8 = '13.6.';
 
 /**
- * Keeps this process from collecting all its heap after every 64 MiB that passed through buffers outside it: that was half of
- * the CPU time of moving a model, and more than a third of large requests. What is outside then counts as what is inside
- * does; some 70 MiB more stay resident under load.
+ * Keeps this process from collecting all its heap after every 64 MiB that passed through buffers outside it: that was two
+ * fifths of the CPU time of moving a model, and a third of a server's for large requests. What is outside then counts as what
+ * is inside does; some 70 MiB more stay resident under load.
  */
 export function tuneGarbageCollection(): void {
   if (!process.versions.v8.startsWith(AFFECTED_V8)) return;

@@ -28,9 +28,9 @@ describe('readImportChoices', () => {
 
 describe('importLocation', () => {
   it('starts a path at the folder of the call, and leaves an address alone', () => {
-    expect(importLocation('/work', 'm/a.onnx')).toBe('/work/m/a.onnx');
-    expect(importLocation('/work', '/m/a.onnx')).toBe('/m/a.onnx');
-    expect(importLocation('/work', 'https://example.org/a.onnx#sha256=00')).toBe(
+    expect(importLocation('/home/ada', 'm/a.onnx')).toBe('/home/ada/m/a.onnx');
+    expect(importLocation('/home/ada', '/m/a.onnx')).toBe('/m/a.onnx');
+    expect(importLocation('/home/ada', 'https://example.org/a.onnx#sha256=00')).toBe(
       'https://example.org/a.onnx#sha256=00',
     );
   });

@@ -15,6 +15,7 @@ const SUITES: readonly Suite[] = [
   { name: 'compliance', testTimeout: 60_000, alone: true },
   { name: 'integration', testTimeout: 60_000, alone: true },
   { name: 'e2e', testTimeout: 180_000, alone: true },
+  { name: 'gpu', testTimeout: 120_000, alone: true },
 ];
 
 export default defineConfig({

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { BenchHost } from './command.ts';
+import { deviceCommand } from './device.ts';
 import { importCommand } from './import.ts';
 import { rpcCommand } from './rpc.ts';
 import { transferCommand } from './transfer.ts';
@@ -21,6 +22,7 @@ const program = new Command('npm run bench --')
   .addCommand(rpcCommand(host))
   .addCommand(importCommand(host))
   .addCommand(transferCommand(host))
+  .addCommand(deviceCommand(host))
   .addHelpText(
     'after',
     '\nExamples:\n  npm run bench -- rpc\n  npm run bench -- rpc --json --seconds 1 --rounds 5\n  npm run bench -- import',

@@ -1,7 +1,7 @@
 import type { RunCommand } from './command-context.ts';
 import { KEY_COMMANDS } from './key-commands.ts';
 import { IMPORTABLE, IMPORT_OPTIONS, PACKAGE_COMMANDS } from './package-commands.ts';
-import { RELEASE_COMMANDS } from './release-commands.ts';
+import { GUARD_OPTIONS, RELEASE_COMMANDS } from './release-commands.ts';
 import { STORE_COMMANDS } from './store-commands.ts';
 import { SETTING_KEYS, type SettingKey } from './settings.ts';
 
@@ -108,6 +108,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: '--weight <share>',
         about: 'of the requests, for a partial channel such as canary: 5% or 0.05',
       },
+      ...GUARD_OPTIONS,
       {
         flags: '--no-golden',
         about: 'make no golden vectors where the package has none: no node then checks its answers',
@@ -117,6 +118,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       'publish ./digits --name digits',
       'publish ./model_repository --model resnet50 --name resnet50',
+      'publish ./digits --name digits --guard --max-error-rate 2%',
       'publish model.onnx --name digits --channel beta --replicas 3 --bootstrap /ip4/…/p2p/12D3KooW…',
     ],
     load: async () => (await import('./commands/publish.ts')).runPublish,

@@ -1,5 +1,7 @@
+import { resolveGuard } from '../../protocols/release/index.ts';
 import type { PublishProgress, PublishResult } from '../client/publisher.ts';
 import { formatBytes } from './figures.ts';
+import { describeGuard } from './guard-options.ts';
 import { printable, shortId } from './printable.ts';
 import { ProgressBars } from './progress-bars.ts';
 import { printPairs } from './table.ts';
@@ -44,7 +46,7 @@ export class PublishReport {
   }
 
   published(result: PublishResult): void {
-    const { publisher, name, channel, cid, sequence, replicas } = result;
+    const { publisher, name, channel, cid, sequence, replicas, guard, previous } = result;
     const reference = `${publisher}/${name}`;
     this.#terminal.event({
       event: 'published',
@@ -55,6 +57,8 @@ export class PublishReport {
       version: cid,
       sequence,
       replicas,
+      guard: guard === null ? null : resolveGuard(guard),
+      previous,
     });
     this.#terminal.print(this.#terminal.style('strong', reference));
     printPairs(this.#terminal, [
@@ -64,7 +68,14 @@ export class PublishReport {
       ['version', cid],
       ['sequence', String(sequence)],
       ['ready on', replicas.map(shortId).join(', ')],
+      ...(guard === null ? [] : [['guard', describeGuard(guard)] as const]),
     ]);
+    if (guard === null || this.#terminal.json) return;
+    this.#terminal.note(
+      previous === null
+        ? `The guard has nothing to fall back to: '${channel}' pointed at no other version before.`
+        : `When the guard trips, clients fall back to ${previous}.`,
+    );
   }
 }
 

@@ -22,7 +22,7 @@ const CID: OperandSpec = { name: 'cid', about: 'the version' };
 const FORCE: OptionSpec = { flags: '--force', about: 'also when no node is known to serve it' };
 
 /** Options of a command that may set a guard; any of them sets one, and what is not said takes its default. */
-const GUARD_OPTIONS: readonly OptionSpec[] = [
+export const GUARD_OPTIONS: readonly OptionSpec[] = [
   {
     flags: '--guard',
     about: 'let clients fall back to the version before by themselves when this one is bad',

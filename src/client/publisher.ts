@@ -88,6 +88,10 @@ export interface PublishResult {
   readonly sequence: number;
   /** Nodes where the version is READY. */
   readonly replicas: readonly NodeId[];
+  /** As released; null when none was asked for. */
+  readonly guard: ReleaseGuard | null;
+  /** What a guarded version is compared with, and given up for; null when there was no other. */
+  readonly previous: VersionCid | null;
   /** The signed record, for the publisher to keep. */
   readonly record: Uint8Array;
 }
@@ -139,8 +143,12 @@ export async function publishVersion(
     openTurn,
     signal,
   });
-  const { record, bytes } = moved;
-  return { publisher, name, channel, cid, sequence: record.sequence, replicas, record: bytes };
+  const { sequence, channels } = moved.record;
+  const { guard: released = null, previous = null } = channels[channel] ?? {};
+  return {
+    ...{ publisher, name, channel, cid, sequence, replicas },
+    ...{ guard: released, previous, record: moved.bytes },
+  };
 }
 
 async function publisherOf({ key, certificate }: PublishOptions): Promise<PublisherId> {

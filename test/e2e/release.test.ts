@@ -106,6 +106,17 @@ describe('swarm release, in processes of their own', () => {
     expect(nowhere.events.at(-1)).toMatchObject({ event: 'error', code: 'ERR_NOT_FOUND' });
   });
 
+  it('publishes a version under a guard that names the version before', async () => {
+    const v1 = await swarm.publish('guarded', { 'model.onnx': addModel(1) });
+    const guard = ['--guard', '--min-samples', '20'];
+    const v2 = await publishAs('guarded', 2, ...guard, ...publisher());
+    const status = channelsOf(await release('status', v1.reference));
+    expect(status['stable']).toMatchObject({
+      ...{ version: v2, previous: v1.version, guardState: 'watching' },
+      guard: { minSamples: 20, minReporters: 3 },
+    });
+  });
+
   it('refuses a version that nobody serves, unless it is forced', async () => {
     const { version } = await swarm.publish('lonely', { 'model.onnx': addModel(3) });
     const gone = 'bafyreigfgobggyyn37zoptjtamrw7nuql7qmdocz4nirtx5adrznfpwgme';

@@ -10,6 +10,7 @@ import type { CommandOptions } from '../command-table.ts';
 import { EXIT } from '../exit-code.ts';
 import { counted } from '../figures.ts';
 import { type ProvidedGolden, provideGolden } from '../golden-vectors.ts';
+import { parseGuardOptions } from '../guard-options.ts';
 import { readImportChoices } from '../import-choices.ts';
 import { importLocation } from '../import-location.ts';
 import { tellNotes } from '../model-notes.ts';
@@ -31,6 +32,7 @@ export async function runPublish(
   const { weight } = options;
   const share =
     weight === undefined ? undefined : parseShare(String(weight), '--weight', [1e-6, 1]);
+  const guard = parseGuardOptions(options);
   const validity = validityMs(settings);
   const uploadLimitBytes = byteSetting(context, 'uploadLimit');
   const timeout = AbortSignal.timeout(settings.timeoutMs);
@@ -58,6 +60,7 @@ export async function runPublish(
       replicas: settings.replicas,
       uploadLimitBytes,
       weight: share,
+      guard,
       validityMs: validity,
       openTurn: (turnSignal) => model.openTurn('swarm publish', turnSignal),
       onProgress: (step) => report.progress(step),

@@ -1,9 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import type { NodeId } from '../../../../protocols/types.ts';
+import type { NodeId, PublisherId, VersionCid } from '../../../../protocols/types.ts';
+import type { PublishResult } from '../../../../src/client/publisher.ts';
 import { PublishReport } from '../../../../src/cli/publish-report.ts';
 import { createHost, events } from './command-host.ts';
 
 const node = '12D3KooWGUNKy1gZGogRpZ4aGk51htsrmC2HmxoNueEhU8B3nAbD' as NodeId;
+
+const result: PublishResult = {
+  publisher: node as string as PublisherId,
+  name: 'digits',
+  channel: 'stable',
+  cid: 'bafynew' as VersionCid,
+  sequence: 2,
+  replicas: [node],
+  guard: null,
+  previous: null,
+  record: new Uint8Array(),
+};
 
 describe('PublishReport', () => {
   it('tells people each change once, and a fetch at each tenth', () => {
@@ -56,5 +69,29 @@ describe('PublishReport', () => {
       { event: 'progress', node, state: 'fetching', bytes: 2, totalBytes: null },
     ]);
     expect(written.stderr).toBe('');
+  });
+
+  it('tells programs the guard with its defaults filled in, and null where there is none', () => {
+    const { host, written } = createHost();
+    const report = new PublishReport(host.createTerminal(true));
+    report.published(result);
+    const previous = 'bafyold' as VersionCid;
+    report.published({ ...result, guard: { minSamples: 5 }, previous });
+    expect(events(written.stdout)).toMatchObject([
+      { event: 'published', guard: null, previous: null },
+      { event: 'published', guard: { minSamples: 5, minReporters: 3 }, previous },
+    ]);
+  });
+
+  it('says what a guard falls back to, and when there is nothing', () => {
+    const { host, written } = createHost();
+    const report = new PublishReport(host.createTerminal(false));
+    report.published({ ...result, guard: {}, previous: 'bafyold' as VersionCid });
+    report.published({ ...result, guard: {} });
+    expect(written.stdout).toContain('guard      at most 5.0 % errors');
+    expect(written.stderr.trimEnd().split('\n')).toEqual([
+      'When the guard trips, clients fall back to bafyold.',
+      "The guard has nothing to fall back to: 'stable' pointed at no other version before.",
+    ]);
   });
 });

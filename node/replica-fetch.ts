@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { isSwarmError } from '../protocols/errors.ts';
-import { manifestBytes } from '../protocols/manifest/index.ts';
+import { type Manifest, manifestBytes } from '../protocols/manifest/index.ts';
 import type { RateLimiter, TransferConnection } from '../protocols/transfer/index.ts';
 import type { VersionCid } from '../protocols/types.ts';
 import { DistrustedPeers } from '../src/swarm/distrusted-peers.ts';
@@ -33,6 +33,8 @@ export interface ReplicaFetchOptions {
   /** Who asked for the replica, and who still may. While nobody has, the fetch is tried until it succeeds. */
   readonly askers: Askers;
   readonly signal: AbortSignal;
+  /** Refuses a version by its manifest; not asked about one that is on disk. */
+  readonly accept: (manifest: Manifest) => Promise<void>;
   readonly onProgress: (bytes: number, totalBytes: number | null) => void;
 }
 
@@ -83,7 +85,7 @@ export class ReplicaFetcher {
 
   async #fetchOnce(cid: VersionCid, options: ReplicaFetchOptions): Promise<void> {
     const { peer, store, logger, limit } = this.#components;
-    const { signal, askers } = options;
+    const { signal, askers, accept } = options;
     const startedAtMs = performance.now();
     let loggedAtMs = startedAtMs;
     const given = new Map<string, number>();
@@ -97,6 +99,7 @@ export class ReplicaFetcher {
       distrusted: this.#distrusted,
       limit,
       store,
+      accept,
       signal,
       onProgress: (bytes, totalBytes) => {
         options.onProgress(bytes, totalBytes);

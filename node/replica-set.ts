@@ -19,7 +19,7 @@ import type { ReplicaFetcher } from './replica-fetch.ts';
 import type { ReleaseKeeper } from './release-keeper.ts';
 import { VersionQueue } from './scheduler/version-queue.ts';
 import type { VersionStore } from './store/version-store.ts';
-import { loadVersion } from './version-load.ts';
+import { checkHost, loadVersion } from './version-load.ts';
 
 /** How often a waiting publisher hears how far the fetch is. */
 const PROGRESS_INTERVAL_MS = 250;
@@ -176,6 +176,7 @@ export class ReplicaSet {
       const stored = await fetcher.fetch(origin.cid, {
         askers: holding.askers,
         signal,
+        accept: (manifest) => checkHost(backend, manifest, { signal }),
         onProgress: (bytes, totalBytes) => {
           holding.progress = { state: 'fetching', bytes, totalBytes };
         },

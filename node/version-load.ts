@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
-import { InvalidModelError, LimitError } from '../protocols/errors.ts';
 import { type Manifest, resolveDeployment } from '../protocols/manifest/index.ts';
-import type { VersionCid } from '../protocols/types.ts';
+import type { AbortOptions, VersionCid } from '../protocols/types.ts';
+import { checkMemory, chooseProviders } from '../src/policy/host-fit.ts';
 import type { InferenceBackend, LoadedModel, ModelFiles } from './backend/backend.ts';
 import { hostMemoryBytes } from './device/host-memory.ts';
 import { checkGolden } from './golden-check.ts';
@@ -14,12 +14,32 @@ export interface LoadableVersion {
   readonly directory: string;
 }
 
-export interface LoadVersionOptions {
+export interface CheckHostOptions extends AbortOptions {
+  /** Bytes of memory this host has. @default what the system or the container says */
+  readonly memoryBytes?: number | undefined;
+}
+
+export interface LoadVersionOptions extends CheckHostOptions {
   readonly signal: AbortSignal;
   /** Hears why an execution provider was passed over. */
   readonly logger: Pick<Logger, 'warn'>;
-  /** Bytes of memory this host has. @default what the system or the container says */
-  readonly memoryBytes?: number | undefined;
+}
+
+/**
+ * Refuses a version that asks for what this host has not, by its manifest alone: before gigabytes of it are fetched. Waits for
+ * the execution providers to be found out only where the version names some.
+ *
+ * @throws {ERR_LIMIT} when it says that it needs more memory than this host has.
+ * @throws {ERR_INVALID_MODEL} when none of its execution providers works here.
+ */
+export async function checkHost(
+  backend: InferenceBackend,
+  { deployment }: Manifest,
+  { signal, memoryBytes = hostMemoryBytes() }: CheckHostOptions = {},
+): Promise<void> {
+  checkMemory(deployment, { memoryBytes });
+  if (resolveDeployment(deployment).providers === null) return;
+  chooseProviders(deployment, { providers: await backend.providers({ signal }) });
 }
 
 /**
@@ -36,19 +56,12 @@ export async function loadVersion(
   { signal, logger, memoryBytes = hostMemoryBytes() }: LoadVersionOptions,
 ): Promise<LoadedModel> {
   const { entry, inputs, outputs, golden, tolerance } = manifest;
-  const {
-    providers: wanted,
-    session,
-    memoryBytes: neededBytes,
-  } = resolveDeployment(manifest.deployment);
-  if (neededBytes !== null && neededBytes > memoryBytes) {
-    throw new LimitError(
-      `version needs ${neededBytes} bytes of memory, this node has ${memoryBytes} in all`,
-    );
-  }
+  const { session } = resolveDeployment(manifest.deployment);
+  checkMemory(manifest.deployment, { memoryBytes });
+  const works = await backend.providers({ signal });
   const files: ModelFiles = { cid, directory, entry, inputs, outputs };
   let failure: unknown;
-  for (const provider of choose(wanted, await backend.providers({ signal }))) {
+  for (const provider of chooseProviders(manifest.deployment, { providers: works })) {
     const load = { signal, session, providers: [provider] };
     try {
       if (golden !== undefined) {
@@ -65,15 +78,4 @@ export async function loadVersion(
     }
   }
   throw failure;
-}
-
-/** The version's own order where it has one, else the host's: what is tried first is what serves. */
-function choose(wanted: readonly string[] | null, works: readonly string[]): readonly string[] {
-  if (wanted === null) return works;
-  const chosen = wanted.filter((provider) => works.includes(provider));
-  if (chosen.length > 0) return chosen;
-  throw new InvalidModelError(
-    `version runs on ${wanted.join(', ')} only, this node has ${works.join(', ')}`,
-    { details: { expected: wanted, found: works } },
-  );
 }

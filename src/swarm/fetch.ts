@@ -32,6 +32,8 @@ export interface FetchVersionOptions extends FetchPeersInit {
   readonly cid: VersionCid;
   /** Where the version goes; it may hold a part of it already. */
   readonly store: VersionTarget;
+  /** Looks at the manifest before anything else is fetched or any room made; what it throws ends the fetch. @default takes any */
+  readonly accept?: ((manifest: Manifest) => Promise<void> | void) | undefined;
   /** Hears of bytes in place, of the total once that is known. */
   readonly onProgress?: ((bytes: number, totalBytes: number | null) => void) | undefined;
 }
@@ -50,15 +52,16 @@ export interface FetchedVersion {
  * @throws {ERR_NOT_FOUND} when no peer has it; {ERR_CONNECTION} when no peer is left; `details.failures` says why.
  * @throws {ERR_INVALID_RECORD} when the manifest or a chunk list is malformed or contradicts itself.
  * @throws {ERR_LIMIT} when the chunk lists are larger together than {@link MAX_CHUNK_LISTS_BYTES}.
- * @throws {ERR_STORE} when there is no room or the disk fails; the signal's reason when it aborts.
+ * @throws {ERR_STORE} when there is no room or the disk fails; the signal's reason when it aborts; what `accept` throws.
  */
 export async function fetchVersion(options: FetchVersionOptions): Promise<FetchedVersion> {
-  const { cid, store, signal, onProgress } = options;
+  const { cid, store, accept, signal, onProgress } = options;
   const peers = new FetchPeers({ version: digestOfCid(cid), ...options });
   try {
     onProgress?.(0, null);
     const bytes = (await store.partialManifest(cid)) ?? (await fetchManifest(peers, cid));
     const manifest = decodeManifest(bytes, cid);
+    await accept?.(manifest);
     const sink = await store.begin(cid, bytes);
     // The store may be hashing gigabytes, which no signal reaches.
     const onAbort = (): void => void sink.close();

@@ -1,5 +1,11 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { digestOfCid, digestText } from '../../protocols/digest.ts';
+import type { BlockSource } from '../../protocols/transfer/index.ts';
+import { publishVersion } from '../../src/client/publisher.ts';
 import { Tensor } from '../../src/index.ts';
+import { packModel } from '../../src/model/package.ts';
 import { addModel } from '../support/models.ts';
 import { createTestnet, type Testnet } from '../support/testnet.ts';
 
@@ -22,6 +28,44 @@ describe('A published model', () => {
     const [client] = testnet.clients;
     await client?.resolve(`${testnet.nodes[0] ? reference.split('/')[0] : ''}/second`);
     expect(client?.ready(cid)).toHaveLength(2);
+  });
+
+  it('is refused by its manifest alone where its execution providers are missing, by one node after the other', async () => {
+    const folder = path.join(testnet.folder, 'picky');
+    await mkdir(folder);
+    await writeFile(path.join(folder, 'model.onnx'), addModel(9));
+    const deployment = { providers: ['dml', 'coreml'] };
+    await writeFile(path.join(folder, 'swarm.json'), JSON.stringify({ deployment }));
+    await using version = await packModel(folder);
+    const asked = new Set<string>();
+    const source: BlockSource = {
+      read: (digest, options) => {
+        asked.add(digestText(digest));
+        return version.source.read(digest, options);
+      },
+    };
+    const publishing = publishVersion(
+      await testnet.addPeer(),
+      { ...version, source },
+      {
+        name: 'picky',
+        key: testnet.publisherKey,
+        replicas: 1,
+        signal: AbortSignal.timeout(30_000),
+      },
+    );
+    await expect(publishing).rejects.toMatchObject({
+      code: 'ERR_NO_NODE',
+      details: {
+        ready: 0,
+        refusals: testnet.nodes.map(() => ({
+          node: expect.any(String),
+          code: 'ERR_INVALID_MODEL',
+          message: 'version runs on dml, coreml only, this node has cpu',
+        })),
+      },
+    });
+    expect([...asked]).toEqual([digestText(digestOfCid(version.cid))]);
   });
 
   it('is answered by a node after its publisher has gone', async () => {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import pino from 'pino';
 import { describe, expect, it } from 'vitest';
 import type { LoadOptions, ModelFiles } from '../../../node/backend/backend.ts';
-import { loadVersion } from '../../../node/version-load.ts';
+import { checkHost, loadVersion } from '../../../node/version-load.ts';
 import { InvalidModelError } from '../../../protocols/errors.ts';
 import type { Manifest } from '../../../protocols/manifest/index.ts';
 import { FakeBackend, type FakeModel } from '../../support/fake-backend.ts';
@@ -80,6 +80,31 @@ async function echoVersion(changes: Partial<Manifest>, golden?: string) {
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
 }
+
+describe('checkHost', () => {
+  it('refuses what the host lacks before any file is there', async () => {
+    await using gpu = await echoVersion({ deployment: { providers: ['cuda'] } });
+    await expect(checkHost(new HostBackend(['cpu']), gpu.version.manifest)).rejects.toEqual(
+      refusal('ERR_INVALID_MODEL', 'version runs on cuda only, this node has cpu'),
+    );
+    await using large = await echoVersion({ deployment: { memoryBytes: 2 ** 50 } });
+    await expect(checkHost(new HostBackend(['cpu']), large.version.manifest)).rejects.toEqual(
+      refusal(
+        'ERR_LIMIT',
+        /^version needs 1125899906842624 bytes of memory, this node has \d+ in all$/,
+      ),
+    );
+  });
+
+  it('does not wait for the trial of providers when the version names none', async () => {
+    await using made = await echoVersion({ deployment: { memoryBytes: 1 } });
+    const backend = new HostBackend(['cpu']);
+    backend.providers = () => Promise.reject(new Error('asked'));
+    await checkHost(backend, made.version.manifest);
+    await using named = await echoVersion({ deployment: { providers: ['cpu'] } });
+    await expect(checkHost(backend, named.version.manifest)).rejects.toThrow('asked');
+  });
+});
 
 describe('loadVersion', () => {
   it("loads once, on the host's best provider, a version that says nothing", async () => {

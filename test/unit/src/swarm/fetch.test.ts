@@ -8,7 +8,7 @@ import {
   digestText,
   sha256,
 } from '../../../../protocols/digest.ts';
-import { NotFoundError, StoreError } from '../../../../protocols/errors.ts';
+import { LimitError, NotFoundError, StoreError } from '../../../../protocols/errors.ts';
 import { type ChunkList, encodeChunkList } from '../../../../protocols/manifest/index.ts';
 import {
   type BlockSource,
@@ -177,6 +177,19 @@ describe('fetchVersion', () => {
       code: 'ERR_CONNECTION',
       details: { failures: [expect.stringContaining('liar: block')] },
     });
+    expect(await store.partialManifest(version.cid)).toBeUndefined();
+  });
+
+  it('asks for nothing but the manifest of a version that is not accepted, and makes no room for it', async () => {
+    const swarm = new Swarm({ a: version.source });
+    const seen: unknown[] = [];
+    const accept = (manifest: unknown): never => {
+      seen.push(manifest);
+      throw new LimitError('too large for this host');
+    };
+    await expect(fetch(swarm, { accept })).rejects.toThrow('too large for this host');
+    expect(seen).toEqual([version.manifest]);
+    expect(swarm.asked).toEqual([`a ${digestText(digestOfCid(version.cid))}`]);
     expect(await store.partialManifest(version.cid)).toBeUndefined();
   });
 

@@ -113,6 +113,11 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: '--no-golden',
         about: 'make no golden vectors where the package has none: no node then checks its answers',
       },
+      {
+        flags: '--golden-dir <dir>',
+        about:
+          'keeps golden vectors made for a cache or an address (default: golden in the data folder)',
+      },
       ...IMPORT_OPTIONS,
     ],
     examples: [

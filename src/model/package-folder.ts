@@ -123,7 +123,7 @@ export function chooseGolden(
 }
 
 /** The golden vectors of an .onnx file, beside it: `iris.golden.json` for `iris.onnx`. */
-function goldenFileOf(entry: string): string {
+export function goldenFileOf(entry: string): string {
   return `${path.parse(entry).name}.${GOLDEN_FILE_NAME}`;
 }
 

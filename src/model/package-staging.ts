@@ -30,6 +30,8 @@ export class PackageStaging {
   readonly folder: string;
   readonly #options: StagingOptions;
   readonly #names = new Map<string, string>();
+  /** Where each file that was added came from. */
+  readonly #sources = new Map<string, string>();
 
   private constructor(folder: string, options: StagingOptions) {
     this.folder = folder;
@@ -59,6 +61,11 @@ export class PackageStaging {
     return [...this.#names.values()];
   }
 
+  /** The path a file of the package was taken from; undefined for one that was written here. */
+  sourceOf(name: string): string | undefined {
+    return this.#sources.get(name);
+  }
+
   has(name: string): boolean {
     return this.#names.has(fileNameKey(name));
   }
@@ -73,6 +80,7 @@ export class PackageStaging {
    */
   async add(name: string, source: string): Promise<void> {
     const target = this.claim(name);
+    this.#sources.set(name, source);
     await refuseLfsPointer(name, source);
     this.#options.signal?.throwIfAborted();
     try {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addModel } from '../support/models.ts';
@@ -26,7 +26,7 @@ describe('swarm publish, in processes of their own,', () => {
     const first = await publish('adder');
     expect(first.code, first.stderr).toBe(0);
     const file = path.join(folderOf('adder'), 'golden.json');
-    expect(first.events).toContainEqual({ event: 'golden', file, cases: 2 });
+    expect(first.events).toContainEqual({ event: 'golden', file, cases: 2, made: true });
     const vectors = await readFile(file);
     const second = await publish('adder');
     expect(second.events.some(({ event }) => event === 'golden')).toBe(false);
@@ -38,6 +38,25 @@ describe('swarm publish, in processes of their own,', () => {
       golden: 'golden.json',
       manifest: { golden: { file: 'golden.json' } },
     });
+  });
+
+  it('keeps those of a Hugging Face cache in --golden-dir, from where another machine takes them', async () => {
+    const cache = path.join(folderOf('models--acme--cached'), 'snapshots', '5e3b');
+    await mkdir(cache, { recursive: true });
+    await writeFile(path.join(cache, 'model.onnx'), addModel(3));
+    const publishFrom = async (machine: string) =>
+      swarm.run([
+        ...['publish', folderOf('models--acme--cached'), '--name', 'cached', '--replicas', '1'],
+        ...['--data', folderOf(machine), '--golden-dir', folderOf('vectors'), '--json'],
+      ]);
+    const first = await publishFrom('one');
+    expect(first.code, first.stderr).toBe(0);
+    const [name = ''] = await readdir(folderOf('vectors'));
+    const golden = { event: 'golden', file: path.join(folderOf('vectors'), name), cases: 2 };
+    expect(first.events).toContainEqual({ ...golden, made: true });
+    const second = await publishFrom('two');
+    expect(second.events).toContainEqual({ ...golden, made: false });
+    expect(second.events.at(-1)?.['version']).toBe(first.events.at(-1)?.['version']);
   });
 
   it('makes none with --no-golden, which models show tells people and programs', async () => {

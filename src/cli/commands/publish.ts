@@ -21,6 +21,14 @@ import { validityMs } from '../release-report.ts';
 import { openModelSigner } from '../release-signer.ts';
 import { joinSwarm } from '../swarm-join.ts';
 
+/** What is told of golden vectors by where they are. */
+const PLACES: Readonly<Record<ProvidedGolden['place'], (file: string) => string>> = {
+  package: (file) => `in ${file}\nThey are part of the package from now on.`,
+  source: (file) => `in ${file}\nThey are part of the model from now on, on any machine.`,
+  folder: (file) =>
+    `kept in ${file}\nThe model itself is not written to: elsewhere it is the same version only with this file in --golden-dir.`,
+};
+
 /** `swarm publish`: packs a model, places its replicas, signs and releases it. */
 export async function runPublish(
   context: CommandContext,
@@ -45,10 +53,14 @@ export async function runPublish(
       ...readImportChoices(options),
       signal,
     });
-    const { location, staged } = imported;
+    const { location } = imported;
     tellNotes(context.terminal, imported.notes);
-    const golden = await provideGolden(location, { wanted: options['golden'] !== false, signal });
-    if (golden !== undefined) tellGolden(context, golden, staged);
+    const golden = await provideGolden(location, {
+      wanted: options['golden'] !== false,
+      keep: imported.staged ? { ...imported, folder: goldenFolder(context, options) } : undefined,
+      signal,
+    });
+    if (golden !== undefined) tellGolden(context, golden);
     await using version = await packModel(location, { signal });
     const model = await openModelSigner(context, name, { create: true });
     await using swarm = await joinSwarm(context);
@@ -78,17 +90,19 @@ export async function runPublish(
   }
 }
 
+/** Keeps golden vectors of what cannot be written to. */
+function goldenFolder(context: CommandContext, { goldenDir }: CommandOptions): string {
+  return typeof goldenDir === 'string'
+    ? path.resolve(context.cwd, goldenDir)
+    : path.join(publisherFolder(context), 'golden');
+}
+
 function tellGolden(
   { terminal }: CommandContext,
-  { file, cases }: ProvidedGolden,
-  staged: boolean,
+  { file, cases, made, place }: ProvidedGolden,
 ): void {
-  terminal.event({ event: 'golden', file, cases });
+  terminal.event({ event: 'golden', file, cases, made });
   if (terminal.json) return;
-  const made = `made golden vectors: ${counted(cases, 'case')}`;
-  terminal.note(
-    staged
-      ? `${made}, of this version alone\nTo keep them, and with them the version, import the model first: swarm models import`
-      : `${made} in ${file}\nThey are part of the package from now on.`,
-  );
+  const vectors = `${made ? 'made' : 'took'} golden vectors: ${counted(cases, 'case')}`;
+  terminal.note(`${vectors} ${PLACES[place](file)}`);
 }

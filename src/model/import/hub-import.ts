@@ -2,11 +2,13 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidInputError, InvalidModelError, NotFoundError } from '../../../protocols/errors.ts';
 import type { AbortOptions } from '../../../protocols/types.ts';
+import { GOLDEN_FILE_NAME } from '../../../protocols/manifest/index.ts';
+import { goldenFileOf } from '../package-folder.ts';
 import { mapHubTexts } from './hub-settings.ts';
 import { checkoutOf, findSnapshot, type HubSnapshot, resolveHubFile } from './hub-snapshot.ts';
 import type { PackageStaging } from '../package-staging.ts';
 import { writeSettings } from './settings-file.ts';
-import { readServableGraph } from './staged-model.ts';
+import { readServableGraph, type StagedModel } from './staged-model.ts';
 
 /** Where exporters put .onnx files, best first. */
 const FOLDERS = ['onnx', '.'] as const;
@@ -29,7 +31,7 @@ export interface HubImportOptions extends AbortOptions {
 /**
  * Makes a package of one ONNX variant in a checkout of a Hugging Face repository or in the hub's cache.
  *
- * @returns notes of what could not be mapped
+ * @returns notes of what could not be mapped; golden vectors belong beside the variant, under its name
  * @throws {ERR_NOT_FOUND | ERR_INVALID_INPUT} that lists the variants there are.
  * @throws {ERR_INVALID_MODEL} that names the file and what is wrong with it.
  */
@@ -37,7 +39,7 @@ export async function importHubModel(
   location: string,
   staging: PackageStaging,
   options: HubImportOptions = {},
-): Promise<readonly string[]> {
+): Promise<StagedModel> {
   const snapshot = (await findSnapshot(location)) ?? checkoutOf(location);
   const model = await chooseVariant(snapshot, options.variant);
   const name = path.basename(model);
@@ -56,7 +58,10 @@ export async function importHubModel(
     }
     await staging.add(external, source);
   }
-  await addCompanions(snapshot, staging);
+  const golden = goldenFileOf(name);
+  const vectors = await resolveHubFile(snapshot, path.join(path.dirname(model), golden));
+  if (vectors !== undefined) await staging.add(golden, vectors);
+  await addCompanions(snapshot, staging, golden);
   const { settings, notes } = mapHubTexts(
     {
       config: await readText(staging, 'config.json'),
@@ -67,7 +72,10 @@ export async function importHubModel(
     snapshot,
   );
   await writeSettings(staging, settings);
-  return notes;
+  const beside = path.join(snapshot.folder, path.dirname(model));
+  // What is in the cache is the hub's, and may be gone with its next revision.
+  const folder = snapshot.linkRoot === null ? beside : undefined;
+  return { notes, golden: { name: golden, folder } };
 }
 
 /** Path of the .onnx file in the snapshot. */
@@ -102,10 +110,16 @@ async function chooseVariant(snapshot: HubSnapshot, variant: string | undefined)
   );
 }
 
-async function addCompanions(snapshot: HubSnapshot, staging: PackageStaging): Promise<void> {
+async function addCompanions(
+  snapshot: HubSnapshot,
+  staging: PackageStaging,
+  golden: string,
+): Promise<void> {
   const names = await readdir(snapshot.folder);
   for (const name of names.sort()) {
     if (name.startsWith('.') || !COMPANION.test(name) || OTHER_FORMATS.test(name)) continue;
+    // Golden vectors of another variant: this one would be another version each time that one is published.
+    if (name.endsWith(`.${GOLDEN_FILE_NAME}`) && name !== golden) continue;
     if (!staging.has(name)) await staging.add(name, await mustResolve(snapshot, name));
   }
 }

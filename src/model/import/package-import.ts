@@ -1,12 +1,14 @@
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidInputError, StoreError } from '../../../protocols/errors.ts';
+import { GOLDEN_FILE_NAME } from '../../../protocols/manifest/index.ts';
 import type { AbortOptions } from '../../../protocols/types.ts';
 import { readPackage } from '../package-contents.ts';
 import { importHubModel } from './hub-import.ts';
 import { downloadModel, parseModelAddress } from './model-download.ts';
 import { type ModelOrigin, recogniseOrigin } from './model-origin.ts';
 import { PackageStaging, type StagingOptions } from '../package-staging.ts';
+import type { StagedModel } from './staged-model.ts';
 import { importTritonModel } from './triton-import.ts';
 
 const OWNED = /^import-(\d+)-/;
@@ -24,6 +26,10 @@ export interface ImportChoices {
 }
 
 export interface ImportOptions extends ImportChoices, AbortOptions {}
+
+interface StageOptions extends ImportOptions, Pick<StagingOptions, 'link'> {
+  readonly check: boolean;
+}
 
 export interface ImportedPackage {
   readonly origin: ModelOrigin['kind'];
@@ -49,18 +55,24 @@ export async function importPackage(
 ): Promise<ImportedPackage> {
   const origin = await recogniseOrigin(what, options.model);
   checkChoices(origin, options);
-  return stage(origin, folder, options, { signal: options.signal });
+  const { location, files, notes } = await stage(origin, folder, { ...options, check: true });
+  return { origin: origin.kind, location, files, notes };
 }
 
 /** A package that is there until it is disposed of. */
 export interface OpenedPackage extends ImportedPackage, AsyncDisposable {
   /** True when its folder was made for it, and is gone afterwards with what was put into it. */
   readonly staged: boolean;
+  /** Of a staged one: what golden vectors made for it are to be called. */
+  readonly goldenName: string | undefined;
+  /** Where a file is to be written so that the next import brings it under this name; undefined where it would be in vain. */
+  homeOf(name: string): string | undefined;
 }
 
 /**
  * {@link importPackage} for as long as a package is needed: what is one already stays where it is, everything else gets a
- * folder below `parent`, whose files share their bytes with the source where the disk can do that.
+ * folder below `parent`, whose files share their bytes with the source where the disk can do that. Golden vectors that
+ * are out of date may be in it: whoever opens it makes them anew.
  */
 export async function openPackage(
   what: string,
@@ -76,30 +88,44 @@ export async function openPackage(
       files: [],
       notes: [],
       staged: false,
+      goldenName: undefined,
+      homeOf: () => undefined,
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
   }
   const folder = await makeFolder(parent);
-  const staged = await stage(origin, folder, options, { signal: options.signal, link: true });
+  const how = { ...options, link: true, check: origin.kind === 'url' };
+  const { golden, staging, ...staged } = await stage(origin, folder, how);
   return {
     ...staged,
+    origin: origin.kind,
     staged: true,
+    goldenName: golden.name,
+    homeOf(name) {
+      if (golden.folder === undefined) return undefined;
+      return staging.sourceOf(name) ?? path.join(golden.folder, name);
+    },
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
+}
+
+interface Staged extends StagedModel {
+  readonly location: string;
+  readonly files: readonly string[];
+  readonly staging: PackageStaging;
 }
 
 async function stage(
   origin: ModelOrigin,
   folder: string,
-  choices: ImportOptions,
-  options: StagingOptions,
-): Promise<ImportedPackage> {
-  const staging = await PackageStaging.create(folder, options);
+  { link, check, ...choices }: StageOptions,
+): Promise<Staged> {
+  const staging = await PackageStaging.create(folder, { signal: choices.signal, link });
   try {
-    const notes = await fill(origin, staging, choices);
+    const model = await fill(origin, staging, choices);
     // What packing would refuse is better said here, while the source is at hand.
-    await readPackage(folder, { signal: choices.signal });
-    return { origin: origin.kind, location: folder, files: staging.names.toSorted(), notes };
+    if (check) await readPackage(folder, { signal: choices.signal });
+    return { ...model, location: folder, files: staging.names.toSorted(), staging };
   } catch (error) {
     await staging.discard();
     throw error;
@@ -110,7 +136,7 @@ async function fill(
   { kind, location }: ModelOrigin,
   staging: PackageStaging,
   choices: ImportOptions,
-): Promise<readonly string[]> {
+): Promise<StagedModel> {
   const { signal } = choices;
   switch (kind) {
     case 'triton':
@@ -120,12 +146,12 @@ async function fill(
     case 'url': {
       const address = parseModelAddress(location, choices.sha256);
       await downloadModel(address, staging.claim(address.fileName), { signal });
-      return [];
+      return { notes: [], golden: { name: GOLDEN_FILE_NAME, folder: undefined } };
     }
     case 'file':
     case 'folder':
       await copyPackage(location, staging, signal);
-      return [];
+      return { notes: [], golden: { name: GOLDEN_FILE_NAME, folder: undefined } };
   }
 }
 

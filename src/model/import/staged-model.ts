@@ -4,6 +4,22 @@ import { openFileSource } from '../byte-source.ts';
 import { checkOnnxGraph } from '../model-scan.ts';
 import { type OnnxGraph, readOnnxGraph } from '../onnx-graph.ts';
 
+/** What an import says of a package besides its files. */
+export interface StagedModel {
+  /** What could not be taken over, in sentences. */
+  readonly notes: readonly string[];
+  /** Where golden vectors made for the package belong. */
+  readonly golden: GoldenPlace;
+}
+
+/** The place in the source from which the next import would bring them, so that the source is one version from then on. */
+export interface GoldenPlace {
+  /** The file's name in the package. */
+  readonly name: string;
+  /** The folder of the source; undefined where the source is not its user's to write to: a cache, an address. */
+  readonly folder: string | undefined;
+}
+
 /**
  * The graph of an .onnx file that may be served; the files of external data are not looked at.
  *

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidModelError, LimitError, StoreError } from '../../../protocols/errors.ts';
-import { fileNameFault } from '../../../protocols/manifest/index.ts';
+import { fileNameFault, GOLDEN_FILE_NAME } from '../../../protocols/manifest/index.ts';
 import { quoted } from '../../../protocols/quoted.ts';
 import type { AbortOptions } from '../../../protocols/types.ts';
 import type { OnnxGraph } from '../onnx-graph.ts';
@@ -15,7 +15,7 @@ import { ConfigMessage } from './config-message.ts';
 import { MAX_LABEL_FILE_BYTES, parseLabelFile } from './label-file.ts';
 import { mustBeFile, type PackageStaging } from '../package-staging.ts';
 import { writeSettings } from './settings-file.ts';
-import { readServableGraph } from './staged-model.ts';
+import { readServableGraph, type StagedModel } from './staged-model.ts';
 import {
   chooseTritonVersion,
   findTritonFiles,
@@ -39,7 +39,7 @@ export interface TritonImportOptions extends AbortOptions {
 /**
  * Makes a package of a Triton model: all files of one version's folder, and its configuration as ours.
  *
- * @returns notes of what the configuration says that has no counterpart
+ * @returns notes of what the configuration says that has no counterpart; golden vectors belong beside the version's model
  * @throws {ERR_INVALID_MODEL} that names the file, and in the configuration line, column and field.
  * @throws {ERR_NOT_FOUND} that lists the versions there are.
  */
@@ -47,7 +47,7 @@ export async function importTritonModel(
   folder: string,
   staging: PackageStaging,
   options: TritonImportOptions = {},
-): Promise<readonly string[]> {
+): Promise<StagedModel> {
   const version = await chooseTritonVersion(folder, options.version);
   const notes: string[] = [];
   const config = await readConfig(folder, notes);
@@ -72,7 +72,10 @@ export async function importTritonModel(
     ...named,
   };
   await writeSettings(staging, mapped, given);
-  return [...notes, ...unmapped];
+  return {
+    notes: [...notes, ...unmapped],
+    golden: { name: GOLDEN_FILE_NAME, folder: files.folder },
+  };
 }
 
 async function readConfig(folder: string, notes: string[]): Promise<ConfigMessage> {

@@ -1,18 +1,21 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DeadlineError, InvalidModelError, isSwarmError } from '../protocols/errors.ts';
 import type { GoldenReference, Tolerance } from '../protocols/manifest/index.ts';
-import type { AbortOptions } from '../protocols/types.ts';
-import { type GoldenCase, readGoldenFile, toleranceOf } from '../src/model/golden-file.ts';
-import { describeOutputDifference, findOutputDifference } from '../src/policy/output-comparison.ts';
+import type { NamedTensor } from '../protocols/tensor.ts';
+import { describeOutputDifference } from '../src/policy/output-comparison.ts';
 import type { InferenceBackend, LoadedModel, LoadOptions, ModelFiles } from './backend/backend.ts';
+import { judgeGolden, type GoldenQuestion } from './golden-judge.ts';
+import { judgeInThread } from './golden-thread.ts';
 
 /** Milliseconds one case may take: the first compiles a GPU's kernels, for seconds. */
 const CASE_LIMIT_MS = 60_000;
 
 /** Milliseconds all cases may take together, loading apart. */
 const GOLDEN_TIMEOUT_MS = 300_000;
+
+/** Bytes of a file that is read where the network is: 1 ms, or 5 the first time. A thread takes 0.1 s to come up. */
+const MAX_INLINE_BYTES = 64 * 1024;
 
 /** What a manifest says of the version's golden vectors. */
 export interface GoldenVectors extends GoldenReference {
@@ -41,13 +44,7 @@ export async function checkGolden(
     const timeout = AbortSignal.timeout(GOLDEN_TIMEOUT_MS);
     const signal = load.signal === undefined ? timeout : AbortSignal.any([load.signal, timeout]);
     try {
-      let index = 0;
-      for (const golden of readGoldenFile(bytes, { fileName: vectors.file, model: files })) {
-        await checkCase(model, golden, vectors, { index, signal });
-        index += 1;
-        // Thousands of numbers were parsed meanwhile: others wait for this thread too.
-        await nextTurn();
-      }
+      await checkCases(model, { bytes, files, vectors, signal });
     } catch (error) {
       load.signal?.throwIfAborted();
       if (!timeout.aborted) throw error;
@@ -62,34 +59,58 @@ export async function checkGolden(
   }
 }
 
-async function checkCase(
-  model: LoadedModel,
-  golden: GoldenCase,
-  vectors: GoldenVectors,
-  { index, signal }: AbortOptions & { readonly index: number },
-): Promise<void> {
-  const { file } = vectors;
-  const where = `golden vector ${index} of ${file} on ${model.provider}`;
-  const wanted = golden.outputs.map(({ name }) => name);
-  let outputs: Awaited<ReturnType<LoadedModel['run']>>['outputs'];
+interface CheckCasesOptions {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly files: ModelFiles;
+  readonly vectors: GoldenVectors;
+  readonly signal: AbortSignal;
+}
+
+async function checkCases(model: LoadedModel, options: CheckCasesOptions): Promise<void> {
+  const { bytes, files, vectors, signal } = options;
+  const { file, tolerance } = vectors;
+  const { inputs, outputs } = files;
+  const judge = { fileName: file, model: { inputs, outputs }, tolerance };
+  const judging =
+    bytes.byteLength <= MAX_INLINE_BYTES
+      ? judgeGolden(bytes, judge)
+      : judgeInThread(bytes, { ...judge, signal });
+  const { provider } = model;
+  const whereOf = (index: number): string => `golden vector ${index} of ${file} on ${provider}`;
   try {
-    ({ outputs } = await model.run(golden.inputs, {
+    let step = await judging.next([]);
+    let index = -1;
+    while (step.done !== true) {
+      index += 1;
+      step = await judging.next(await answer(model, step.value, whereOf(index), signal));
+    }
+    if (step.value === undefined) return;
+    throw new InvalidModelError(`${whereOf(index)}: ${describeOutputDifference(step.value)}`, {
+      details: { file, case: index, provider, ...step.value },
+    });
+  } finally {
+    await judging.return(undefined);
+  }
+}
+
+async function answer(
+  model: LoadedModel,
+  { inputs, wanted }: GoldenQuestion,
+  where: string,
+  signal: AbortSignal,
+): Promise<readonly NamedTensor[]> {
+  try {
+    const { outputs } = await model.run(inputs, {
       outputs: wanted,
       limitMs: CASE_LIMIT_MS,
       signal,
-    }));
+    });
+    return outputs;
   } catch (error) {
     if (!isSwarmError(error) || error.code !== 'ERR_INVALID_INPUT') throw error;
     throw new InvalidModelError(`${where}: ${error.message}`, {
       cause: error,
-      details: { file, case: index, provider: model.provider },
+      details: { provider: model.provider },
     });
   }
-  const difference = findOutputDifference(golden.outputs, outputs, (output) =>
-    toleranceOf(golden, output, vectors.tolerance),
-  );
-  if (difference === undefined) return;
-  throw new InvalidModelError(`${where}: ${describeOutputDifference(difference)}`, {
-    details: { file, case: index, provider: model.provider, ...difference },
-  });
 }

@@ -52,3 +52,12 @@ export const MAX_REMOTE_TEXT = 512;
 
 /** Milliseconds a peer has to send the rest of a frame it began. */
 export const FRAME_TIMEOUT_MS = 30_000;
+
+/** Milliseconds over which a rate is measured before it is held against a peer. Used in `pace.ts`. */
+export const PACE_WINDOW_MS = 5_000;
+
+/** Bytes a second that a peer must take of what it asked for while others wait for its upload slot: a slow DSL line sends twice as much. */
+export const MIN_UPLOAD_BYTES_PER_SECOND = 16 * 1024;
+
+/** Milliseconds in which a body must be here at the rate at which it comes, while others wait for its room. */
+export const BODY_PACE_MS = 60_000;

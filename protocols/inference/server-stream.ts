@@ -3,6 +3,7 @@ import type { Frame } from '../codec/frame.ts';
 import { MAX_PAYLOAD_BYTES } from '../codec/frame.ts';
 import { FrameStream } from '../codec/frame-stream.ts';
 import {
+  BusyError,
   ConnectionError,
   DeadlineError,
   InvalidMessageError,
@@ -28,6 +29,9 @@ import { TensorSender } from './tensor-body.ts';
 
 /** Bytes of answers, beside bodies, that may wait for a caller that does not read; all headers of a full stream have less. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
+
+/** Milliseconds after which a caller that was too slow for others who waited may ask again; another node may have room at once. */
+const SLOW_RETRY_MS = 5_000;
 
 export interface ServerStreamInit {
   readonly budget: BodyBudget;
@@ -146,11 +150,19 @@ class ServerStream {
       return this.#body(id, request, inlineBody);
     }
     this.#awaitBody(id, request);
-    request.release = this.#init.budget.reserve(bodyBytes, () => {
-      const furtherBytes = request.body.makeRoom();
-      if (furtherBytes > 0) this.#frames.send(FRAME.credit, id, encodeCredit(furtherBytes));
-      this.#proceed(id, request);
-    });
+    request.release = this.#init.budget.reserve(
+      bodyBytes,
+      () => {
+        const furtherBytes = request.body.makeRoom();
+        if (furtherBytes > 0) this.#frames.send(FRAME.credit, id, encodeCredit(furtherBytes));
+        this.#proceed(id, request);
+      },
+      {
+        caller: this.#caller,
+        receivedBytes: () => request.body.receivedBytes,
+        tooSlow: (rate, minimum) => this.#fail(id, header, tooSlow(rate, minimum)),
+      },
+    );
   }
 
   #data(id: number, payload: Uint8Array): void {
@@ -253,4 +265,11 @@ class ServerStream {
     for (const id of this.#open.keys()) this.#cancel(id, gone);
     this.#init.onEnd(isSwarmError(error) && error.code === 'ERR_CONNECTION' ? undefined : error);
   }
+}
+
+function tooSlow(bytesPerSecond: number, minimum: number): BusyError {
+  return new BusyError(
+    `body came at ${bytesPerSecond} bytes a second while others waited for its room, expected at least ${minimum}`,
+    SLOW_RETRY_MS,
+  );
 }

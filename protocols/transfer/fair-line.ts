@@ -15,6 +15,12 @@ export class FairLine<T> {
     this.#size += 1;
   }
 
+  /** Whether anybody waits for a key that may be served. */
+  has(mayServe: (key: string) => boolean): boolean {
+    for (const key of this.#lists.keys()) if (mayServe(key)) return true;
+    return false;
+  }
+
   /** The one whose turn it is among the keys that may be served; it leaves the line. */
   shift(
     mayServe: (key: string) => boolean = () => true,

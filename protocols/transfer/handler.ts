@@ -17,7 +17,7 @@ export const DEFAULT_SEND_TIMEOUT_MS = 30_000;
 /** Blocks read and sent at once by one process: 64 MiB at most. */
 export const DEFAULT_UPLOAD_SLOTS = 32;
 
-/** Of these, what one peer holds at most: it takes eight that take nothing to hold up the others, and those for 30 s. */
+/** Of these, what one peer holds at most: it takes eight that take nothing to hold up the others, and those for 5 s. */
 export const DEFAULT_SLOTS_PER_PEER = 4;
 
 const CLOSE_TIMEOUT_MS = 5_000;
@@ -50,7 +50,8 @@ export async function handleTransfer(
 ): Promise<void> {
   const { idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS, sendTimeoutMs = DEFAULT_SEND_TIMEOUT_MS } = init;
   const { peer = 'a peer', limit, slots = processSlots } = init;
-  const server = new BlockServer(source, { peer, slots, limit, idleTimeoutMs });
+  const unsentBytes = (): number => stream.writeBufferLength;
+  const server = new BlockServer(source, { peer, slots, limit, idleTimeoutMs, unsentBytes });
   try {
     await pipe(
       stream,

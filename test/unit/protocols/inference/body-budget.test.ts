@@ -1,6 +1,8 @@
 import * as fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { BodyArrival } from '../../../../protocols/inference/body-budget.ts';
 import { BodyBudget, DEFAULT_BODY_BUDGET_BYTES } from '../../../../protocols/inference/index.ts';
+import { BODY_PACE_MS, PACE_WINDOW_MS } from '../../../../protocols/limits.ts';
 
 describe('BodyBudget', () => {
   it('grants up to its bytes at once and not one more', () => {
@@ -111,5 +113,74 @@ describe('BodyBudget', () => {
         expect(budget.usedBytes).toBe(0);
       }),
     );
+  });
+});
+
+describe('BodyBudget, while a body waits for room,', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const arrivalOf = (caller: string) => ({
+    caller,
+    received: 0,
+    told: [] as [rate: number, least: number][],
+    receivedBytes() {
+      return this.received;
+    },
+    tooSlow(rate: number, least: number) {
+      this.told.push([rate, least]);
+    },
+  });
+  /** Takes a minute to come at 1 byte a millisecond. */
+  const BYTES = BODY_PACE_MS;
+  const waiting: BodyArrival = arrivalOf('other');
+
+  it('sends one away that would not come within its time, just under that rate and not at it', () => {
+    const budget = new BodyBudget(2 * BYTES);
+    const [under, at] = [arrivalOf('a'), arrivalOf('b')];
+    budget.reserve(BYTES, () => {}, under);
+    budget.reserve(BYTES, () => {}, at);
+    budget.reserve(1, () => {}, waiting);
+    under.received = PACE_WINDOW_MS - 5;
+    at.received = PACE_WINDOW_MS;
+    vi.advanceTimersByTime(PACE_WINDOW_MS);
+    expect(under.told).toEqual([[999, 1_000]]);
+    expect(at.told).toEqual([]);
+  });
+
+  it('sends none away for the same caller, none that is all here, and none when the wait is over', () => {
+    const budget = new BodyBudget(3 * BYTES);
+    const [own, whole, lucky] = [arrivalOf('other'), arrivalOf('a'), arrivalOf('b')];
+    budget.reserve(BYTES, () => {}, own);
+    budget.reserve(BYTES, () => {}, whole);
+    const giveBack = budget.reserve(BYTES, () => {}, lucky);
+    whole.received = BYTES;
+    const leave = budget.reserve(1, () => {}, waiting);
+    vi.advanceTimersByTime(PACE_WINDOW_MS - 1);
+    leave();
+    vi.advanceTimersByTime(10 * PACE_WINDOW_MS);
+    expect([own.told, whole.told, lucky.told]).toEqual([[], [], []]);
+    giveBack();
+    budget.reserve(2 * BYTES, () => {}, waiting);
+    vi.advanceTimersByTime(10 * PACE_WINDOW_MS);
+    expect([own.told, whole.told]).toEqual([[], []]);
+  });
+
+  it('lets those in who waited when a body is sent away, and holds the others to their pace on', () => {
+    const budget = new BodyBudget(BYTES);
+    const grant = vi.fn();
+    const [first, second] = [arrivalOf('a'), arrivalOf('b')];
+    const giveBack = budget.reserve(BYTES, () => {}, { ...first, tooSlow: () => giveBack() });
+    budget.reserve(BYTES, grant, second);
+    budget.reserve(1, () => {}, waiting);
+    vi.advanceTimersByTime(PACE_WINDOW_MS);
+    expect(grant).toHaveBeenCalledOnce();
+    expect(second.told).toEqual([]);
+    vi.advanceTimersByTime(PACE_WINDOW_MS);
+    expect(second.told).toEqual([[0, 1_000]]);
   });
 });

@@ -3,7 +3,12 @@ import { describe, expect, it, vi } from 'vitest';
 import { DATATYPES } from '../../../../protocols/datatype.ts';
 import { BusyError } from '../../../../protocols/errors.ts';
 import { FRAME } from '../../../../protocols/inference/frame-type.ts';
-import { BodyBudget, type InferenceHandlerInit } from '../../../../protocols/inference/index.ts';
+import {
+  BodyBudget,
+  handleInference,
+  InferenceConnection,
+  type InferenceHandlerInit,
+} from '../../../../protocols/inference/index.ts';
 import {
   decodeCredit,
   decodeFailure,
@@ -15,6 +20,7 @@ import { STATUS } from '../../../../protocols/status.ts';
 import { Tensor } from '../../../../protocols/tensor.ts';
 import type { TensorDescriptor } from '../../../../protocols/types.ts';
 import { hex } from '../../../support/hex.ts';
+import { createLibp2pPair } from '../../../support/libp2p-pair.ts';
 import {
   HeldHandler,
   LOAD,
@@ -409,5 +415,58 @@ describe('handleInference', () => {
     for (const id of [1, 99]) opened.peer.frame(FRAME.credit, id, encodeCredit(1));
     opened.request(1, 1, 1);
     (await opened.handler.executing(1)).echo();
+  });
+});
+
+describe('handleInference, given a body that comes little by little, over real sockets', () => {
+  const BODY_BYTES = 4 * 1024 * 1024;
+
+  async function trickle(budget: BodyBudget) {
+    const handler = new HeldHandler({ echoes: true });
+    const connect = (caller: string) =>
+      createLibp2pPair((inbound) => void handleInference(inbound, caller, handler, { budget }));
+    const [slow, quick] = [await connect('slow'), await connect('quick')];
+    const peer = new RawPeer(slow.outbound);
+    const input = {
+      name: 'x',
+      datatype: 'UINT8',
+      shape: [BODY_BYTES],
+      byteLength: BODY_BYTES,
+    } as const;
+    const header = { ...requestOf(0), deadlineMs: 3_600_000, responseCredit: 0, inputs: [input] };
+    peer.frame(FRAME.request, 1, encodeRequest(header));
+    await peer.heard(FRAME.credit, 1);
+    const drip = setInterval(() => peer.frame(FRAME.data, 1, Uint8Array.of(1)), 20);
+    return {
+      peer,
+      connection: new InferenceConnection(quick.outbound),
+      async [Symbol.asyncDispose]() {
+        clearInterval(drip);
+        await Promise.all([slow, quick].map((pair) => pair[Symbol.asyncDispose]()));
+      },
+    };
+  }
+
+  it('answers those who wait for its room, and refuses it with ERR_BUSY', async () => {
+    const budget = new BodyBudget(BODY_BYTES, { windowMs: 100 });
+    await using opened = await trickle(budget);
+    const { outputs } = await opened.connection.infer(requestOf(100_000));
+    expect(outputs[0]?.tensor.size).toBe(100_000);
+    const { failure } = decodeFailure((await opened.peer.heard(FRAME.failure, 1)).payload);
+    expect(failure).toMatchObject({ status: STATUS.busy, afterMs: 5_000 });
+    expect(failure.message).toMatch(
+      /^body came at \d+ bytes a second while others waited for its room, expected at least 69906$/,
+    );
+    expect(budget.usedBytes).toBe(0);
+  });
+
+  it('lets it be while others find room', async () => {
+    const budget = new BodyBudget(2 * BODY_BYTES, { windowMs: 50 });
+    await using opened = await trickle(budget);
+    for (let round = 0; round < 20; round += 1) {
+      await opened.connection.infer(requestOf(100_000));
+    }
+    expect(opened.peer.frames.map(({ type }) => type)).not.toContain(FRAME.failure);
+    expect(budget.usedBytes).toBe(BODY_BYTES);
   });
 });

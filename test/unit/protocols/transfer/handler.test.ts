@@ -6,6 +6,7 @@ import {
   type BlockSource,
   handleTransfer,
   RateLimiter,
+  TransferConnection,
   type TransferHandlerInit,
   UploadSlots,
 } from '../../../../protocols/transfer/index.ts';
@@ -24,6 +25,7 @@ import { createLibp2pPair } from '../../../support/libp2p-pair.ts';
 import { noise } from '../../../support/noise.ts';
 import { present } from '../../../support/present.ts';
 import { refusal } from '../../../support/refusal.ts';
+import { slotHolder } from '../../../support/slot-holder.ts';
 import { TransferPeer } from '../../../support/transfer-peer.ts';
 
 const HELLO = new TextEncoder().encode('hello');
@@ -283,7 +285,7 @@ describe('handleTransfer gives its upload slots back', () => {
     await peer.heard(1);
     await end(peer);
     await served;
-    const free = Promise.all([slots.acquire('p'), slots.acquire('q')]);
+    const free = Promise.all(['p', 'q'].map((who) => slots.acquire(slotHolder(who))));
     await expect(free).resolves.toHaveLength(2);
   });
 
@@ -302,6 +304,83 @@ describe('handleTransfer gives its upload slots back', () => {
     await Promise.all([first.peer.stream.close(), second.peer.stream.close()]);
     await Promise.all([first.served, second.served]);
     expect([...first.failures, ...second.failures]).toEqual([]);
+  });
+});
+
+describe('handleTransfer, given a peer that takes little by little, over real sockets', () => {
+  const BLOCK = noise(MAX_BLOCK_BYTES, 7);
+  const LARGE = sha256(BLOCK);
+  /** One slot in all, and a rate that no trickle keeps. */
+  const oneSlot = (): UploadSlots =>
+    new UploadSlots(1, 1, { minBytesPerSecond: 64 * MAX_BLOCK_BYTES, windowMs: 100 });
+
+  async function connect(slots: UploadSlots, peer: string) {
+    const failures: unknown[] = [];
+    const read = vi.fn<BlockSource['read']>(async (digest) =>
+      digestText(digest) === digestText(LARGE) ? BLOCK : HELLO,
+    );
+    const pair = await createLibp2pPair((inbound) => {
+      const init = { slots, peer, onFailure: (error: unknown) => failures.push(error) };
+      void handleTransfer(inbound, { read }, init);
+    });
+    const { outbound } = pair;
+    const connection = new TransferConnection(outbound);
+    let drip: NodeJS.Timeout | undefined;
+    return {
+      connection,
+      failures,
+      /** Called when it has its slot. */
+      read,
+      /** Takes what has come once an interval: a quarter of a MiB. */
+      trickle(intervalMs: number): void {
+        outbound.pause();
+        drip = setInterval(() => {
+          outbound.resume();
+          outbound.pause();
+        }, intervalMs);
+      },
+      flow(): void {
+        clearInterval(drip);
+        outbound.resume();
+      },
+      async [Symbol.asyncDispose]() {
+        clearInterval(drip);
+        await pair[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  it('serves it to the end while nobody waits', async () => {
+    await using slow = await connect(oneSlot(), 'slow');
+    slow.trickle(50);
+    expect(await slow.connection.fetch(LARGE, MAX_BLOCK_BYTES)).toEqual(BLOCK);
+    expect(slow.failures).toEqual([]);
+  });
+
+  it('gives its slot to those who wait, tells it ERR_BUSY, and serves it again when it keeps up', async () => {
+    const slots = oneSlot();
+    await using slow = await connect(slots, 'slow');
+    await using quick = await connect(slots, 'quick');
+    // Eight such for a block: it would end long after the other has been served.
+    slow.trickle(2_000);
+    const dripping = Promise.allSettled(
+      Array.from({ length: 8 }, () => slow.connection.fetch(LARGE, MAX_BLOCK_BYTES)),
+    );
+    await vi.waitFor(() => expect(slow.read).toHaveBeenCalled());
+    expect(await quick.connection.fetch(DIGEST, 5)).toEqual(HELLO);
+    slow.flow();
+    const reasons = (await dripping).flatMap((each) =>
+      each.status === 'rejected' ? [each.reason as unknown] : [],
+    );
+    expect(reasons[0]).toEqual(
+      refusal(
+        'ERR_BUSY',
+        /^peer took \d+ bytes a second while others waited, expected at least \d+$/,
+      ),
+    );
+    expect(reasons[0]).toMatchObject({ details: { retryAfterMs: 5_000 } });
+    expect(await slow.connection.fetch(LARGE, MAX_BLOCK_BYTES)).toEqual(BLOCK);
+    expect([...slow.failures, ...quick.failures]).toEqual([]);
   });
 });
 

@@ -310,5 +310,6 @@ function allocate(pending: Pending, totalBytes: number): Uint8Array {
       `block of ${totalBytes} bytes, expected at most the ${pending.maxBytes} that were asked for`,
     );
   }
-  return new Uint8Array(totalBytes);
+  // Not cleared first: pieces fill it without gaps, and it is handed out only when its last byte has come and its hash is right.
+  return new Uint8Array(Buffer.allocUnsafeSlow(totalBytes).buffer);
 }

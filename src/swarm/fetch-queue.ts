@@ -40,6 +40,9 @@ const MAX_COPIES = 2;
 const MAX_SCANNED = 4_096;
 const MAX_COMPARED = 512;
 
+/** Why a task is over. Shared: one made for each block would take the stack each time. */
+const ANSWERED = new DOMException('the block has come', 'AbortError');
+
 /**
  * The blocks still wanted, shared out among peers: who is idle takes the rarest that it has, from a random place on, so that
  * many who begin at once take different ones; towards the end also what a slower peer has been asked for. A task is in
@@ -113,7 +116,7 @@ export class FetchQueue {
     const entry = this.#find(taken);
     if (entry === undefined) return false;
     this.#inFlight.delete(entry);
-    entry.done.abort();
+    entry.done.abort(ANSWERED);
     return true;
   }
 

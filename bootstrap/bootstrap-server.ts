@@ -1,6 +1,5 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { CAPACITY_TOPIC_COUNT } from '../protocols/capacity/index.ts';
 import type { NodeId } from '../protocols/types.ts';
 import { loadOrCreateKey } from '../src/swarm/identity.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
@@ -76,7 +75,7 @@ export async function createBootstrapServer(
       mdns: init.mdns,
       maxConnections: init.maxConnections,
     });
-    for (let bucket = 0; bucket < CAPACITY_TOPIC_COUNT; bucket += 1) peer.gossip.join(bucket);
+    peer.gossip.joinAll();
     peer.releaseGossip.joinAll();
     peer.outcomes.joinAll();
     await serveRouting(peer);

@@ -15,6 +15,7 @@ import type { ReleaseRecord } from '../../protocols/release/index.ts';
 import type { PublisherId, VersionCid } from '../../protocols/types.ts';
 import { previousVersion } from '../policy/canary.ts';
 import type { GuardVerdict } from '../policy/release-guard.ts';
+import { GossipTopics } from './gossip-topics.ts';
 import type { SwarmLibp2p } from './libp2p.ts';
 import { OutcomeLedger, type Trip, windowOf } from './outcome-ledger.ts';
 import { OutcomeTally, type RequestOutcome } from './outcome-tally.ts';
@@ -67,21 +68,29 @@ interface Reporting {
  * for itself alone.
  */
 export class OutcomeWatch {
-  readonly #libp2p: SwarmLibp2p;
   readonly #releases: ReleaseDirectory;
-  readonly #init: OutcomeWatchInit;
+  readonly #privateKey: PrivateKey;
+  readonly #topics: GossipTopics;
+  readonly #rates = Array.from({ length: OUTCOME_TOPIC_COUNT }, () => new RateBound(TOPIC_RATE));
   readonly #ledger = new OutcomeLedger();
   readonly #counted = new Map<VersionCid, Counted>();
   readonly #reporting = new Map<string, Reporting>();
-  readonly #joined = new Set<number>();
   readonly #timer: NodeJS.Timeout;
   #sequence = 0;
   #ticking: Promise<void> = Promise.resolve();
 
-  constructor(libp2p: SwarmLibp2p, releases: ReleaseDirectory, init: OutcomeWatchInit) {
-    this.#libp2p = libp2p;
+  constructor(
+    libp2p: SwarmLibp2p,
+    releases: ReleaseDirectory,
+    { network, privateKey }: OutcomeWatchInit,
+  ) {
     this.#releases = releases;
-    this.#init = init;
+    this.#privateKey = privateKey;
+    this.#topics = new GossipTopics(libp2p, {
+      count: OUTCOME_TOPIC_COUNT,
+      topicOf: (bucket) => outcomeTopic(network, bucket),
+      receive: (bucket, bytes) => this.#receive(bucket, bytes),
+    });
     releases.onChange(({ record }) => this.#released(record));
     this.#timer = setInterval(() => {
       this.#ticking = this.#ticking.then(() => this.#tick());
@@ -91,11 +100,11 @@ export class OutcomeWatch {
 
   /** Hears, relays and sends the digests of a model. */
   join(publisher: string, name: string): void {
-    this.#joinBucket(outcomeBucket(publisher, name));
+    this.#topics.join(outcomeBucket(publisher, name));
   }
 
   joinAll(): void {
-    for (let bucket = 0; bucket < OUTCOME_TOPIC_COUNT; bucket += 1) this.#joinBucket(bucket);
+    this.#topics.joinAll();
   }
 
   /** Counts one request. `caller` is given where requests come from several. */
@@ -152,22 +161,9 @@ export class OutcomeWatch {
     return this.#ledger.add(digest, bytes, record, Date.now());
   }
 
-  #joinBucket(bucket: number): void {
-    if (this.#joined.has(bucket)) return;
-    this.#joined.add(bucket);
-    const topic = outcomeTopic(this.#init.network, bucket);
-    const { gossip } = this.#libp2p.services;
-    const rate = new RateBound(TOPIC_RATE);
-    gossip.topicValidators.set(topic, async (_peer, message) =>
-      rate.take(performance.now())
-        ? this.#receive(bucket, message.data)
-        : TopicValidatorResult.Ignore,
-    );
-    gossip.subscribe(topic);
-  }
-
   /** Checks before relaying: what is forged costs its sender's score, what is old or of no use goes no further. */
   async #receive(bucket: number, bytes: Uint8Array): Promise<TopicValidatorResult> {
+    if (this.#rates[bucket]?.take(performance.now()) !== true) return TopicValidatorResult.Ignore;
     try {
       const digest = await openOutcome(bytes);
       if (outcomeBucket(digest.publisher, digest.name) !== bucket) {
@@ -228,12 +224,11 @@ export class OutcomeWatch {
         sequence: this.#sequence,
         issuedAtMs: nowMs,
       },
-      this.#init.privateKey,
+      this.#privateKey,
     );
     await this.offer([bytes]);
     const bucket = outcomeBucket(publisher, name);
-    if (!this.#joined.has(bucket)) return;
-    await this.#libp2p.services.gossip.publish(outcomeTopic(this.#init.network, bucket), bytes);
+    if (this.#topics.has(bucket)) await this.#topics.publish(bucket, bytes);
   }
 
   /** The guarded versions since the release, and what they are measured against as it last was. */

@@ -20,7 +20,8 @@ import {
   requestSnapshot,
 } from '../../protocols/routing/index.ts';
 import type { NodeId } from '../../protocols/types.ts';
-import { CapacityGossip } from './capacity-gossip.ts';
+import { capacityGossip } from './capacity-gossip.ts';
+import type { GossipTopics } from './gossip-topics.ts';
 import { createSwarmLibp2p, type SwarmLibp2p } from './libp2p.ts';
 import { OutcomeWatch } from './outcome-watch.ts';
 import { ReleaseGossip } from './release-gossip.ts';
@@ -58,7 +59,7 @@ export class SwarmPeer {
   readonly libp2p: SwarmLibp2p;
   readonly view = new SwarmView();
   readonly releases: ReleaseDirectory;
-  readonly gossip: CapacityGossip;
+  readonly gossip: GossipTopics;
   readonly releaseGossip: ReleaseGossip;
   readonly outcomes: OutcomeWatch;
   readonly #bootstrap: readonly Multiaddr[];
@@ -105,7 +106,7 @@ export class SwarmPeer {
       validate: validateRelease,
     });
     this.outcomes = new OutcomeWatch(libp2p, this.releases, parts);
-    this.gossip = new CapacityGossip(libp2p, network, this.view);
+    this.gossip = capacityGossip(libp2p, network, this.view);
     this.#bootstrap = parts.bootstrap;
     libp2p.addEventListener('peer:discovery', ({ detail }) => {
       if (libp2p.getConnections().length >= 8) return;

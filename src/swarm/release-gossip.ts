@@ -7,6 +7,7 @@ import {
   releaseTopic,
   type ReleaseValidator,
 } from '../../protocols/release/index.ts';
+import { GossipTopics } from './gossip-topics.ts';
 import type { SwarmLibp2p } from './libp2p.ts';
 import type { ReleaseDirectory, SignedRelease } from './releases.ts';
 
@@ -21,34 +22,41 @@ export interface ReleaseGossipInit {
  * truth: whoever misses a push finds the record there.
  */
 export class ReleaseGossip {
-  readonly #libp2p: SwarmLibp2p;
+  readonly #topics: GossipTopics;
   readonly #releases: ReleaseDirectory;
-  readonly #init: ReleaseGossipInit;
-  readonly #joined = new Set<number>();
+  readonly #validate: ReleaseValidator;
 
-  constructor(libp2p: SwarmLibp2p, releases: ReleaseDirectory, init: ReleaseGossipInit) {
-    this.#libp2p = libp2p;
+  constructor(
+    libp2p: SwarmLibp2p,
+    releases: ReleaseDirectory,
+    { network, validate }: ReleaseGossipInit,
+  ) {
     this.#releases = releases;
-    this.#init = init;
+    this.#validate = validate;
+    this.#topics = new GossipTopics(libp2p, {
+      count: RELEASE_TOPIC_COUNT,
+      topicOf: (bucket) => releaseTopic(network, bucket),
+      receive: (bucket, bytes) => this.#receive(bucket, bytes),
+    });
     // A peer of the topic that learns a move by another way, from the DHT or from a snapshot, tells those who have not.
     releases.onChange(({ record, bytes }) => {
       const bucket = releaseBucket(record.publisher, record.name);
-      if (this.#joined.has(bucket)) void this.#send(bucket, bytes);
+      if (this.#topics.has(bucket)) void this.#send(bucket, bytes);
     });
   }
 
   /** Hears and relays the records of a model's bucket. */
   join(publisher: string, name: string): void {
-    this.#joinBucket(releaseBucket(publisher, name));
+    this.#topics.join(releaseBucket(publisher, name));
   }
 
   joinAll(): void {
-    for (let bucket = 0; bucket < RELEASE_TOPIC_COUNT; bucket += 1) this.#joinBucket(bucket);
+    this.#topics.joinAll();
   }
 
   /** True when this peer is told of the model's moves. */
   hears(publisher: string, name: string): boolean {
-    return this.#joined.has(releaseBucket(publisher, name));
+    return this.#topics.has(releaseBucket(publisher, name));
   }
 
   /** Tells the peers of the model's topic; with nobody there it is a no-op. Never rejects: the DHT has the record. */
@@ -56,21 +64,9 @@ export class ReleaseGossip {
     await this.#send(releaseBucket(record.publisher, record.name), bytes);
   }
 
-  #joinBucket(bucket: number): void {
-    if (this.#joined.has(bucket)) return;
-    this.#joined.add(bucket);
-    const topic = releaseTopic(this.#init.network, bucket);
-    const { gossip } = this.#libp2p.services;
-    gossip.topicValidators.set(topic, async (_peer, message) =>
-      this.#receive(bucket, message.data),
-    );
-    gossip.subscribe(topic);
-  }
-
   async #send(bucket: number, bytes: Uint8Array): Promise<void> {
-    const topic = releaseTopic(this.#init.network, bucket);
     try {
-      await this.#libp2p.services.gossip.publish(topic, bytes);
+      await this.#topics.publish(bucket, bytes);
     } catch {
       // A peer that is stopping, or a full outbound queue: whoever does not hear it asks the DHT within seconds.
     }
@@ -86,7 +82,7 @@ export class ReleaseGossip {
     }
     if (releaseBucket(model.publisher, model.name) !== bucket) return TopicValidatorResult.Reject;
     try {
-      await this.#init.validate(releaseKey(model.publisher, model.name), bytes);
+      await this.#validate(releaseKey(model.publisher, model.name), bytes);
       await this.#releases.offer(bytes);
       return TopicValidatorResult.Accept;
     } catch {

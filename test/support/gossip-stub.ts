@@ -17,6 +17,7 @@ export class GossipStub {
         this.published.push({ topic, bytes });
         return { recipients: [] };
       },
+      getSubscribers: () => [],
     };
     return { services: { gossip } } as unknown as SwarmLibp2p;
   }

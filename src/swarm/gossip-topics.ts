@@ -1,0 +1,53 @@
+import type { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
+import type { SwarmLibp2p } from './libp2p.ts';
+
+export interface GossipTopicsInit {
+  /** Buckets, from 0. */
+  readonly count: number;
+  readonly topicOf: (bucket: number) => string;
+  /** Decides about a message before it is relayed: what is rejected costs its sender's score, what is ignored goes no further. */
+  readonly receive: (bucket: number, bytes: Uint8Array) => Promise<TopicValidatorResult>;
+}
+
+/** The gossip topics of one kind of record, one for each bucket. */
+export class GossipTopics {
+  readonly #libp2p: SwarmLibp2p;
+  readonly #init: GossipTopicsInit;
+  readonly #joined = new Set<number>();
+
+  constructor(libp2p: SwarmLibp2p, init: GossipTopicsInit) {
+    this.#libp2p = libp2p;
+    this.#init = init;
+  }
+
+  /** Hears and relays what comes in a bucket's topic. */
+  join(bucket: number): void {
+    if (this.#joined.has(bucket)) return;
+    this.#joined.add(bucket);
+    const { gossip } = this.#libp2p.services;
+    const topic = this.#init.topicOf(bucket);
+    gossip.topicValidators.set(topic, async (_peer, message) =>
+      this.#init.receive(bucket, message.data),
+    );
+    gossip.subscribe(topic);
+  }
+
+  joinAll(): void {
+    for (let bucket = 0; bucket < this.#init.count; bucket += 1) this.join(bucket);
+  }
+
+  has(bucket: number): boolean {
+    return this.#joined.has(bucket);
+  }
+
+  /**
+   * Sends signed bytes to a bucket's topic; with nobody there it is a no-op. False when a subscriber was not sent them: a peer's
+   * subscriptions may be heard before there is a stream to it, and gossipsub then sends it nothing and keeps nothing for it.
+   */
+  async publish(bucket: number, bytes: Uint8Array): Promise<boolean> {
+    const { gossip } = this.#libp2p.services;
+    const topic = this.#init.topicOf(bucket);
+    const { recipients } = await gossip.publish(topic, bytes);
+    return recipients.length >= gossip.getSubscribers(topic).length;
+  }
+}

@@ -18,6 +18,12 @@ const LEASE_INTERVALS = 3;
 /** Changes within this time go out as one announcement. */
 const DEBOUNCE_MS = 50;
 
+/**
+ * A subscriber that could not be sent an announcement, for the stream to it is still being opened, is spoken to again after
+ * this, then twice this and so on until the next interval: without it a node that has just come is unheard of until then.
+ */
+const RETRY_MS = 100;
+
 /** What an announcer reads each time it speaks. */
 export interface AnnouncerSource {
   /** Every version held, in any state; `gone` ones until they were told a few times. */
@@ -44,6 +50,9 @@ export class Announcer {
   #sequence = 0;
   #interval: NodeJS.Timeout | undefined;
   #debounce: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  /** Wait before the next retry. It goes back only when somebody comes: one that can never be reached costs no more each interval. */
+  #retryMs = RETRY_MS;
   #publishing: Promise<void> = Promise.resolve();
 
   constructor(peer: SwarmPeer, source: AnnouncerSource, init: AnnouncerInit) {
@@ -56,7 +65,7 @@ export class Announcer {
     if (this.#interval !== undefined) return;
     this.#interval = setInterval(() => this.changed(), this.#init.intervalMs);
     // A peer that just arrived has missed what was said before: it hears the rest at once.
-    this.#peer.libp2p.services.gossip.addEventListener('subscription-change', this.#onChange);
+    this.#peer.libp2p.services.gossip.addEventListener('subscription-change', this.#onArrival);
     this.changed();
   }
 
@@ -80,11 +89,15 @@ export class Announcer {
     clearTimeout(this.#debounce);
     this.#interval = undefined;
     this.#debounce = undefined;
-    this.#peer.libp2p.services.gossip.removeEventListener('subscription-change', this.#onChange);
+    this.#peer.libp2p.services.gossip.removeEventListener('subscription-change', this.#onArrival);
     await this.#publishing;
+    clearTimeout(this.#retry);
   }
 
-  readonly #onChange = (): void => this.changed();
+  readonly #onArrival = (): void => {
+    this.#retryMs = RETRY_MS;
+    this.changed();
+  };
 
   readonly #warn = (error: unknown): void => {
     this.#init.logger.warn({ err: error }, 'announcement failed; the next one follows');
@@ -98,19 +111,33 @@ export class Announcer {
 
   /** Every page also reaches this peer's own view, from which snapshots are answered. One that fails holds up no other. */
   async #publish(): Promise<void> {
+    clearTimeout(this.#retry);
+    let reachedAll = true;
     for (const [bucket, versions] of byBucket(this.#source.versions(), this.#peer.id)) {
       this.#peer.gossip.join(bucket);
       for (const page of announcementPages(this.#head(), versions)) {
-        await this.#send(bucket, page).catch(this.#warn);
+        try {
+          reachedAll = (await this.#send(bucket, page)) && reachedAll;
+        } catch (error) {
+          this.#warn(error);
+        }
       }
     }
+    if (!reachedAll) this.#speakAgain();
   }
 
-  async #send(bucket: number, page: Announcement): Promise<void> {
+  #speakAgain(): void {
+    if (this.#interval === undefined || this.#retryMs >= this.#init.intervalMs) return;
+    this.#retry = setTimeout(() => this.changed(), this.#retryMs);
+    this.#retryMs *= 2;
+  }
+
+  /** False when somebody who listens was not sent it. */
+  async #send(bucket: number, page: Announcement): Promise<boolean> {
     const announcement = { ...page, sequence: this.#nextSequence() };
     const bytes = await signAnnouncement(announcement, this.#init.privateKey);
     this.#peer.view.add(announcement, bytes, Date.now());
-    await this.#peer.gossip.publish(bucket, bytes);
+    return this.#peer.gossip.publish(bucket, bytes);
   }
 
   #nextSequence(): number {

@@ -6,6 +6,9 @@ import type { SwarmLibp2p } from '../../src/swarm/libp2p.ts';
 export class GossipStub {
   readonly published: { readonly topic: string; readonly bytes: Uint8Array }[] = [];
   readonly topics = new Set<string>();
+  /** Peers that listen to every topic, and whether there is a stream to each: one without is sent nothing. */
+  readonly subscribers = new Map<string, { reachable: boolean }>();
+  readonly events = new EventTarget();
   readonly #validators = new Map<string, TopicValidatorFn>();
 
   /** A libp2p that has this gossip and nothing else. */
@@ -15,11 +18,14 @@ export class GossipStub {
       subscribe: (topic: string) => this.topics.add(topic),
       publish: async (topic: string, bytes: Uint8Array) => {
         this.published.push({ topic, bytes });
-        return { recipients: [] };
+        const recipients = [...this.subscribers].filter(([, { reachable }]) => reachable);
+        return { recipients };
       },
-      getSubscribers: () => [],
+      getSubscribers: () => [...this.subscribers.keys()],
+      addEventListener: this.events.addEventListener.bind(this.events),
+      removeEventListener: this.events.removeEventListener.bind(this.events),
     };
-    return { services: { gossip } } as unknown as SwarmLibp2p;
+    return { services: { gossip }, getMultiaddrs: () => [] } as unknown as SwarmLibp2p;
   }
 
   /** What the peer decides about a message on a topic that it joined. */

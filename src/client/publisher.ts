@@ -1,8 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { isSwarmError, NoNodeError } from '../../protocols/errors.ts';
-import { type Manifest, manifestBytes, resolveDeployment } from '../../protocols/manifest/index.ts';
+import { type Manifest, resolveDeployment } from '../../protocols/manifest/index.ts';
 import { protocolId } from '../../protocols/protocol-id.ts';
 import { DEFAULT_CHANNEL } from '../../protocols/reference.ts';
 import { openDelegation, type ReleaseGuard } from '../../protocols/release/index.ts';
@@ -19,23 +18,10 @@ import {
   TRANSFER_VERSION,
 } from '../../protocols/transfer/index.ts';
 import type { AbortOptions, NodeId, PublisherId, VersionCid } from '../../protocols/types.ts';
-import { type PlacementCandidate, rankForReplica } from '../policy/replica-placement.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import { setVersion } from './release-editor.ts';
 import { type MoveReleaseOptions, moveRelease } from './release-move.ts';
-
-/** Resident bytes of a loaded model per byte of its files, measured for models loaded by path. */
-const MEMORY_PER_FILE_BYTE = 1.35;
-
-/** How long a first node is waited for: those that start beside the publisher need a moment to be heard of. */
-const FIRST_NODE_MS = 10_000;
-
-/** How long further nodes are waited for when fewer are known than replicas are wanted. */
-const FURTHER_NODES_MS = 3_000;
-
-const DISCOVERY_INTERVAL_MS = 200;
-
-const SNAPSHOT_TIMEOUT_MS = 3_000;
+import { ReplicaCandidates } from './replica-candidates.ts';
 
 /** Transfer streams one node may open to a publisher. */
 const MAX_STREAMS = 64;
@@ -164,15 +150,15 @@ async function placeReplicas(
   signal: AbortSignal,
 ): Promise<NodeId[]> {
   const { minReplicas } = resolveDeployment(version.manifest.deployment);
-  const ranked = await rankNodes(peer, version, options.replicas ?? minReplicas, signal);
-  const wanted = options.replicas ?? Math.min(minReplicas, ranked.length);
+  const candidates = new ReplicaCandidates(peer, version, signal);
+  const found = await candidates.find(options.replicas ?? minReplicas);
+  const wanted = options.replicas ?? Math.min(minReplicas, found);
   const ready: NodeId[] = [];
   const refusals: { node: NodeId; code: string; message: string }[] = [];
-  const queue = ranked.map(({ node }) => node);
   // As many in parallel as replicas are missing; each that refuses is followed by the next in rank.
   const worker = async (): Promise<void> => {
     for (;;) {
-      const node = queue.shift();
+      const node = await candidates.next();
       if (node === undefined) return;
       try {
         for await (const progress of askNode(peer, node, grant, signal)) {
@@ -207,57 +193,6 @@ async function* askNode(
     { signal },
   );
   yield* requestReplica(stream, { grant }, signal);
-}
-
-/** The nodes there are, best first; waits a little for those that have just come. */
-async function rankNodes(
-  peer: SwarmPeer,
-  version: PublishableVersion,
-  wanted: number,
-  signal: AbortSignal,
-): Promise<PlacementCandidate[]> {
-  await peer.connected(signal);
-  const startedAtMs = Date.now();
-  let candidates = await findCandidates(peer, version.cid, signal);
-  while (candidates.length < wanted) {
-    const waitedMs = Date.now() - startedAtMs;
-    if (waitedMs >= (candidates.length === 0 ? FIRST_NODE_MS : FURTHER_NODES_MS)) break;
-    await delay(DISCOVERY_INTERVAL_MS, undefined, { signal });
-    candidates = await findCandidates(peer, version.cid, signal);
-  }
-  if (candidates.length === 0) {
-    throw new NoNodeError(
-      'no node is known to the peers of this swarm: start one with `swarm node`',
-    );
-  }
-  const { memoryBytes } = version.manifest.deployment;
-  const needBytes = memoryBytes ?? manifestBytes(version.manifest) * MEMORY_PER_FILE_BYTE;
-  return rankForReplica(candidates, version.cid, needBytes);
-}
-
-async function findCandidates(
-  peer: SwarmPeer,
-  cid: VersionCid,
-  signal: AbortSignal,
-): Promise<PlacementCandidate[]> {
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(SNAPSHOT_TIMEOUT_MS)]);
-  const asked = peer.libp2p
-    .getPeers()
-    .map((id) => peer.snapshot(id.toString(), { kind: 'nodes' }, bounded));
-  await Promise.allSettled(asked);
-  signal.throwIfAborted();
-  const now = Date.now();
-  const holders = new Set(peer.view.holders(cid, now).map(({ node }) => node.announcement.node));
-  return peer.view
-    .nodes(now)
-    .filter(({ announcement }) => announcement.state === 'serving')
-    .map(({ announcement: { node, owner, zone, memoryFreeBytes } }) => ({
-      node,
-      owner,
-      zone,
-      memoryFreeBytes,
-      holdsVersion: holders.has(node),
-    }));
 }
 
 function tooFew(

@@ -33,6 +33,12 @@ const REJOIN_INTERVAL_MS = 2_000;
 
 const JOIN_TIMEOUT_MS = 10_000;
 
+/** How long one peer has to answer when several are asked. */
+const SURVEY_TIMEOUT_MS = 3_000;
+
+/** Peers asked at once when the caller does not say: what they know overlaps. */
+const SURVEYED_PEERS = 16;
+
 export interface SwarmPeerInit {
   readonly network: string;
   readonly privateKey: PrivateKey;
@@ -45,6 +51,14 @@ export interface SwarmPeerInit {
   readonly sequences: SequenceStore;
   readonly mdns?: boolean | undefined;
   readonly maxConnections?: number | undefined;
+}
+
+export interface SurveyOptions {
+  readonly signal: AbortSignal;
+  /** Peers asked at most. @default 16 */
+  readonly atMost?: number | undefined;
+  /** Ids of the peers to ask, the first ones first. @default those connected */
+  readonly peers?: readonly string[] | undefined;
 }
 
 /** What {@link SwarmPeer.start} made before libp2p. */
@@ -178,6 +192,34 @@ export class SwarmPeer {
     }
     if (snapshot.outcomes !== undefined) await this.outcomes.offer(snapshot.outcomes);
     return snapshot;
+  }
+
+  /**
+   * Asks several peers at once, each for at most 3 s, and takes in what they prove: one promise for each that is asked, all of
+   * them rejected once the signal aborts.
+   */
+  snapshots(
+    query: RoutingQuery,
+    { signal, atMost = SURVEYED_PEERS, peers }: SurveyOptions,
+  ): Promise<RoutingSnapshot>[] {
+    const bounded = AbortSignal.any([signal, AbortSignal.timeout(SURVEY_TIMEOUT_MS)]);
+    const asked = peers ?? this.libp2p.getPeers().map(String);
+    return asked.slice(0, atMost).map((id) => this.snapshot(id, query, bounded));
+  }
+
+  /**
+   * Waits for a first peer, then for what all that are asked come to: who does not answer is not needed.
+   *
+   * @throws {ERR_CONNECTION} when no peer was there before the signal aborted; the signal's reason when it aborts later.
+   */
+  async survey(
+    query: RoutingQuery,
+    options: SurveyOptions,
+  ): Promise<PromiseSettledResult<RoutingSnapshot>[]> {
+    await this.connected(options.signal);
+    const answers = await Promise.allSettled(this.snapshots(query, options));
+    options.signal.throwIfAborted();
+    return answers;
   }
 
   /** Asks one connected peer which models it knows. */

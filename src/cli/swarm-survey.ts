@@ -4,9 +4,6 @@ import type { PublisherId, VersionCid } from '../../protocols/types.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import type { NodeView, ReplicaView } from '../swarm/view.ts';
 
-/** How long each peer has to tell what it knows. */
-const SNAPSHOT_TIMEOUT_MS = 3_000;
-
 /** How long one look-up of a release record may take; a list without a channel's name is still a list. */
 const RELEASE_TIMEOUT_MS = 3_000;
 
@@ -34,21 +31,16 @@ export interface HeldVersion {
 }
 
 /**
- * Asks every connected peer for the nodes it knows.
+ * Asks the connected peers for the nodes they know.
  *
  * @throws {ERR_CONNECTION} when none of them answered.
  */
 export async function surveySwarm(peer: SwarmPeer, signal: AbortSignal): Promise<SwarmSurvey> {
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(SNAPSHOT_TIMEOUT_MS)]);
-  const peers = peer.libp2p.getPeers();
-  const answers = await Promise.allSettled(
-    peers.map((id) => peer.snapshot(id.toString(), { kind: 'nodes' }, bounded)),
-  );
-  signal.throwIfAborted();
+  const answers = await peer.survey({ kind: 'nodes' }, { signal });
   const [first] = answers;
   if (first?.status === 'rejected' && answers.every(({ status }) => status === 'rejected')) {
     throw new ConnectionError(
-      `none of the ${peers.length} connected peers told which nodes there are: ${String(first.reason)}`,
+      `none of the ${answers.length} peers asked told which nodes there are: ${String(first.reason)}`,
       { cause: first.reason },
     );
   }

@@ -9,6 +9,9 @@ import { catalogMetadata, releasedVersion } from '../swarm/catalog.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import type { ManifestReader } from './manifest-reader.ts';
 
+/** Peers asked which nodes there are. */
+const SURVEYED_PEERS = 3;
+
 /** Peers asked for their catalogs. */
 const ASKED_PEERS = 16;
 
@@ -70,12 +73,8 @@ export async function searchCatalog(
   signal: AbortSignal,
 ): Promise<CatalogResult> {
   const query = toQuery(search);
-  await peer.connected(signal);
+  await peer.survey({ kind: 'nodes' }, { signal, atMost: SURVEYED_PEERS });
   const connected = peer.libp2p.getPeers().map(String);
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)]);
-  await Promise.allSettled(
-    connected.slice(0, 3).map((id) => peer.snapshot(id, { kind: 'nodes' }, bounded)),
-  );
   const asked = selectCatalogPeers(holders(peer), connected, ASKED_PEERS);
   const answers = await Promise.allSettled(
     asked.map(async (id) => {

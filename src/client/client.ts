@@ -109,13 +109,13 @@ export class SwarmClient implements AsyncDisposable {
 
   /** The nodes known to this client's peers, each with what it announced of itself. */
   async nodes(options: AbortOptions = {}): Promise<NodeView[]> {
-    await this.#resolver.refreshNodes(this.#signal(options));
+    await this.#peer.survey({ kind: 'nodes' }, { signal: this.#signal(options) });
     return this.#peer.view.nodes(Date.now());
   }
 
   /** Every replica known: which version, on which node, in which state. */
   async replicas(options: AbortOptions = {}): Promise<ReplicaView[]> {
-    await this.#resolver.refreshNodes(this.#signal(options));
+    await this.#peer.survey({ kind: 'nodes' }, { signal: this.#signal(options) });
     return this.#peer.view.replicas(Date.now());
   }
 

@@ -20,7 +20,8 @@ export const RESOLVE_STALE_MS = 3_500;
 /** Peers asked at once for a snapshot: one may be slow, stale or lying. */
 const SNAPSHOT_PEERS = 3;
 
-const SNAPSHOT_TIMEOUT_MS = 3_000;
+/** How long a peer has to answer that told of a newer release. */
+const HINT_TIMEOUT_MS = 3_000;
 
 /** How long the peers around and then the DHT may take between them. */
 const ASK_TIMEOUT_MS = 20_000;
@@ -104,16 +105,9 @@ export class ModelResolver {
     const now = Date.now();
     if (asked === undefined || now - asked.hintedAtMs < HINT_INTERVAL_MS) return;
     asked.hintedAtMs = now;
-    this.#peer
-      .snapshot(node, modelQuery(ref), AbortSignal.timeout(SNAPSHOT_TIMEOUT_MS))
-      .catch(() => {
-        // It may have lied or gone: the peers around are asked within seconds in any case.
-      });
-  }
-
-  /** Fills the view with every node the peers around know. */
-  async refreshNodes(signal: AbortSignal): Promise<void> {
-    await this.#ask({ kind: 'nodes' }, signal);
+    this.#peer.snapshot(node, modelQuery(ref), AbortSignal.timeout(HINT_TIMEOUT_MS)).catch(() => {
+      // It may have lied or gone: the peers around are asked within seconds in any case.
+    });
   }
 
   async #record({ publisher, name }: ModelRef, signal: AbortSignal): Promise<ReleaseRecord> {
@@ -165,11 +159,10 @@ export class ModelResolver {
    */
   async #ask(query: RoutingQuery, signal: AbortSignal): Promise<boolean> {
     await this.#peer.connected(signal);
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(SNAPSHOT_TIMEOUT_MS)]);
-    const asked = this.#peer.libp2p.getPeers().slice(0, SNAPSHOT_PEERS);
+    const asked = this.#peer.snapshots(query, { signal, atMost: SNAPSHOT_PEERS });
     let told = false;
-    const answers = asked.map(async (peer) => {
-      const { release, announcements } = await this.#peer.snapshot(peer.toString(), query, bounded);
+    const answers = asked.map(async (snapshot) => {
+      const { release, announcements } = await snapshot;
       told ||= release !== null;
       // A peer may have heard of a release before it hears who serves it: another one knows.
       if (announcements.length === 0) throw new NotFoundError('nobody is known to serve it');

@@ -97,22 +97,14 @@ export async function findReady(
   cid: VersionCid,
   signal: AbortSignal,
 ): Promise<readonly NodeId[]> {
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(READY_WAIT_MS)]);
+  const untilMs = Date.now() + READY_WAIT_MS;
+  const query = { kind: 'model', publisher, name, selector: cid } as const;
   for (;;) {
-    const asked = peer.libp2p
-      .getPeers()
-      .slice(0, READY_PEERS)
-      .map((id) =>
-        peer.snapshot(id.toString(), { kind: 'model', publisher, name, selector: cid }, bounded),
-      );
-    await Promise.allSettled(asked);
+    await peer.survey(query, { signal, atMost: READY_PEERS });
     const ready = peer.view.ready(cid, Date.now());
     if (ready.length > 0) return ready.map(({ node }) => node.announcement.node);
-    signal.throwIfAborted();
-    if (bounded.aborted) return [];
-    await delay(READY_INTERVAL_MS, undefined, { signal: bounded }).catch(() => {
-      // The next turn of the loop sees which of the two ended it.
-    });
+    if (Date.now() >= untilMs) return [];
+    await delay(READY_INTERVAL_MS, undefined, { signal });
   }
 }
 

@@ -11,8 +11,6 @@ import type { SwarmPeer } from '../swarm/peer.ts';
 /** Peers asked for what they know of the release. */
 const ASKED_PEERS = 8;
 
-const SNAPSHOT_TIMEOUT_MS = 3_000;
-
 /** Where a channel stands now, as this peer sees it. */
 export interface ChannelStatus {
   readonly channel: string;
@@ -55,26 +53,13 @@ export async function findReleaseStatus(
   signal: AbortSignal,
 ): Promise<ReleaseStatus> {
   const { publisher, name } = model;
-  await peer.connected(signal);
-  await askPeers(peer, model, peer.libp2p.getPeers().map(String), signal);
+  const query = { kind: 'model', publisher, name, selector: '' } as const;
+  const asked = { signal, atMost: ASKED_PEERS };
+  await peer.survey(query, asked);
   const { record } = await peer.releases.find(publisher, name, { signal });
   // Digests that came with the first record heard, but are about a newer one, were passed over: those who hold it are asked.
-  await askPeers(peer, model, holdersOf(peer, record), signal);
+  await peer.survey(query, { ...asked, peers: holdersOf(peer, record) });
   return statusOf(peer, record);
-}
-
-async function askPeers(
-  peer: SwarmPeer,
-  { publisher, name }: { readonly publisher: PublisherId; readonly name: string },
-  asked: readonly string[],
-  signal: AbortSignal,
-): Promise<void> {
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(SNAPSHOT_TIMEOUT_MS)]);
-  const query = { kind: 'model', publisher, name, selector: '' } as const;
-  await Promise.allSettled(
-    asked.slice(0, ASKED_PEERS).map((id) => peer.snapshot(id, query, bounded)),
-  );
-  signal.throwIfAborted();
 }
 
 function holdersOf(peer: SwarmPeer, { channels }: ReleaseRecord): string[] {

@@ -5,8 +5,6 @@ import type { SwarmPeer } from '../swarm/peer.ts';
 import { connectToHolder, findHolders } from '../swarm/version-holders.ts';
 import { VersionFolder } from './version-folder.ts';
 
-const SNAPSHOT_TIMEOUT_MS = 3_000;
-
 export interface DownloadVersionOptions {
   readonly signal: AbortSignal;
   /** Hears of bytes in place, of the total once that is known. */
@@ -28,7 +26,8 @@ export async function downloadVersion(
   { signal, onProgress }: DownloadVersionOptions,
 ): Promise<Manifest> {
   const store = new VersionFolder(folder);
-  await askAround(peer, signal);
+  // A CID alone, without publisher and name, has told nobody yet who holds it. The DHT is asked as well.
+  await peer.survey({ kind: 'nodes' }, { signal });
   try {
     const { manifest } = await fetchVersion({
       cid,
@@ -43,16 +42,4 @@ export async function downloadVersion(
     await store.discard();
     throw error;
   }
-}
-
-/** Fills the view: a CID alone, without publisher and name, has told nobody yet who holds it. */
-async function askAround(peer: SwarmPeer, signal: AbortSignal): Promise<void> {
-  await peer.connected(signal);
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(SNAPSHOT_TIMEOUT_MS)]);
-  const asked = peer.libp2p
-    .getPeers()
-    .map((id) => peer.snapshot(id.toString(), { kind: 'nodes' }, bounded));
-  // Who does not answer is not needed: the DHT is asked as well.
-  await Promise.allSettled(asked);
-  signal.throwIfAborted();
 }

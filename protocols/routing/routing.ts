@@ -49,6 +49,11 @@ export interface RelayedAnnouncement {
 export interface RoutingSnapshot {
   /** The signed release record, null when the peer found none (or none was asked for). */
   readonly release: Uint8Array | null;
+  /**
+   * Milliseconds, when the question came, since a look-up in the DHT had begun that found none newer than the record; absent when
+   * none was made.
+   */
+  readonly releaseAgeMs?: number | undefined;
   readonly announcements: readonly RelayedAnnouncement[];
   /** Signed outcome digests about the record, for the asker to weigh its guards by; absent for none. */
   readonly outcomes?: readonly Uint8Array[] | undefined;
@@ -80,6 +85,7 @@ const failureSchema = z.object({
 const answerSchema = z.union([
   z.object({
     release: z.instanceof(Uint8Array).nullable(),
+    releaseAgeMs: z.number().min(0).optional(),
     announcements: z
       .array(z.object({ bytes: z.instanceof(Uint8Array), ageMs: z.number().min(0) }))
       .max(MAX_SNAPSHOT_ANNOUNCEMENTS),

@@ -6,16 +6,18 @@ import type { RoutingQuery } from '../../protocols/routing/index.ts';
 import type { NodeId, PublisherId, VersionCid } from '../../protocols/types.ts';
 import { selectTarget } from '../policy/canary.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
-import { SharedWork } from './shared-work.ts';
+import { ANSWERED_RELEASE_AGE_MS } from '../swarm/routing-service.ts';
+import { SharedWork } from '../swarm/shared-work.ts';
 
-/** How old an answer may be before the peers are asked again in the background. */
-export const RESOLVE_FRESH_MS = 1_500;
+/** How long ago the peers around may have been asked before they are asked again, in the background. */
+const ASK_INTERVAL_MS = 1_500;
 
 /**
- * How old it may be at all. With the second for which a peer that is not told of moves may answer from memory, a publisher's
- * move reaches a client in use within 5 s even where no push does.
+ * How old what is known may be: a request for which it is older waits for the peers around. The age of a release is counted from
+ * before the look-up in the DHT that it came of, whoever made it, so a publisher's move reaches a client in use within 5 s of its
+ * put even where no push does. What is asked for every 1.5 s and at most 2 s old then seldom gets there.
  */
-export const RESOLVE_STALE_MS = 3_500;
+const MAX_KNOWN_AGE_MS = 4_000;
 
 /** Peers asked at once for a snapshot: one may be slow, stale or lying. */
 const SNAPSHOT_PEERS = 3;
@@ -25,6 +27,9 @@ const HINT_TIMEOUT_MS = 3_000;
 
 /** How long the peers around and then the DHT may take between them. */
 const ASK_TIMEOUT_MS = 20_000;
+
+/** How long the DHT may take where a release is known already: what is known serves on when neither peers nor DHT answer. */
+const RECHECK_TIMEOUT_MS = 3_000;
 
 /** Milliseconds between look-ups that an answer's sequence sets off: a node may claim any. */
 const HINT_INTERVAL_MS = 500;
@@ -44,6 +49,8 @@ export interface ResolvedModel {
   /** True when the channel's guard has tripped, so that this is the version before the channel's own. */
   readonly fellBack: boolean;
 }
+
+type ModelQuery = RoutingQuery & { readonly kind: 'model' };
 
 /** When the peers around were last asked about a reference, and about the hint of an answer. */
 interface Asked {
@@ -94,7 +101,7 @@ export class ModelResolver {
   /** Asks again who serves a version, for a call that ran out of nodes. */
   async refresh(ref: ModelRef, cid: VersionCid, signal: AbortSignal): Promise<void> {
     const ask = async (until: AbortSignal): Promise<void> => {
-      await this.#ask({ ...modelQuery(ref), selector: cid }, until);
+      await this.#ask({ ...modelQuery(ref), selector: cid }, until, Number.POSITIVE_INFINITY);
     };
     await this.#asking.run(`refresh ${cid}`, ask, signal);
   }
@@ -119,14 +126,22 @@ export class ModelResolver {
   /** Waits for the peers around only where what is known is too old; otherwise asks them in the background in good time. */
   async #askWhenDue(ref: ModelRef, signal: AbortSignal): Promise<void> {
     const key = keyOf(ref);
-    const ageMs = Date.now() - (this.#asked.get(key)?.atMs ?? Number.NEGATIVE_INFINITY);
-    if (ageMs <= RESOLVE_FRESH_MS) return;
-    if (ageMs < RESOLVE_STALE_MS && this.#asking.isUnderway(key)) return;
+    const askedAtMs = this.#asked.get(key)?.atMs ?? Number.NEGATIVE_INFINITY;
+    const now = Date.now();
+    if (now - askedAtMs <= ASK_INTERVAL_MS) return;
+    const isKnown = now - Math.min(askedAtMs, this.#checkedAtMs(ref)) < MAX_KNOWN_AGE_MS;
+    if (isKnown && this.#asking.isUnderway(key)) return;
     const asking = this.#asking.run(key, (until) => this.#askAbout(ref, until), signal);
-    if (ageMs >= RESOLVE_STALE_MS) return asking;
+    if (!isKnown) return asking;
     asking.catch(() => {
-      // What is known serves until it is stale; the next call then meets the failure itself.
+      // What is known serves until it is too old; the next call then meets the failure itself.
     });
+  }
+
+  /** When the release that a reference is resolved by was last found to be the newest. A version that is named has none. */
+  #checkedAtMs({ publisher, name, selector }: ModelRef): number {
+    if (selector.kind === 'version') return Number.POSITIVE_INFINITY;
+    return this.#peer.releases.cached(publisher, name)?.checkedAtMs ?? Number.NEGATIVE_INFINITY;
   }
 
   #remember(key: string, atMs: number): void {
@@ -141,12 +156,23 @@ export class ModelResolver {
     if (this.#joinGossip) this.#peer.follow(ref.publisher, ref.name);
     // From before the question: what changes while it is on its way is not in the answer.
     const askedAtMs = Date.now();
-    const told = await this.#ask(modelQuery(ref), signal);
-    if (!told && ref.selector.kind === 'channel') {
-      // Nobody around has the record, or all of them are silent: the DHT is asked, and its word counts as theirs.
-      await this.#peer.releases.find(ref.publisher, ref.name, { signal });
-    }
+    const maxAgeMs =
+      ref.selector.kind === 'version' ? Number.POSITIVE_INFINITY : ANSWERED_RELEASE_AGE_MS;
+    await this.#ask(modelQuery(ref), signal, maxAgeMs);
+    if (this.#checkedAtMs(ref) < askedAtMs - maxAgeMs) await this.#findRelease(ref, signal);
     this.#remember(keyOf(ref), askedAtMs);
+  }
+
+  /** Nobody around has the record, or none of them could ask the DHT of late, or all are silent: this peer asks it itself. */
+  async #findRelease({ publisher, name }: ModelRef, signal: AbortSignal): Promise<void> {
+    const isKnown = this.#peer.releases.cached(publisher, name) !== undefined;
+    const until = isKnown
+      ? AbortSignal.any([signal, AbortSignal.timeout(RECHECK_TIMEOUT_MS)])
+      : signal;
+    await this.#peer.releases.find(publisher, name, {
+      signal: until,
+      maxAgeMs: ANSWERED_RELEASE_AGE_MS,
+    });
   }
 
   #joinVersion(cid: VersionCid): void {
@@ -154,28 +180,27 @@ export class ModelResolver {
   }
 
   /**
-   * Asks a few peers at once and goes on with the first answer that says who serves the version; when none does, with what
-   * all of them together said. True when a release record came.
+   * Asks a few peers at once and goes on with the first answer that says who serves the version, by a look-up that is no older
+   * than this; when none does, with what all of them together said.
    */
-  async #ask(query: RoutingQuery, signal: AbortSignal): Promise<boolean> {
+  async #ask(query: ModelQuery, signal: AbortSignal, maxReleaseAgeMs: number): Promise<void> {
     await this.#peer.connected(signal);
     const asked = this.#peer.snapshots(query, { signal, atMost: SNAPSHOT_PEERS });
-    let told = false;
     const answers = asked.map(async (snapshot) => {
-      const { release, announcements } = await snapshot;
-      told ||= release !== null;
-      // A peer may have heard of a release before it hears who serves it: another one knows.
-      if (announcements.length === 0) throw new NotFoundError('nobody is known to serve it');
+      const { announcements, releaseAgeMs = Number.POSITIVE_INFINITY } = await snapshot;
+      // A peer may have heard of a release before it hears who serves it, or be cut off from the DHT: another one knows.
+      if (announcements.length === 0 || releaseAgeMs > maxReleaseAgeMs) {
+        throw new NotFoundError('nobody is known to serve it');
+      }
     });
     await Promise.any(answers).catch(() => {
       // Nobody knows who serves it: the DHT, or the caller's own error, says the rest.
     });
-    return told;
   }
 }
 
 /** A reference that names no channel may go to any version of the record. */
-function modelQuery({ publisher, name, selector }: ModelRef): RoutingQuery & { kind: 'model' } {
+function modelQuery({ publisher, name, selector }: ModelRef): ModelQuery {
   const whole = selector.kind === 'channel' && selector.split === true;
   return { kind: 'model', publisher, name, selector: whole ? '' : selectorText(selector) };
 }

@@ -182,7 +182,11 @@ export class SwarmPeer {
     );
     const askedAtMs = Date.now();
     const snapshot = await requestSnapshot(stream, query, signal);
-    if (snapshot.release !== null) await this.releases.offer(snapshot.release, { askedAtMs });
+    const { release, releaseAgeMs } = snapshot;
+    if (release !== null) {
+      const checkedAtMs = releaseAgeMs === undefined ? undefined : askedAtMs - releaseAgeMs;
+      await this.releases.offer(release, { checkedAtMs });
+    }
     for (const { bytes, ageMs } of snapshot.announcements) {
       try {
         this.view.add(await openAnnouncement(bytes), bytes, Date.now(), ageMs);
@@ -277,6 +281,7 @@ export class SwarmPeer {
   async stop(): Promise<void> {
     clearInterval(this.#rejoin);
     this.#stopping.abort();
+    this.releases.stop();
     await this.outcomes.stop();
     await this.libp2p.stop();
   }

@@ -54,11 +54,6 @@ export class ReleaseGossip {
     this.#topics.joinAll();
   }
 
-  /** True when this peer is told of the model's moves. */
-  hears(publisher: string, name: string): boolean {
-    return this.#topics.has(releaseBucket(publisher, name));
-  }
-
   /** Tells the peers of the model's topic; with nobody there it is a no-op. Never rejects: the DHT has the record. */
   async push({ record, bytes }: SignedRelease): Promise<void> {
     await this.#send(releaseBucket(record.publisher, record.name), bytes);

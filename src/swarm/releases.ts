@@ -10,9 +10,16 @@ import {
 } from '../../protocols/release/index.ts';
 import type { AbortOptions, PublisherId } from '../../protocols/types.ts';
 import type { SwarmLibp2p } from './libp2p.ts';
+import { SharedWork } from './shared-work.ts';
 
 /** How long a record found in the DHT answers for itself before it is looked up again. */
-export const RELEASE_CACHE_MS = 5_000;
+const RELEASE_CACHE_MS = 5_000;
+
+/** How long a look-up may take. */
+const LOOKUP_TIMEOUT_MS = 15_000;
+
+/** How long it goes on once a first peer had a record: one that cannot be reached must not hold up what the others said. */
+const SETTLE_MS = 1_000;
 
 /** How long after its start a peer waits for a first DHT server: until then an empty answer says nothing. */
 const JOIN_GRACE_MS = 5_000;
@@ -28,16 +35,25 @@ export interface SignedRelease {
   readonly record: ReleaseRecord;
 }
 
+/** A record and how far it can be relied on to be the newest. */
+export interface KnownRelease extends SignedRelease {
+  /**
+   * When the last look-up in the DHT began that found nothing newer, this peer's or that of one that was asked; 0 for none. That
+   * a record is news, or is repeated, says nothing of it: another may have come after it.
+   */
+  readonly checkedAtMs: number;
+}
+
 export interface FindReleaseOptions extends AbortOptions {
-  /** Ask the DHT even when memory holds a recent record. @default false */
+  /** Begin a look-up now, whatever memory holds. @default false */
   readonly fresh?: boolean | undefined;
-  /** Milliseconds since the last look-up up to which memory answers. @default 5000 */
+  /** Milliseconds since the last look-up began up to which its outcome answers. @default 5000 */
   readonly maxAgeMs?: number | undefined;
 }
 
 export interface OfferReleaseOptions {
-  /** When the question was asked that this record answers, in milliseconds since 1970: memory counts as looked up then. */
-  readonly askedAtMs?: number | undefined;
+  /** When the look-up began that this record came of, in milliseconds since 1970. @default none was made */
+  readonly checkedAtMs?: number | undefined;
 }
 
 export interface ReleaseDirectoryInit {
@@ -45,17 +61,15 @@ export interface ReleaseDirectoryInit {
   readonly push: (release: SignedRelease) => Promise<void>;
 }
 
-/** What a look-up came to. */
+/** What a query came to. */
 interface QueryOutcome {
-  readonly found: Uint8Array | undefined;
+  readonly found: boolean;
   /** Peers that answered, whether they had it or not. */
   readonly answers: number;
 }
 
-interface CachedRelease extends SignedRelease {
+interface CachedRelease extends KnownRelease {
   readonly hash: Uint8Array;
-  /** When it was news, or was asked for: a record that is only repeated may have been superseded. */
-  readonly checkedAtMs: number;
 }
 
 /** Finds and publishes release records: the DHT is the truth, memory a cache that never goes back to a lower sequence. */
@@ -65,6 +79,9 @@ export class ReleaseDirectory {
   readonly #listeners = new Set<(release: SignedRelease) => void>();
   readonly #init: ReleaseDirectoryInit;
   readonly #startedAtMs = performance.now();
+  /** One look-up of a model at a time, however many ask; tells when it began. */
+  readonly #lookUps = new SharedWork<number>(LOOKUP_TIMEOUT_MS);
+  readonly #stopping = new AbortController();
 
   constructor(libp2p: SwarmLibp2p, init: ReleaseDirectoryInit) {
     this.#libp2p = libp2p;
@@ -81,22 +98,25 @@ export class ReleaseDirectory {
     publisher: PublisherId,
     name: string,
     options: FindReleaseOptions = {},
-  ): Promise<SignedRelease> {
-    const cached = this.#cache.get(cacheKey(publisher, name));
-    const maxAgeMs = options.maxAgeMs ?? RELEASE_CACHE_MS;
-    const fresh = cached !== undefined && Date.now() - cached.checkedAtMs < maxAgeMs;
-    if (fresh && options.fresh !== true) return cached;
-    let askedAtMs = Date.now();
-    let outcome = await this.#query(publisher, name, options);
-    while (outcome.found === undefined && outcome.answers === 0 && this.#joining(options)) {
-      await delay(RETRY_INTERVAL_MS);
-      askedAtMs = Date.now();
-      outcome = await this.#query(publisher, name, options);
+  ): Promise<KnownRelease> {
+    const { signal = AbortSignal.timeout(LOOKUP_TIMEOUT_MS), fresh = false } = options;
+    const key = cacheKey(publisher, name);
+    const maxAgeMs = fresh ? 0 : (options.maxAgeMs ?? RELEASE_CACHE_MS);
+    const sinceMs = Date.now() - maxAgeMs;
+    const cached = this.#cache.get(key);
+    if (!fresh && cached !== undefined && cached.checkedAtMs > sinceMs) return cached;
+    try {
+      const lookUp = async (until: AbortSignal): Promise<number> =>
+        this.#lookUp(publisher, name, AbortSignal.any([until, this.#stopping.signal]));
+      // One that was under way may have begun too early to be an answer; the next begins after this call.
+      const begunAtMs = await this.#lookUps.run(key, lookUp, signal);
+      if (begunAtMs < sinceMs) await this.#lookUps.run(key, lookUp, signal);
+    } catch {
+      // The caller's time ran out: what memory holds is better than nothing.
     }
-    if (outcome.found !== undefined) await this.offer(outcome.found, { askedAtMs });
-    const best = this.#cache.get(cacheKey(publisher, name));
+    const best = this.#cache.get(key);
     if (best !== undefined) return best;
-    if (options.signal?.aborted === true) {
+    if (signal.aborted) {
       throw new DeadlineError(`no answer from the DHT for ${publisher}/${name} in time`, 'resolve');
     }
     throw new NotFoundError(`model ${publisher}/${name} is unknown: no release record in the DHT`);
@@ -109,7 +129,7 @@ export class ReleaseDirectory {
   }
 
   /** What memory holds, however old. */
-  cached(publisher: PublisherId, name: string): SignedRelease | undefined {
+  cached(publisher: PublisherId, name: string): KnownRelease | undefined {
     return this.#cache.get(cacheKey(publisher, name));
   }
 
@@ -118,7 +138,7 @@ export class ReleaseDirectory {
    *
    * @throws {ERR_INVALID_RECORD | ERR_LIMIT} when the record is not what it claims.
    */
-  async offer(bytes: Uint8Array, options: OfferReleaseOptions = {}): Promise<SignedRelease> {
+  async offer(bytes: Uint8Array, options: OfferReleaseOptions = {}): Promise<KnownRelease> {
     const record = await decodeRelease(bytes);
     const key = cacheKey(record.publisher, record.name);
     const known = this.#cache.get(key);
@@ -130,7 +150,7 @@ export class ReleaseDirectory {
         { sequence: known.record.sequence, hash: known.hash },
       ) >= 0;
     const isNews = supersedes && (known === undefined || !sameBytes(known.hash, offered.hash));
-    const checkedAtMs = options.askedAtMs ?? (isNews ? Date.now() : (known?.checkedAtMs ?? 0));
+    const checkedAtMs = Math.max(options.checkedAtMs ?? 0, known?.checkedAtMs ?? 0);
     const best: CachedRelease = { ...(supersedes ? offered : known), checkedAtMs };
     this.#cache.delete(key);
     this.#cache.set(key, best);
@@ -172,22 +192,62 @@ export class ReleaseDirectory {
     return stored;
   }
 
-  async #query(publisher: PublisherId, name: string, options: AbortOptions): Promise<QueryOutcome> {
-    let found: Uint8Array | undefined;
+  /** Ends the look-ups under way. */
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  /** Takes in what the DHT has; returns when the query began. */
+  async #lookUp(publisher: PublisherId, name: string, signal: AbortSignal): Promise<number> {
+    for (;;) {
+      const begunAtMs = Date.now();
+      const { found, answers } = await this.#query(publisher, name, begunAtMs, signal);
+      if (found || answers > 0 || !this.#joining({ signal })) return begunAtMs;
+      await delay(RETRY_INTERVAL_MS);
+    }
+  }
+
+  async #query(
+    publisher: PublisherId,
+    name: string,
+    checkedAtMs: number,
+    signal: AbortSignal,
+  ): Promise<QueryOutcome> {
+    const settled = new AbortController();
+    let settling: NodeJS.Timeout | undefined;
     let answers = 0;
+    let failures = 0;
+    let newest: SignedRelease | undefined;
     try {
       const events = this.#libp2p.services.dht.get(releaseKey(publisher, name), {
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        signal: AbortSignal.any([signal, settled.signal]),
       });
       for await (const event of events) {
-        // The last VALUE event is the one the selector chose.
-        if (event.name === 'VALUE') found = event.value;
         if (event.name === 'PEER_RESPONSE') answers += 1;
+        if (event.name === 'QUERY_ERROR') failures += 1;
+        const bytes = recordIn(event);
+        if (bytes === undefined) continue;
+        newest = (await this.#take(bytes)) ?? newest;
+        settling ??= setTimeout(() => settled.abort(), SETTLE_MS);
       }
     } catch {
-      // A query that fails (no peers yet, no record, time ran out) found nothing; the caller says which it was.
+      // A query that fails (no peers yet, no record, time ran out) found what it found; the caller says which it was.
+    } finally {
+      clearTimeout(settling);
     }
-    return { found, answers };
+    // Its own copy alone says nothing when there are others that could not be asked.
+    const asked = answers > 0 || failures === 0;
+    if (newest !== undefined && asked) await this.offer(newest.bytes, { checkedAtMs });
+    return { found: newest !== undefined, answers };
+  }
+
+  /** What a peer of the DHT gave; undefined when it is not what it claims. */
+  async #take(bytes: Uint8Array): Promise<SignedRelease | undefined> {
+    try {
+      return await this.offer(bytes);
+    } catch {
+      return undefined;
+    }
   }
 
   /** A routing table is empty for a moment after a peer started, however many peers it is connected to. */
@@ -198,6 +258,12 @@ export class ReleaseDirectory {
 
 function cacheKey(publisher: string, name: string): string {
   return `${publisher}/${name}`;
+}
+
+/** The record that an event of a query brings: a peer's, or the one that was chosen at the end. */
+function recordIn(event: QueryEvent): Uint8Array | undefined {
+  if (event.name === 'VALUE') return event.value;
+  return event.name === 'PEER_RESPONSE' ? event.record?.value : undefined;
 }
 
 function isStored(event: QueryEvent): boolean {

@@ -13,7 +13,7 @@ import type { VersionCid } from '../../protocols/types.ts';
 import { CANARY_CHANNEL, previousVersion } from '../policy/canary.ts';
 import { answerCatalog, type ReadMetadata } from './catalog.ts';
 import type { SwarmPeer } from './peer.ts';
-import { RELEASE_CACHE_MS, type SignedRelease } from './releases.ts';
+import type { KnownRelease } from './releases.ts';
 import type { NodeView } from './view.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -21,8 +21,14 @@ const ANSWER_TIMEOUT_MS = 5_000;
 /** Streams that one peer may have open here at once. */
 const MAX_STREAMS = 64;
 
-/** How old a look-up may be that a query is answered by, for a model whose moves this peer is not told of. */
-const UNHEARD_RELEASE_AGE_MS = 1_000;
+/**
+ * How old a look-up may be that a query is answered by. It bounds what a peer asks the DHT for: one model once in this time,
+ * however many ask it. A push makes no difference: that none came does not say that nothing moved.
+ */
+export const ANSWERED_RELEASE_AGE_MS = 2_000;
+
+/** How long a query waits for a look-up: after that memory answers, and the asker sees how old that is. */
+const LOOKUP_WAIT_MS = 2_000;
 
 export interface RoutingServiceInit {
   /** Reads the metadata of versions held here. @default none is held */
@@ -57,6 +63,7 @@ async function snapshot(
   );
   const answer = {
     release: release?.bytes ?? null,
+    ...ageOf(release, now),
     announcements: relay(interleave(holders).slice(0, MAX_SNAPSHOT_ANNOUNCEMENTS), now),
   };
   const outcomes = release === undefined ? [] : peer.outcomes.digests(release.record);
@@ -87,19 +94,28 @@ async function findRelease(
   peer: SwarmPeer,
   query: RoutingQuery & { kind: 'model' },
   signal: AbortSignal,
-): Promise<SignedRelease | undefined> {
+): Promise<KnownRelease | undefined> {
   const { name } = query;
   if (!isName(name)) return undefined;
   try {
     const publisher = parsePublisherId(query.publisher);
-    // Who is told of moves at once may answer from memory for longer.
-    const heard = peer.releaseGossip.hears(publisher, name);
-    const maxAgeMs = heard ? RELEASE_CACHE_MS : UNHEARD_RELEASE_AGE_MS;
-    return await peer.releases.find(publisher, name, { signal, maxAgeMs });
+    return await peer.releases.find(publisher, name, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(LOOKUP_WAIT_MS)]),
+      maxAgeMs: ANSWERED_RELEASE_AGE_MS,
+    });
   } catch {
     // Not found here is an answer: null. The asker may ask another peer or the DHT itself.
     return undefined;
   }
+}
+
+/** Counted to when the question came. Absent where no look-up ever found the record: it was heard, or kept on disk. */
+function ageOf(
+  release: KnownRelease | undefined,
+  nowMs: number,
+): Pick<RoutingSnapshot, 'releaseAgeMs'> {
+  if (release === undefined || release.checkedAtMs === 0) return {};
+  return { releaseAgeMs: Math.max(0, nowMs - release.checkedAtMs) };
 }
 
 /** One of each list in turn, none twice: a version with many holders must not crowd out the others. */

@@ -23,6 +23,7 @@ const NAME = '64 6e616d65';
 const SELECTOR = '68 73656c6563746f72';
 const PUBLISHER = '69 7075626c6973686572';
 const RELEASE = '67 72656c65617365';
+const RELEASE_AGE_MS = '6c 72656c656173654167654d73';
 const ANNOUNCEMENTS = '6d 616e6e6f756e63656d656e7473';
 const BYTES = '65 6279746573';
 const AGE_MS = '65 6167654d73';
@@ -104,6 +105,20 @@ export const snapshotVectors: readonly ExchangeVector<RoutingSnapshot>[] = [
       announcements: [{ bytes: Uint8Array.of(10, 11, 12), ageMs: 1500 }],
     },
   },
+  {
+    name: 'a-record-looked-up-1200-ms-before',
+    bytes: hex(
+      '2b', // 43 bytes
+      'a3', // a map of three; shorter keys come first
+      RELEASE,
+      '42 0102', // two bytes
+      RELEASE_AGE_MS,
+      '19 04b0', // 1200
+      ANNOUNCEMENTS,
+      '80', // an empty list
+    ),
+    message: { release: Uint8Array.of(1, 2), releaseAgeMs: 1200, announcements: [] },
+  },
 ];
 
 /** A refusal: busy, to come back after 250 ms. */
@@ -123,6 +138,10 @@ export const refusalBytes = hex(
 export const brokenSnapshots: readonly BrokenVector[] = [
   { name: 'no-map', bytes: hex('01', '80') },
   { name: 'release-as-text', bytes: hex('1a', 'a2', RELEASE, '61 61', ANNOUNCEMENTS, '80') },
+  {
+    name: 'negative-release-age',
+    bytes: hex('27', 'a3', RELEASE, 'f6', RELEASE_AGE_MS, '20', ANNOUNCEMENTS, '80'),
+  },
   { name: 'announcements-missing', bytes: hex('0a', 'a1', RELEASE, 'f6') },
   {
     name: 'negative-age',

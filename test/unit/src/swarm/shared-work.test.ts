@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SharedWork } from '../../../../src/client/shared-work.ts';
+import { SharedWork } from '../../../../src/swarm/shared-work.ts';
 
 const never = (): AbortSignal => new AbortController().signal;
 

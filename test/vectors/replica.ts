@@ -1,6 +1,6 @@
 import type { ReplicaProgress, ReplicaRequest } from '../../protocols/replica/index.ts';
 import { hex } from '../support/hex.ts';
-import type { BrokenVector, ExchangeVector } from './routing.ts';
+import { type BrokenVector, type ExchangeVector, failureMap } from './exchange.ts';
 
 const GRANT = '65 6772616e74';
 const STATE = '65 7374617465';
@@ -9,10 +9,6 @@ const TOTAL_BYTES = '6a 746f74616c4279746573';
 const FETCHING = '68 6665746368696e67';
 const LOADING = '67 6c6f6164696e67';
 const READY = '65 7265616479';
-const FAILURE = '67 6661696c757265';
-const STATUS = '66 737461747573';
-const AFTER_MS = '67 61667465724d73';
-const MESSAGE = '67 6d657373616765';
 
 export const requestVectors: readonly ExchangeVector<ReplicaRequest>[] = [
   {
@@ -65,15 +61,7 @@ export const progressVectors: readonly ExchangeVector<ReplicaProgress>[] = [
 /** A refusal: forbidden, with nothing to wait for. */
 export const refusalBytes = hex(
   '26', // 38 bytes
-  'a1', // a map of one
-  FAILURE,
-  'a3', // a map of three
-  STATUS,
-  '07', // forbidden
-  AFTER_MS,
-  'f6', // null
-  MESSAGE,
-  '62 6e6f', // 'no'
+  failureMap('07', 'f6', '62 6e6f'), // null, 'no'
 );
 
 export const brokenProgress: readonly BrokenVector[] = [

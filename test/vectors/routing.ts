@@ -1,20 +1,6 @@
 import type { RoutingQuery, RoutingSnapshot } from '../../protocols/routing/index.ts';
 import { hex } from '../support/hex.ts';
-
-/** Bytes on the stream, the length before the dag-cbor included. Every byte is written by hand from docs/protocols/routing.md. */
-export interface ExchangeVector<Message> {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-  readonly message: Message;
-  /** Bytes that this version reads and does not write. */
-  readonly readOnly?: true;
-}
-
-/** Bytes that reset the stream. */
-export interface BrokenVector {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
+import { type BrokenVector, type ExchangeVector, failureMap } from './exchange.ts';
 
 const KIND = '64 6b696e64';
 const NODES = '65 6e6f646573';
@@ -27,10 +13,6 @@ const RELEASE_AGE_MS = '6c 72656c656173654167654d73';
 const ANNOUNCEMENTS = '6d 616e6e6f756e63656d656e7473';
 const BYTES = '65 6279746573';
 const AGE_MS = '65 6167654d73';
-const FAILURE = '67 6661696c757265';
-const STATUS = '66 737461747573';
-const AFTER_MS = '67 61667465724d73';
-const MESSAGE = '67 6d657373616765';
 
 export const queryVectors: readonly ExchangeVector<RoutingQuery>[] = [
   {
@@ -124,15 +106,7 @@ export const snapshotVectors: readonly ExchangeVector<RoutingSnapshot>[] = [
 /** A refusal: busy, to come back after 250 ms. */
 export const refusalBytes = hex(
   '29', // 41 bytes
-  'a1', // a map of one
-  FAILURE,
-  'a3', // a map of three
-  STATUS,
-  '08', // busy
-  AFTER_MS,
-  '18 fa', // 250
-  MESSAGE,
-  '64 66756c6c', // 'full'
+  failureMap('08', '18 fa', '64 66756c6c'), // 250, 'full'
 );
 
 export const brokenSnapshots: readonly BrokenVector[] = [
@@ -149,7 +123,7 @@ export const brokenSnapshots: readonly BrokenVector[] = [
   },
   {
     name: 'failure-with-status-0',
-    bytes: hex('24', 'a1', FAILURE, 'a3', STATUS, '00', AFTER_MS, 'f6', MESSAGE, '60'),
+    bytes: hex('24', failureMap('00', 'f6', '60')),
   },
   { name: 'not-dag-cbor', bytes: hex('04', 'ffffffff') },
   // 128 announcements and 64 digests of 2048 bytes, a record of 16384, and what holds them together: 415 232 bytes.

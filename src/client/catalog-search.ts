@@ -76,13 +76,8 @@ export async function searchCatalog(
   await peer.survey({ kind: 'nodes' }, { signal, atMost: SURVEYED_PEERS });
   const connected = peer.libp2p.getPeers().map(String);
   const asked = selectCatalogPeers(holders(peer), connected, ASKED_PEERS);
-  const answers = await Promise.allSettled(
-    asked.map(async (id) => {
-      await peer.learnAddresses(id as NodeId);
-      const until = AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)]);
-      return peer.catalog(id, query, until);
-    }),
-  );
+  const bounded = AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)]);
+  const answers = await Promise.allSettled(asked.map((id) => peer.catalog(id, query, bounded)));
   signal.throwIfAborted();
   const told = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
   const found = await newest(told.flatMap(({ entries }) => entries));

@@ -1,4 +1,3 @@
-import { peerIdFromString } from '@libp2p/peer-id';
 import { ConnectionError, DeadlineError, isSwarmError } from '../../protocols/errors.ts';
 import {
   INFERENCE_VERSION,
@@ -6,7 +5,6 @@ import {
   type InferenceRequest,
   type InferenceResponse,
 } from '../../protocols/inference/index.ts';
-import { protocolId } from '../../protocols/protocol-id.ts';
 import type { LoadReport, NodeId, VersionCid } from '../../protocols/types.ts';
 import { coolingMs } from '../policy/routing.ts';
 import { WindowedMin } from '../policy/windowed-min.ts';
@@ -169,12 +167,8 @@ export class NodeLink {
 
   async #open(): Promise<InferenceConnection> {
     try {
-      await this.#peer.learnAddresses(this.node);
-      const stream = await this.#peer.libp2p.dialProtocol(
-        peerIdFromString(this.node),
-        protocolId(this.#peer.network, 'inference', INFERENCE_VERSION),
-        { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) },
-      );
+      const signal = AbortSignal.timeout(DIAL_TIMEOUT_MS);
+      const stream = await this.#peer.openStream(this.node, 'inference', INFERENCE_VERSION, signal);
       return new InferenceConnection(stream);
     } catch (cause) {
       throw new ConnectionError(`node ${this.node} could not be dialled`, {

@@ -1,5 +1,5 @@
 import type { PrivateKey } from '@libp2p/interface';
-import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { isSwarmError, NoNodeError } from '../../protocols/errors.ts';
 import { type Manifest, resolveDeployment } from '../../protocols/manifest/index.ts';
 import { protocolId } from '../../protocols/protocol-id.ts';
@@ -186,12 +186,7 @@ async function* askNode(
   grant: Uint8Array,
   signal: AbortSignal,
 ): AsyncGenerator<ReplicaProgress> {
-  await peer.learnAddresses(node);
-  const stream = await peer.libp2p.dialProtocol(
-    peerIdFromString(node),
-    protocolId(peer.network, 'replica', REPLICA_VERSION),
-    { signal },
-  );
+  const stream = await peer.openStream(node, 'replica', REPLICA_VERSION, signal);
   yield* requestReplica(stream, { grant }, signal);
 }
 

@@ -1,4 +1,4 @@
-import type { PrivateKey } from '@libp2p/interface';
+import type { PrivateKey, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import type { Datastore } from 'interface-datastore';
@@ -173,13 +173,31 @@ export class SwarmPeer {
     });
   }
 
-  /** Asks one connected peer for a routing snapshot and takes in what its signatures prove. */
+  /**
+   * Opens a stream of one of the swarm's protocols: over the connection there is, else dialling the addresses that a node announced
+   * or that are known of a peer that is none.
+   *
+   * @throws whatever libp2p says of a peer that cannot be reached or does not speak the protocol, or the signal's reason.
+   */
+  async openStream(
+    peer: string,
+    name: string,
+    version: string,
+    signal: AbortSignal,
+  ): Promise<Stream> {
+    const id = peerIdFromString(peer);
+    const known = this.view.node(peer as NodeId, Date.now());
+    if (known !== undefined && this.libp2p.getConnections(id).length === 0) {
+      await this.libp2p.peerStore.merge(id, {
+        multiaddrs: known.announcement.addresses.map((address) => multiaddr(address)),
+      });
+    }
+    return this.libp2p.dialProtocol(id, protocolId(this.network, name, version), { signal });
+  }
+
+  /** Asks one peer for a routing snapshot and takes in what its signatures prove. */
   async snapshot(peer: string, query: RoutingQuery, signal: AbortSignal): Promise<RoutingSnapshot> {
-    const stream = await this.libp2p.dialProtocol(
-      peerIdFromString(peer),
-      protocolId(this.network, 'routing', ROUTING_VERSION),
-      { signal },
-    );
+    const stream = await this.openStream(peer, 'routing', ROUTING_VERSION, signal);
     const askedAtMs = Date.now();
     const snapshot = await requestSnapshot(stream, query, signal);
     const { release, releaseAgeMs } = snapshot;
@@ -226,13 +244,9 @@ export class SwarmPeer {
     return answers;
   }
 
-  /** Asks one connected peer which models it knows. */
+  /** Asks one peer which models it knows. */
   async catalog(peer: string, query: CatalogQuery, signal: AbortSignal): Promise<CatalogAnswer> {
-    const stream = await this.libp2p.dialProtocol(
-      peerIdFromString(peer),
-      protocolId(this.network, 'routing', ROUTING_VERSION),
-      { signal },
-    );
+    const stream = await this.openStream(peer, 'routing', ROUTING_VERSION, signal);
     return requestCatalog(stream, query, signal);
   }
 
@@ -240,15 +254,6 @@ export class SwarmPeer {
   follow(publisher: string, name: string): void {
     this.releaseGossip.join(publisher, name);
     this.outcomes.join(publisher, name);
-  }
-
-  /** Adds a node's announced addresses to the peer store, so that it can be dialled by its id. */
-  async learnAddresses(node: NodeId): Promise<void> {
-    const known = this.view.node(node, Date.now());
-    if (known === undefined) return;
-    await this.libp2p.peerStore.merge(peerIdFromString(node), {
-      multiaddrs: known.announcement.addresses.map((address) => multiaddr(address)),
-    });
   }
 
   /** A signal that aborts after `ms`, or when this peer stops. */

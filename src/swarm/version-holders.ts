@@ -1,8 +1,6 @@
-import { peerIdFromString } from '@libp2p/peer-id';
 import { CID } from 'multiformats/cid';
-import { protocolId } from '../../protocols/protocol-id.ts';
 import { TRANSFER_VERSION, TransferConnection } from '../../protocols/transfer/index.ts';
-import type { NodeId, VersionCid } from '../../protocols/types.ts';
+import type { VersionCid } from '../../protocols/types.ts';
 import type { SwarmPeer } from './peer.ts';
 
 /** Providers asked of the DHT: more would only share the same links. */
@@ -58,12 +56,6 @@ export async function connectToHolder(
   holder: string,
   signal: AbortSignal,
 ): Promise<TransferConnection> {
-  // A publisher is no node: nothing is known of it, and nothing learned.
-  await peer.learnAddresses(holder as NodeId);
-  const stream = await peer.libp2p.dialProtocol(
-    peerIdFromString(holder),
-    protocolId(peer.network, 'transfer', TRANSFER_VERSION),
-    { signal },
-  );
+  const stream = await peer.openStream(holder, 'transfer', TRANSFER_VERSION, signal);
   return new TransferConnection(stream, { peer: holder });
 }

@@ -1,3 +1,5 @@
+import { BoundedMap } from '../bounded-map.ts';
+
 /** The release that is the truth for one model, as far as this peer has seen. */
 export interface SeenRelease {
   readonly sequence: number;
@@ -18,16 +20,13 @@ const MAX_REMEMBERED = 10_000;
 
 /** A store for peers that keep no records over a restart, such as clients. */
 export function createMemorySequenceStore(): SequenceStore {
-  const entries = new Map<string, SeenRelease>();
+  const entries = new BoundedMap<string, SeenRelease>(MAX_REMEMBERED);
   return {
     async get(key) {
       return entries.get(key);
     },
     async put(key, seen) {
-      entries.delete(key);
       entries.set(key, seen);
-      const [oldest] = entries.keys();
-      if (entries.size > MAX_REMEMBERED && oldest !== undefined) entries.delete(oldest);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../protocols/bounded-map.ts';
 import { digestOfCid } from '../../protocols/digest.ts';
 import { NoNodeError } from '../../protocols/errors.ts';
 import { MAX_MANIFEST_BYTES } from '../../protocols/limits.ts';
@@ -12,7 +13,7 @@ const MAX_CACHED = 64;
 /** Reads manifests from whoever holds the version; a manifest that does not match its CID is nobody's. */
 export class ManifestReader {
   readonly #peer: SwarmPeer;
-  readonly #cache = new Map<VersionCid, Manifest>();
+  readonly #cache = new BoundedMap<VersionCid, Manifest>(MAX_CACHED);
 
   constructor(peer: SwarmPeer) {
     this.#peer = peer;
@@ -31,8 +32,6 @@ export class ManifestReader {
       try {
         const manifest = await this.#readFrom(node.announcement.node, cid, signal);
         this.#cache.set(cid, manifest);
-        const [oldest] = this.#cache.keys();
-        if (this.#cache.size > MAX_CACHED && oldest !== undefined) this.#cache.delete(oldest);
         return manifest;
       } catch (error) {
         signal.throwIfAborted();

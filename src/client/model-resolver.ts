@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../protocols/bounded-map.ts';
 import { capacityBucket } from '../../protocols/capacity/index.ts';
 import { NotFoundError } from '../../protocols/errors.ts';
 import type { ModelRef } from '../../protocols/reference.ts';
@@ -62,7 +63,7 @@ interface Asked {
 export class ModelResolver {
   readonly #peer: SwarmPeer;
   readonly #joinGossip: boolean;
-  readonly #asked = new Map<string, Asked>();
+  readonly #asked = new BoundedMap<string, Asked>(MAX_REMEMBERED);
   readonly #asking = new SharedWork<void>(ASK_TIMEOUT_MS);
 
   constructor(peer: SwarmPeer, init: { readonly joinGossip: boolean }) {
@@ -146,10 +147,7 @@ export class ModelResolver {
 
   #remember(key: string, atMs: number): void {
     const hintedAtMs = this.#asked.get(key)?.hintedAtMs ?? 0;
-    this.#asked.delete(key);
     this.#asked.set(key, { atMs, hintedAtMs });
-    const [oldest] = this.#asked.keys();
-    if (this.#asked.size > MAX_REMEMBERED && oldest !== undefined) this.#asked.delete(oldest);
   }
 
   async #askAbout(ref: ModelRef, signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../protocols/bounded-map.ts';
 import {
   answeredCount,
   failedCount,
@@ -50,7 +51,7 @@ type GuardedRelease = Pick<ReleaseRecord, 'publisher' | 'name' | 'sequence' | 'c
 
 /** What peers say of guarded releases, one digest each, and which guards have tripped on it. */
 export class OutcomeLedger {
-  readonly #models = new Map<string, Evidence>();
+  readonly #models = new BoundedMap<string, Evidence>(MAX_MODELS);
 
   /** Takes in a checked digest; false when it is not of the record in force, or older than what its reporter said before. */
   add(digest: OutcomeDigest, bytes: Uint8Array, record: GuardedRelease, nowMs: number): boolean {
@@ -125,10 +126,7 @@ export class OutcomeLedger {
       judgedAtMs: 0,
       changed: false,
     };
-    this.#models.delete(key);
     this.#models.set(key, evidence);
-    const [oldest] = this.#models.keys();
-    if (this.#models.size > MAX_MODELS && oldest !== undefined) this.#models.delete(oldest);
     return evidence;
   }
 }

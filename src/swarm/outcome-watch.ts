@@ -1,5 +1,6 @@
 import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
 import type { PrivateKey } from '@libp2p/interface';
+import { BoundedMap } from '../../protocols/bounded-map.ts';
 import { isSwarmError } from '../../protocols/errors.ts';
 import {
   MAX_OUTCOME_VERSIONS,
@@ -73,8 +74,8 @@ export class OutcomeWatch {
   readonly #topics: GossipTopics;
   readonly #rates = Array.from({ length: OUTCOME_TOPIC_COUNT }, () => new RateBound(TOPIC_RATE));
   readonly #ledger = new OutcomeLedger();
-  readonly #counted = new Map<VersionCid, Counted>();
-  readonly #reporting = new Map<string, Reporting>();
+  readonly #counted = new BoundedMap<VersionCid, Counted>(MAX_TALLIES);
+  readonly #reporting = new BoundedMap<string, Reporting>(MAX_TALLIES);
   readonly #timer: NodeJS.Timeout;
   #sequence = 0;
   #ticking: Promise<void> = Promise.resolve();
@@ -115,11 +116,7 @@ export class OutcomeWatch {
       tally: new OutcomeTally(),
       manyCallers: caller !== undefined,
     };
-    if (known === undefined) {
-      this.#counted.set(model.cid, counted);
-      const [oldest] = this.#counted.keys();
-      if (this.#counted.size > MAX_TALLIES && oldest !== undefined) this.#counted.delete(oldest);
-    }
+    this.#counted.set(model.cid, counted);
     counted.tally.record(outcome, Date.now(), caller);
   }
 
@@ -181,8 +178,6 @@ export class OutcomeWatch {
     if (windowOf({ channels }) === 0) return;
     const state = { release: sequence, sinceMs: Date.now(), lastSentMs: 0, lastSent: '' };
     this.#reporting.set(model, state);
-    const [oldest] = this.#reporting.keys();
-    if (this.#reporting.size > MAX_TALLIES && oldest !== undefined) this.#reporting.delete(oldest);
   }
 
   async #tick(): Promise<void> {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { QueryEvent } from '@libp2p/kad-dht';
+import { BoundedMap } from '../../protocols/bounded-map.ts';
 import { sameBytes, sha256 } from '../../protocols/digest.ts';
 import { ConnectionError, DeadlineError, NotFoundError } from '../../protocols/errors.ts';
 import {
@@ -75,7 +76,7 @@ interface CachedRelease extends KnownRelease {
 /** Finds and publishes release records: the DHT is the truth, memory a cache that never goes back to a lower sequence. */
 export class ReleaseDirectory {
   readonly #libp2p: SwarmLibp2p;
-  readonly #cache = new Map<string, CachedRelease>();
+  readonly #cache = new BoundedMap<string, CachedRelease>(MAX_CACHED_RELEASES);
   readonly #listeners = new Set<(release: SignedRelease) => void>();
   readonly #init: ReleaseDirectoryInit;
   readonly #startedAtMs = performance.now();
@@ -152,10 +153,7 @@ export class ReleaseDirectory {
     const isNews = supersedes && (known === undefined || !sameBytes(known.hash, offered.hash));
     const checkedAtMs = Math.max(options.checkedAtMs ?? 0, known?.checkedAtMs ?? 0);
     const best: CachedRelease = { ...(supersedes ? offered : known), checkedAtMs };
-    this.#cache.delete(key);
     this.#cache.set(key, best);
-    const [oldest] = this.#cache.keys();
-    if (this.#cache.size > MAX_CACHED_RELEASES && oldest !== undefined) this.#cache.delete(oldest);
     if (isNews) for (const listener of this.#listeners) listener(best);
     return best;
   }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { BoundedMap } from '../../protocols/bounded-map.ts';
 import { capacityBucket } from '../../protocols/capacity/index.ts';
 import { NotFoundError } from '../../protocols/errors.ts';
@@ -9,6 +10,7 @@ import { selectTarget } from '../policy/canary.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import { ANSWERED_RELEASE_AGE_MS } from '../swarm/routing-service.ts';
 import { SharedWork } from '../swarm/shared-work.ts';
+import { findHolders } from '../swarm/version-holders.ts';
 
 /** How long ago the peers around may have been asked before they are asked again, in the background. */
 const ASK_INTERVAL_MS = 1_500;
@@ -31,6 +33,11 @@ const ASK_TIMEOUT_MS = 20_000;
 
 /** How long the DHT may take where a release is known already: what is known serves on when neither peers nor DHT answer. */
 const RECHECK_TIMEOUT_MS = 3_000;
+
+/** How long those are looked for, and asked, that the DHT says may serve a version. */
+const PROVIDERS_TIMEOUT_MS = 3_000;
+
+const PROVIDERS_INTERVAL_MS = 100;
 
 /** Milliseconds between look-ups that an answer's sequence sets off: a node may claim any. */
 const HINT_INTERVAL_MS = 500;
@@ -99,10 +106,13 @@ export class ModelResolver {
     return { publisher, name, sequence: record.sequence, ...target };
   }
 
-  /** Asks again who serves a version, for a call that ran out of nodes. */
+  /** Asks again who serves a version, for a call that ran out of nodes; those whom the DHT names when nobody around knows one. */
   async refresh(ref: ModelRef, cid: VersionCid, signal: AbortSignal): Promise<void> {
+    const query = { ...modelQuery(ref), selector: cid };
     const ask = async (until: AbortSignal): Promise<void> => {
-      await this.#ask({ ...modelQuery(ref), selector: cid }, until, Number.POSITIVE_INFINITY);
+      await this.#ask(query, until, Number.POSITIVE_INFINITY);
+      if (this.#peer.view.holders(cid, Date.now()).length > 0) return;
+      await this.#askProviders(query, cid, until);
     };
     await this.#asking.run(`refresh ${cid}`, ask, signal);
   }
@@ -194,6 +204,24 @@ export class ModelResolver {
     await Promise.any(answers).catch(() => {
       // Nobody knows who serves it: the DHT, or the caller's own error, says the rest.
     });
+  }
+
+  /** Asks for their own word those that the DHT says hold a version: a peer knows only the nodes of the topics it is in. */
+  async #askProviders(query: ModelQuery, cid: VersionCid, signal: AbortSignal): Promise<void> {
+    const bounded = AbortSignal.any([signal, AbortSignal.timeout(PROVIDERS_TIMEOUT_MS)]);
+    const asked: Promise<unknown>[] = [];
+    try {
+      for (;;) {
+        for await (const id of findHolders(this.#peer, cid, { signal: bounded })) {
+          asked.push(this.#peer.snapshot(id, query, bounded).catch(() => undefined));
+        }
+        if (asked.length > 0 || !this.#peer.joining) break;
+        await delay(PROVIDERS_INTERVAL_MS, undefined, { signal: bounded });
+      }
+    } catch {
+      // The DHT knows nobody, or time ran out: the caller says that nobody serves it.
+    }
+    await Promise.all(asked);
   }
 }
 

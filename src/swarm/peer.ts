@@ -33,6 +33,9 @@ const REJOIN_INTERVAL_MS = 2_000;
 
 const JOIN_TIMEOUT_MS = 10_000;
 
+/** How long after its start a peer waits for a first DHT server. */
+const JOIN_GRACE_MS = 5_000;
+
 /** How long one peer has to answer when several are asked. */
 const SURVEY_TIMEOUT_MS = 3_000;
 
@@ -78,6 +81,7 @@ export class SwarmPeer {
   readonly outcomes: OutcomeWatch;
   readonly #bootstrap: readonly Multiaddr[];
   readonly #stopping = new AbortController();
+  readonly #startedAtMs = performance.now();
   #rejoin: NodeJS.Timeout | undefined;
 
   /**
@@ -114,6 +118,7 @@ export class SwarmPeer {
     this.network = network;
     this.releases = new ReleaseDirectory(libp2p, {
       push: (release) => this.releaseGossip.push(release),
+      joining: () => this.joining,
     });
     this.releaseGossip = new ReleaseGossip(libp2p, this.releases, {
       network,
@@ -135,6 +140,11 @@ export class SwarmPeer {
 
   get id(): NodeId {
     return this.libp2p.peerId.toString() as NodeId;
+  }
+
+  /** True for a moment after the start, when a routing table is empty however many are connected: an empty answer of the DHT says nothing. */
+  get joining(): boolean {
+    return performance.now() - this.#startedAtMs < JOIN_GRACE_MS;
   }
 
   /** Multiaddrs that others can dial, with `/p2p/<id>`. */

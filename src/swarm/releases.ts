@@ -22,9 +22,6 @@ const LOOKUP_TIMEOUT_MS = 15_000;
 /** How long it goes on once a first peer had a record: one that cannot be reached must not hold up what the others said. */
 const SETTLE_MS = 1_000;
 
-/** How long after its start a peer waits for a first DHT server: until then an empty answer says nothing. */
-const JOIN_GRACE_MS = 5_000;
-
 const RETRY_INTERVAL_MS = 100;
 
 /** Records kept in memory; the one used longest ago goes first. */
@@ -60,6 +57,8 @@ export interface OfferReleaseOptions {
 export interface ReleaseDirectoryInit {
   /** Tells the peers that use the model, once the record is in the DHT. */
   readonly push: (release: SignedRelease) => Promise<void>;
+  /** True while the peer is so new that its DHT may know nobody yet: what is not found then is looked for again. */
+  readonly joining: () => boolean;
 }
 
 /** What a query came to. */
@@ -79,7 +78,6 @@ export class ReleaseDirectory {
   readonly #cache = new BoundedMap<string, CachedRelease>(MAX_CACHED_RELEASES);
   readonly #listeners = new Set<(release: SignedRelease) => void>();
   readonly #init: ReleaseDirectoryInit;
-  readonly #startedAtMs = performance.now();
   /** One look-up of a model at a time, however many ask; tells when it began. */
   readonly #lookUps = new SharedWork<number>(LOOKUP_TIMEOUT_MS);
   readonly #stopping = new AbortController();
@@ -248,9 +246,8 @@ export class ReleaseDirectory {
     }
   }
 
-  /** A routing table is empty for a moment after a peer started, however many peers it is connected to. */
   #joining({ signal }: AbortOptions): boolean {
-    return signal?.aborted !== true && performance.now() - this.#startedAtMs < JOIN_GRACE_MS;
+    return signal?.aborted !== true && this.#init.joining();
   }
 }
 

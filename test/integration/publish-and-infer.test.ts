@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SwarmNode } from '../../node/index.ts';
 import { digestOfCid, digestText } from '../../protocols/digest.ts';
 import type { BlockSource } from '../../protocols/transfer/index.ts';
 import { publishVersion } from '../../src/client/publisher.ts';
@@ -12,12 +13,15 @@ import { createTestnet, type Testnet } from '../support/testnet.ts';
 describe('A published model', () => {
   let testnet: Testnet;
   let reference = '';
+  /** The node that does not hold it. */
+  let bystander: SwarmNode | undefined;
   const input = Tensor.from('FP32', [1, 4], [1, 2, 3, 4]);
 
   beforeAll(async () => {
     testnet = await createTestnet({ nodes: 3, clients: 1 });
-    const { publisher } = await testnet.publish(addModel(1), { name: 'adder' });
+    const { publisher, replicas } = await testnet.publish(addModel(1), { name: 'adder' });
     reference = `${publisher}/adder`;
+    bystander = testnet.nodes.find(({ id }) => !replicas.includes(id));
   });
   afterAll(() => testnet[Symbol.asyncDispose]());
 
@@ -89,9 +93,8 @@ describe('A published model', () => {
     },
   );
 
-  it('is found through a node alone, without any bootstrap server', async () => {
-    const [node] = testnet.nodes;
-    const client = await testnet.addClient({ bootstrap: node?.addresses ?? [] });
+  it('is found through a node alone that does not hold it, without any bootstrap server', async () => {
+    const client = await testnet.addClient({ bootstrap: bystander?.addresses ?? [] });
     const { outputs } = await client.infer(reference, { x: input });
     expect(outputs['sum']?.toArray()).toEqual([2, 3, 4, 5]);
   });

@@ -32,7 +32,10 @@ const answered = { kind: 'answered', latencyMs: 3 } as const;
 
 async function createPeer() {
   const stub = new GossipStub();
-  const releases = new ReleaseDirectory(stub.libp2p, { push: async () => {} });
+  const releases = new ReleaseDirectory(stub.libp2p, {
+    push: async () => {},
+    joining: () => false,
+  });
   const privateKey = await generateKeyPair('Ed25519');
   const watch = new OutcomeWatch(stub.libp2p, releases, { network: 'main', privateKey });
   let record: ReleaseRecord | undefined;

@@ -35,7 +35,10 @@ async function recordOf(sequence: number, nowMs = Date.now()): Promise<Uint8Arra
 
 function createPeer() {
   const stub = new GossipStub();
-  const releases = new ReleaseDirectory(stub.libp2p, { push: async () => {} });
+  const releases = new ReleaseDirectory(stub.libp2p, {
+    push: async () => {},
+    joining: () => false,
+  });
   const validate = createReleaseValidator({ sequences: createMemorySequenceStore() });
   const gossip = new ReleaseGossip(stub.libp2p, releases, { network: 'main', validate });
   return { stub, releases, gossip };

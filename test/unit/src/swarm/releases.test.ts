@@ -48,7 +48,7 @@ function createDirectory(...queries: readonly (readonly Step[])[]) {
     }
   }
   const libp2p = { services: { dht: { get } } } as unknown as SwarmLibp2p;
-  const releases = new ReleaseDirectory(libp2p, { push: async () => {} });
+  const releases = new ReleaseDirectory(libp2p, { push: async () => {}, joining: () => false });
   return { releases, asked: () => asked };
 }
 

@@ -14,6 +14,8 @@ const SUITES: readonly Suite[] = [
   { name: 'unit', testTimeout: 20_000 },
   { name: 'compliance', testTimeout: 60_000, alone: true },
   { name: 'integration', testTimeout: 60_000, alone: true },
+  { name: 'conformance', testTimeout: 60_000, alone: true },
+  { name: 'interop', testTimeout: 120_000, alone: true },
   { name: 'e2e', testTimeout: 180_000, alone: true },
   { name: 'gpu', testTimeout: 120_000, alone: true },
 ];

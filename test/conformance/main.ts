@@ -12,7 +12,6 @@ const VERSIONS_PER_NODE = 48;
 
 interface Options {
   readonly json: boolean;
-  readonly fetch: boolean;
   readonly golden: boolean;
   readonly only: string;
   readonly publishers: number;
@@ -60,7 +59,6 @@ async function run({ only, publishers, golden }: Options): Promise<Row[]> {
 const { json, ...options } = new Command('npm run test:conformance --')
   .description("The ONNX project's own tests through publish, fetch on a node, and infer.")
   .option('--json', 'print the tally and every test as JSON on the last line', false)
-  .option('--fetch', 'only fetch the test data, by pip', false)
   .option('--golden', 'publish each with what it expects as golden vectors', false)
   .option('--only <text>', 'only tests with this in their name, such as node/test_cast', '')
   .option('--publishers <n>', 'publish so many at a time', positiveInteger, 3)
@@ -69,16 +67,14 @@ const { json, ...options } = new Command('npm run test:conformance --')
 
 try {
   await fetchOnnxData(ending.signal);
-  if (!options.fetch) {
-    const startMs = performance.now();
-    const rows = await run({ ...options, json });
-    const seconds = Math.round((performance.now() - startMs) / 1000);
-    console.log(formatTally(rows));
-    progress(`${seconds} s`);
-    const tally = tallyOf(rows);
-    if (json) console.log(JSON.stringify({ ...tally, seconds, rows }));
-    process.exitCode = tally.failed === 0 ? 0 : 1;
-  }
+  const startMs = performance.now();
+  const rows = await run({ ...options, json });
+  const seconds = Math.round((performance.now() - startMs) / 1000);
+  const tally = tallyOf(rows);
+  console.log(formatTally(rows));
+  progress(`${seconds} s`);
+  if (json) console.log(JSON.stringify({ ...tally, seconds, rows }));
+  process.exitCode = tally.failed === 0 ? 0 : 1;
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));
   process.exitCode = 1;

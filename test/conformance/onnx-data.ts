@@ -25,7 +25,7 @@ const ONE_WHEEL = [
 /** Why tests that need the data cannot run; undefined when they can. */
 export const ONNX_DATA_ABSENT = existsSync(ONNX_DATA)
   ? undefined
-  : `skipped: no ${ONNX_DATA}, run npm run test:conformance -- --fetch`;
+  : `skipped: no ${ONNX_DATA}, run npm run test:tools`;
 
 /**
  * Fetches the ONNX project's test data, where that was not done before: 19 MB of a wheel, 65 MB unpacked.

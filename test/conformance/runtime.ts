@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { OnnxCase } from './onnx-case.ts';
 
-const CHILD = path.join(import.meta.dirname, 'runtime-child.ts');
+const CHILD = fileURLToPath(new URL('./runtime-child.ts', import.meta.url));
 
 /** Milliseconds one test may take in ONNX Runtime. */
 const LIMIT_MS = 60_000;

@@ -10,6 +10,7 @@ import {
   releaseKey,
 } from '../../protocols/release/index.ts';
 import type { AbortOptions, PublisherId } from '../../protocols/types.ts';
+import { DhtDepartures } from './dht-departures.ts';
 import type { SwarmLibp2p } from './libp2p.ts';
 import { SharedWork } from './shared-work.ts';
 
@@ -23,6 +24,9 @@ const LOOKUP_TIMEOUT_MS = 15_000;
 const SETTLE_MS = 1_000;
 
 const RETRY_INTERVAL_MS = 100;
+
+/** Queries in a row that met only peers which had left: each takes up to 8 of them out of the routing table. */
+const MAX_STALE_QUERIES = 32;
 
 /** Records kept in memory; the one used longest ago goes first. */
 const MAX_CACHED_RELEASES = 1024;
@@ -66,6 +70,21 @@ interface QueryOutcome {
   readonly found: boolean;
   /** Peers that answered, whether they had it or not. */
   readonly answers: number;
+  /** Peers that have left, and are not asked again; counted where nobody answered. */
+  readonly departed: number;
+}
+
+interface QueryOptions {
+  /** When the query began. */
+  readonly checkedAtMs: number;
+  /** Whether peers were forgotten before it because they could not be asked. */
+  readonly retried: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** What a put came to. */
+interface PutOutcome extends Pick<QueryOutcome, 'departed'> {
+  readonly stored: number;
 }
 
 interface CachedRelease extends KnownRelease {
@@ -164,28 +183,33 @@ export class ReleaseDirectory {
   async publish(bytes: Uint8Array, options: AbortOptions = {}): Promise<number> {
     const { record } = await this.offer(bytes);
     const key = releaseKey(record.publisher, record.name);
-    for (;;) {
-      const stored = await this.#put(key, bytes, options);
+    for (let stale = 0; ; ) {
+      const { stored, departed } = await this.#put(key, bytes, options);
       if (stored > 0) {
         await this.#init.push({ bytes, record });
         return stored;
       }
       options.signal?.throwIfAborted();
-      if (!this.#joining(options)) break;
-      await delay(RETRY_INTERVAL_MS);
+      if (departed > 0 && stale < MAX_STALE_QUERIES) stale += 1;
+      else if (this.#joining(options)) await delay(RETRY_INTERVAL_MS);
+      else break;
     }
     throw new ConnectionError(
       `no DHT server took the release record of ${record.publisher}/${record.name}`,
     );
   }
 
-  async #put(key: Uint8Array, bytes: Uint8Array, options: AbortOptions): Promise<number> {
+  async #put(key: Uint8Array, bytes: Uint8Array, options: AbortOptions): Promise<PutOutcome> {
     let stored = 0;
+    const departures = new DhtDepartures(this.#libp2p);
     const events = this.#libp2p.services.dht.put(key, bytes, {
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    for await (const event of events) if (isStored(event)) stored += 1;
-    return stored;
+    for await (const event of events) {
+      departures.note(event);
+      if (isStored(event)) stored += 1;
+    }
+    return { stored, departed: stored > 0 ? 0 : await departures.forget(options) };
   }
 
   /** Ends the look-ups under way. */
@@ -195,9 +219,17 @@ export class ReleaseDirectory {
 
   /** Takes in what the DHT has; returns when the query began. */
   async #lookUp(publisher: PublisherId, name: string, signal: AbortSignal): Promise<number> {
-    for (;;) {
+    for (let stale = 0; ; ) {
       const begunAtMs = Date.now();
-      const { found, answers } = await this.#query(publisher, name, begunAtMs, signal);
+      const { found, answers, departed } = await this.#query(publisher, name, {
+        checkedAtMs: begunAtMs,
+        retried: stale > 0,
+        signal,
+      });
+      if (departed > 0 && stale < MAX_STALE_QUERIES) {
+        stale += 1;
+        continue;
+      }
       if (found || answers > 0 || !this.#joining({ signal })) return begunAtMs;
       await delay(RETRY_INTERVAL_MS);
     }
@@ -206,14 +238,14 @@ export class ReleaseDirectory {
   async #query(
     publisher: PublisherId,
     name: string,
-    checkedAtMs: number,
-    signal: AbortSignal,
+    { checkedAtMs, retried, signal }: QueryOptions,
   ): Promise<QueryOutcome> {
     const settled = new AbortController();
     let settling: NodeJS.Timeout | undefined;
     let answers = 0;
     let failures = 0;
     let newest: SignedRelease | undefined;
+    const departures = new DhtDepartures(this.#libp2p);
     try {
       const events = this.#libp2p.services.dht.get(releaseKey(publisher, name), {
         signal: AbortSignal.any([signal, settled.signal]),
@@ -221,6 +253,7 @@ export class ReleaseDirectory {
       for await (const event of events) {
         if (event.name === 'PEER_RESPONSE') answers += 1;
         if (event.name === 'QUERY_ERROR') failures += 1;
+        departures.note(event);
         const bytes = recordIn(event);
         if (bytes === undefined) continue;
         newest = (await this.#take(bytes)) ?? newest;
@@ -232,9 +265,10 @@ export class ReleaseDirectory {
       clearTimeout(settling);
     }
     // Its own copy alone says nothing when there are others that could not be asked.
-    const asked = answers > 0 || failures === 0;
+    const asked = answers > 0 || (failures === 0 && !retried);
     if (newest !== undefined && asked) await this.offer(newest.bytes, { checkedAtMs });
-    return { found: newest !== undefined, answers };
+    const departed = asked ? 0 : await departures.forget({ signal });
+    return { found: newest !== undefined, answers, departed };
   }
 
   /** What a peer of the DHT gave; undefined when it is not what it claims. */

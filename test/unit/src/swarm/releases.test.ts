@@ -43,11 +43,13 @@ function createDirectory(...queries: readonly (readonly Step[])[]) {
       } else if (step.event === 'PEER_RESPONSE') {
         yield { name: step.event, record: step.value && { value: step.value } };
       } else {
-        yield { name: step.event, ...('value' in step ? { value: step.value } : {}) };
+        const value = 'value' in step ? { value: step.value } : {};
+        yield { name: step.event, from: peerIdFromPrivateKey(key), ...value };
       }
     }
   }
-  const libp2p = { services: { dht: { get } } } as unknown as SwarmLibp2p;
+  const getConnections = (): readonly unknown[] => [];
+  const libp2p = { getConnections, services: { dht: { get } } } as unknown as SwarmLibp2p;
   const releases = new ReleaseDirectory(libp2p, { push: async () => {}, joining: () => false });
   return { releases, asked: () => asked };
 }

@@ -24,6 +24,7 @@ import { ReleaseKeeper } from './release-keeper.ts';
 import type { Replica } from './replica.ts';
 import { ReplicaFetcher } from './replica-fetch.ts';
 import { ReplicaSet } from './replica-set.ts';
+import { PackingLoop } from './store/packing-loop.ts';
 import { VersionStore } from './store/version-store.ts';
 import { createVersionKnowledge } from './version-knowledge.ts';
 
@@ -49,6 +50,7 @@ interface NodeParts {
   readonly replicas: ReplicaSet;
   readonly inference: InferenceService;
   readonly announcer: Announcer;
+  readonly packing: PackingLoop;
   /** Undefined where the data folder's path is too long for a socket. */
   readonly control: ControlServer | undefined;
 }
@@ -97,7 +99,8 @@ export class SwarmNode implements AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
-    const { announcer, releases, replicas, devices, backend, peer, store, records } = this.#parts;
+    const { announcer, releases, replicas, devices, backend, peer, packing, store, records } =
+      this.#parts;
     await this.#parts.control?.stop();
     await this.drain();
     await announcer.stop();
@@ -106,6 +109,7 @@ export class SwarmNode implements AsyncDisposable {
       new Promise((resolve) => setTimeout(resolve, DRAIN_TIMEOUT_MS).unref()),
     ]);
     await releases.stop();
+    await packing.stop();
     await devices.stop();
     await backend.stop();
     await peer.stop();
@@ -130,6 +134,7 @@ export async function createNode(nodeInit: NodeInit): Promise<SwarmNode> {
     parts.devices.start(() => parts.announcer.changed());
     await parts.releases.start();
     await parts.replicas.restore();
+    parts.packing.start();
     return new SwarmNode(parts);
   } catch (error) {
     for (const close of opened.toReversed()) await close();
@@ -153,6 +158,8 @@ async function assemble(
     onEvicted: (removed) => logger.info(removed, 'version evicted to make room for another'),
   });
   opened.push(() => store.close());
+  const packing = new PackingLoop(store.packing, logger);
+  opened.push(() => packing.stop());
   const records = await RecordStore.open(path.join(dataDir, 'records'));
   opened.push(() => records.close());
   const devices = new DeviceProber({ cacheDir: dataDir, logger });
@@ -227,6 +234,7 @@ async function assemble(
     replicas,
     inference,
     announcer,
+    packing,
     control: await listen(init, store, opened),
   };
 }
@@ -298,6 +306,6 @@ async function serve({ init, peer, store, replicas, inference }: NodeParts): Pro
     streams,
   );
   await serveRouting(peer, {
-    readMetadata: async (cid) => (await store.get(cid))?.manifest.metadata,
+    readMetadata: async (cid) => (await store.manifest(cid))?.metadata,
   });
 }

@@ -50,7 +50,7 @@ export class ReplicaFetcher {
   /** The version on disk, fetched from its holders when it is not there yet. */
   async fetch(cid: VersionCid, options: ReplicaFetchOptions): Promise<StoredVersion> {
     const { store } = this.#components;
-    const stored = await store.get(cid);
+    const stored = await store.get(cid, options);
     if (stored !== undefined) return stored;
     await this.#fetchPatiently(cid, options);
     const fetched = await store.get(cid);

@@ -28,30 +28,40 @@ export function createVersionKnowledge(
       const state = components().replicas.get(cid)?.state;
       return state !== undefined && state !== 'gone';
     },
-    released: (cid) => isReleased(components(), cid),
+    released: async (cid) => {
+      const record = await newestRecord(components(), cid);
+      return record === undefined || names(record, cid);
+    },
+    current: async (cid) => {
+      const record = await newestRecord(components(), cid);
+      if (record !== undefined) return pointsAt(record.channels, cid);
+      return (await components().store.wanted()).some((one) => one.cid === cid);
+    },
     otherHolders: (cid) => countHolders(components().peer, cid),
   };
 }
 
-async function isReleased(
+/** The newest release record of the model that a version is of; undefined when none is known. */
+async function newestRecord(
   { peer, store }: VersionKnowledgeComponents,
   cid: VersionCid,
-): Promise<boolean> {
+): Promise<ReleaseRecord | undefined> {
   const wanted = (await store.wanted()).find((one) => one.cid === cid);
-  if (wanted === undefined) return true;
+  if (wanted === undefined) return undefined;
   const { publisher, name, release } = wanted;
   const cached = peer.releases.cached(publisher, name)?.record;
-  if (cached !== undefined) return names(cached, cid);
-  if (release === null) return true;
+  if (cached !== undefined || release === null) return cached;
   // An expired record still says what was released.
-  return names(await decodeRelease(release, { nowMs: null }), cid);
+  return decodeRelease(release, { nowMs: null });
+}
+
+/** Also what a guard falls back to at any moment. */
+function pointsAt(channels: ReleaseRecord['channels'], cid: VersionCid): boolean {
+  return Object.values(channels).some((channel) => channel.cid === cid || channel.previous === cid);
 }
 
 function names({ channels, history }: ReleaseRecord, cid: VersionCid): boolean {
-  return (
-    Object.values(channels).some((channel) => channel.cid === cid || channel.previous === cid) ||
-    history.some((move) => move.cid === cid)
-  );
+  return pointsAt(channels, cid) || history.some((move) => move.cid === cid);
 }
 
 /** Peers that announce the version READY; where there are none, those that the DHT says have it and that answer. */

@@ -17,7 +17,10 @@ const BATCH_STEP = 1_000;
 /** Where a chunk stands in the files of a complete version. */
 export interface StoredPlace {
   readonly cid: VersionCid;
+  /** Within the version's folder, or that of its packed form. */
   readonly path: string;
+  /** Of the packed form; undefined when the file is one of the version's own, whole. */
+  readonly packed?: number | undefined;
   readonly offset: number;
   readonly size: number;
 }
@@ -32,9 +35,19 @@ export interface CompleteVersion {
   readonly places: readonly (readonly ChunkPlace[])[];
 }
 
-interface VersionEntry {
+export interface VersionEntry {
   /** A file or a chunk was not what it must be when it was last looked at. */
   readonly damaged: boolean;
+  /** Which packed form of the version is on the disk; undefined when its files are there whole. */
+  readonly packed?: number | undefined;
+}
+
+/** A file with the bytes of one that is looked for. */
+export interface FoundFile {
+  readonly cid: VersionCid;
+  readonly path: string;
+  /** Of the packed form that it may lie in, whole; undefined when it is there for certain. */
+  readonly packed: number | undefined;
 }
 
 /** What the store knows beside the files: which versions are complete and where each block is. Digests are hexadecimal. */
@@ -109,19 +122,17 @@ export class StoreIndex {
     return shared;
   }
 
-  /** An undamaged version that has a file of the same bytes in the same chunks, and the file's name there. */
-  async findFile(
-    wanted: ManifestFile,
-  ): Promise<{ readonly cid: VersionCid; readonly path: string } | undefined> {
+  /** The files of undamaged versions that have the same bytes in the same chunks. */
+  async *findFiles(wanted: ManifestFile): AsyncGenerator<FoundFile> {
     for (const cid of await this.versions()) {
-      if ((await this.version(cid))?.damaged !== false) continue;
+      const entry = await this.version(cid);
+      if (entry?.damaged !== false) continue;
       const file = (await this.manifest(cid))?.files.find(
         ({ size, sha256, chunks }) =>
           size === wanted.size && chunks === wanted.chunks && sameBytes(sha256, wanted.sha256),
       );
-      if (file !== undefined) return { cid, path: file.path };
+      if (file !== undefined) yield { cid, path: file.path, packed: entry.packed };
     }
-    return undefined;
   }
 
   /** The manifest of a version; undefined when it is not there or damaged. */
@@ -155,6 +166,23 @@ export class StoreIndex {
     });
   }
 
+  /** Says in one synced step that a version is in a packed form, and where each of its chunks is there. */
+  packVersion(
+    cid: VersionCid,
+    packed: number,
+    places: ReadonlyMap<string, Omit<StoredPlace, 'cid' | 'packed'>>,
+  ): Promise<void> {
+    return this.#change(async () => {
+      const batch = this.#level.batch();
+      await this.#changePlaces(batch, [...places.keys()], (key, others) => [
+        ...others.filter((place) => place.cid !== cid),
+        ...[places.get(key)].flatMap((place) => (place ? { ...place, cid, packed } : [])),
+      ]);
+      batch.put(cid, { damaged: false, packed }, { sublevel: this.#versions });
+      await batch.write(SYNC);
+    });
+  }
+
   /** Forgets a version in one synced step, with all that no other version shares. */
   removeVersion(cid: VersionCid): Promise<void> {
     return this.#change(async () => {
@@ -175,9 +203,20 @@ export class StoreIndex {
 
   /** Notes that a version is not what it was; it is fetched again as far as needed. */
   markDamaged(cid: VersionCid): Promise<void> {
+    return this.#mark(cid, true);
+  }
+
+  /** Takes {@link markDamaged} back. */
+  markWhole(cid: VersionCid): Promise<void> {
+    return this.#mark(cid, false);
+  }
+
+  #mark(cid: VersionCid, damaged: boolean): Promise<void> {
     return this.#change(async () => {
-      if ((await this.version(cid)) === undefined) return;
-      await this.#level.batch().put(cid, { damaged: true }, { sublevel: this.#versions }).write();
+      const entry = await this.version(cid);
+      if (entry === undefined) return;
+      const changed = { ...entry, damaged };
+      await this.#level.batch().put(cid, changed, { sublevel: this.#versions }).write();
     });
   }
 

@@ -1,10 +1,12 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { packedRoot } from './packed-folder.ts';
 import { failureCode } from './store-failure.ts';
 import type { StoreFolders } from './store-recovery.ts';
 
-/** Bytes that one version, whole or in part, takes on the disk. */
+/** Bytes that one version, whole, packed or in part, takes on the disk. */
 export interface VersionSpace {
+  /** Of a packed version without the bases that another version has too. */
   readonly bytes: number;
   /** Of these, what removing the version gives back: not files that another version has too. */
   readonly freedBytes: number;
@@ -17,34 +19,57 @@ export interface StoreSpace {
   readonly versions: ReadonlyMap<string, VersionSpace>;
 }
 
+/** A file of a version that is measured. */
+interface MeasuredFile {
+  readonly cid: string;
+  readonly id: string;
+  readonly bytes: number;
+  /** True for a base, which is there because of another version as long as that has it. */
+  readonly base: boolean;
+}
+
 /** Measures what the files of all versions take on the disk; holes take nothing. */
 export async function measureSpace(folders: StoreFolders): Promise<StoreSpace> {
-  const files: { readonly cid: string; readonly inode: string; readonly bytes: number }[] = [];
-  const add = async (cid: string, folder: string): Promise<void> => {
-    for (const name of await namesIn(folder)) {
-      const found = await statOf(path.join(folder, name));
-      if (found !== undefined) files.push({ cid, ...found });
-    }
-  };
-  for (const cid of await namesIn(folders.versions))
-    await add(cid, path.join(folders.versions, cid));
-  for (const cid of await namesIn(folders.partial)) {
-    await add(cid, path.join(folders.partial, cid, 'files'));
-  }
+  const files = await filesOf(folders);
   const links = new Map<string, number>();
-  for (const { inode } of files) links.set(inode, (links.get(inode) ?? 0) + 1);
+  for (const { id } of files) links.set(id, (links.get(id) ?? 0) + 1);
   const versions = new Map<string, VersionSpace>();
   let usedBytes = 0;
-  for (const { cid, inode, bytes } of files) {
-    const count = links.get(inode) ?? 1;
+  for (const { cid, id, bytes, base } of files) {
+    const count = links.get(id) ?? 1;
     usedBytes += bytes / count;
     const before = versions.get(cid) ?? { bytes: 0, freedBytes: 0 };
     versions.set(cid, {
-      bytes: before.bytes + bytes,
+      bytes: before.bytes + (base && count > 1 ? 0 : bytes),
       freedBytes: before.freedBytes + (count === 1 ? bytes : 0),
     });
   }
   return { usedBytes: Math.round(usedBytes), versions };
+}
+
+async function filesOf(folders: StoreFolders): Promise<MeasuredFile[]> {
+  const files: MeasuredFile[] = [];
+  const add = async (cid: string, folder: string, base = false): Promise<void> => {
+    for (const name of await namesIn(folder)) {
+      const found = await fileId(path.join(folder, name));
+      if (found !== undefined) files.push({ cid, base, id: found.id, bytes: found.bytes });
+    }
+  };
+  for (const cid of await namesIn(folders.versions)) {
+    await add(cid, path.join(folders.versions, cid));
+  }
+  for (const cid of await namesIn(folders.partial)) {
+    await add(cid, path.join(folders.partial, cid, 'files'));
+  }
+  for (const cid of await namesIn(folders.packed)) {
+    for (const packed of await namesIn(path.join(folders.packed, cid))) {
+      const root = packedRoot(folders.packed, cid, Number(packed));
+      await add(cid, root);
+      await add(cid, path.join(root, 'files'));
+      await add(cid, path.join(root, 'base'), true);
+    }
+  }
+  return files;
 }
 
 async function namesIn(folder: string): Promise<string[]> {
@@ -57,12 +82,17 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-async function statOf(file: string): Promise<{ inode: string; bytes: number } | undefined> {
+/** Which file a name leads to, and the bytes that it takes; undefined when it leads to none. */
+export async function fileId(
+  file: string,
+): Promise<{ readonly id: string; readonly bytes: number; readonly links: number } | undefined> {
   try {
-    const { dev, ino, blocks, size } = await stat(file, { bigint: true });
+    const found = await stat(file, { bigint: true });
+    if (!found.isFile()) return undefined;
+    const { dev, ino, blocks, size, nlink } = found;
     // In units of 512 bytes, whatever the disk's own are; Windows does not tell.
     const bytes = process.platform === 'win32' ? size : blocks * 512n;
-    return { inode: `${dev}:${ino}`, bytes: Number(bytes) };
+    return { id: `${dev}:${ino}`, bytes: Number(bytes), links: Number(nlink) };
   } catch (error) {
     if (failureCode(error) === 'ENOENT') return undefined;
     throw error;

@@ -3,7 +3,7 @@ import { isSwarmError, NotFoundError } from '../../protocols/errors.ts';
 import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import { planEviction, type StoredCandidate } from '../../src/policy/store-eviction.ts';
 import type { BlockReader } from './block-reader.ts';
-import type { StoreIndex } from './store-index.ts';
+import type { StoreIndex, VersionEntry } from './store-index.ts';
 import type { StoreFolders } from './store-recovery.ts';
 import { measureSpace } from './store-space.ts';
 import { type VerifiedVersion, verifyVersion } from './store-verify.ts';
@@ -19,6 +19,8 @@ export interface VersionKnowledge {
   inUse(cid: VersionCid): boolean;
   /** Whether a release names it; true when that is not known. */
   released(cid: VersionCid): Promise<boolean>;
+  /** Whether a channel points at it, so that it is likely to be loaded next; true when it is to be served and that is not known. */
+  current(cid: VersionCid): Promise<boolean>;
   /** Other peers that have all of it, as far as is known. */
   otherHolders(cid: VersionCid): Promise<number>;
 }
@@ -26,11 +28,11 @@ export interface VersionKnowledge {
 /** A version on the disk, as `swarm store ls` shows it. */
 export interface StoreEntry {
   readonly cid: VersionCid;
-  readonly state: 'whole' | 'damaged' | 'partial';
+  readonly state: 'whole' | 'packed' | 'damaged' | 'partial';
   /** As which the node means to serve it; null when it does not. */
   readonly publisher: string | null;
   readonly name: string | null;
-  /** Bytes that its files take on the disk. */
+  /** Bytes that its files take on the disk; of a packed one without the bases that another version here has too. */
   readonly bytes: number;
   /** Bytes of its chunks that another version here has too; null for a part. */
   readonly sharedBytes: number | null;
@@ -107,11 +109,7 @@ export class StoreUpkeep {
     for (const cid of await index.versions()) {
       signal?.throwIfAborted();
       if (underway(cid)) continue;
-      const verified = await verifyVersion(
-        { index, versionsFolder: folders.versions },
-        cid,
-        signal,
-      );
+      const verified = await verifyVersion({ index, folders }, cid, signal);
       // It may have been removed meanwhile: then nothing is wrong with it.
       if ((await index.version(cid)) !== undefined) yield verified;
     }
@@ -216,7 +214,8 @@ export class StoreUpkeep {
   }
 }
 
-function stateOf(entry: { readonly damaged: boolean } | undefined): StoreEntry['state'] {
+function stateOf(entry: VersionEntry | undefined): StoreEntry['state'] {
   if (entry === undefined) return 'partial';
-  return entry.damaged ? 'damaged' : 'whole';
+  if (entry.damaged) return 'damaged';
+  return entry.packed === undefined ? 'whole' : 'packed';
 }

@@ -1,7 +1,9 @@
-import { link } from 'node:fs/promises';
+import { access, link } from 'node:fs/promises';
 import path from 'node:path';
-import type { Manifest } from '../../protocols/manifest/index.ts';
+import type { Manifest, ManifestFile } from '../../protocols/manifest/index.ts';
+import { packedFile, wholePath } from './packed-folder.ts';
 import type { StoreIndex } from './store-index.ts';
+import type { StoreFolders } from './store-recovery.ts';
 
 /** A file of a version to be fetched whose bytes another version has. */
 export interface TwinFile {
@@ -14,16 +16,35 @@ export interface TwinFile {
 export async function findTwins(
   index: StoreIndex,
   manifest: Manifest,
-  folders: { readonly versions: string; readonly files: string },
+  folders: Pick<StoreFolders, 'versions' | 'packed'> & { readonly files: string },
 ): Promise<TwinFile[]> {
   const twins: TwinFile[] = [];
   for (const file of manifest.files) {
-    const found = file.size === 0 ? undefined : await index.findFile(file);
-    if (found === undefined) continue;
-    const from = path.join(folders.versions, found.cid, found.path);
+    const from = file.size === 0 ? undefined : await findTwin(index, file, folders);
+    if (from === undefined) continue;
     twins.push({ from, to: path.join(folders.files, file.path), size: file.size });
   }
   return twins;
+}
+
+async function findTwin(
+  index: StoreIndex,
+  file: ManifestFile,
+  folders: Pick<StoreFolders, 'versions' | 'packed'>,
+): Promise<string | undefined> {
+  for await (const { cid, path: name, packed } of index.findFiles(file)) {
+    if (packed === undefined) return path.join(folders.versions, cid, name);
+    const whole = packedFile(folders.packed, { cid, packed, path: wholePath(name) });
+    if (await isThere(whole)) return whole;
+  }
+  return undefined;
+}
+
+async function isThere(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Gives unchanged files a second name. Each has the same chunks in both versions: whoever repairs one repairs the other. */

@@ -1,8 +1,8 @@
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Level } from 'level';
 import { cidOfDigest, digestOfCid, digestText } from '../../protocols/digest.ts';
-import { InvalidInputError, isSwarmError, StoreError } from '../../protocols/errors.ts';
+import { InvalidInputError, StoreError } from '../../protocols/errors.ts';
 import { decodeManifest, type Manifest, manifestBytes } from '../../protocols/manifest/index.ts';
 import { type BlockSource, type Holdings, NOTHING, WHOLE } from '../../protocols/transfer/index.ts';
 import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
@@ -13,12 +13,16 @@ import { checkDiskRoom, type DiskRoom, freeDiskBytes, lackingBytes } from './dis
 import { openIndexLevel } from './index-level.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { PartialVersion, partialBytes } from './partial-version.ts';
-import { failureCode, storeFailure } from './store-failure.ts';
+import { storeFailure } from './store-failure.ts';
 import { StoreIndex } from './store-index.ts';
+import { StorePacking } from './store-packing.ts';
 import { recoverFolders, type StoreFolders } from './store-recovery.ts';
 import { measureSpace } from './store-space.ts';
 import { type RemovedVersion, StoreUpkeep, type VersionKnowledge } from './store-upkeep.ts';
+import { takeBack } from './take-back.ts';
 import { findTwins, linkTwins, type TwinFile } from './twin-files.ts';
+import { unpackVersion } from './unpack-version.ts';
+import { hasFiles, readBlocks } from './version-files.ts';
 import { VersionUses } from './version-uses.ts';
 import { type WantedVersion, WantedVersions } from './wanted-versions.ts';
 
@@ -38,9 +42,9 @@ export interface VersionStoreInit {
   readonly onEvicted?: ((removed: RemovedVersion) => void) | undefined;
 }
 
-/** A version that is being fetched or removed: one thing at a time is done to it. */
+/** A version that is being fetched, removed or packed: one thing at a time is done to it. */
 interface Underway {
-  readonly doing: 'fetched' | 'removed';
+  readonly doing: 'fetched' | 'removed' | 'packed';
   /** Undefined while the version is being begun. */
   partial: PartialVersion | undefined;
   /** Bytes still to be written, until `partial` knows better. */
@@ -50,8 +54,8 @@ interface Underway {
 /**
  * What a node keeps on disk of models: versions, whole and in part, and which of them it means to serve.
  *
- * Files lie as they were published, `versions/<cid>/<path>`; a LevelDB index beside them says which versions are complete
- * and where each chunk is. One process at a time can open a store.
+ * Files lie as they were published, `versions/<cid>/<path>`, or packed when nobody uses them; a LevelDB index beside them says
+ * which versions are complete and where each chunk is. One process at a time can open a store.
  */
 export class VersionStore implements BlockSource, VersionTarget {
   readonly #folders: StoreFolders;
@@ -63,7 +67,10 @@ export class VersionStore implements BlockSource, VersionTarget {
   readonly #init: VersionStoreInit;
   /** What an owner does with the store by hand, and what makes room. */
   readonly upkeep: StoreUpkeep;
+  /** Keeps versions that nobody uses as their difference from others. */
+  readonly packing: StorePacking;
   readonly #underway = new Map<VersionCid, Underway>();
+  readonly #unpacking = new Map<VersionCid, Promise<void>>();
   #closed = false;
 
   private constructor(folders: StoreFolders, level: Level, init: VersionStoreInit) {
@@ -74,19 +81,30 @@ export class VersionStore implements BlockSource, VersionTarget {
     this.#wanted = new WantedVersions(level);
     this.#reader = new BlockReader({
       index: this.#index,
-      versionsFolder: folders.versions,
+      folders,
       partials: () => this.#partials(),
     });
     this.#uses = new VersionUses(level);
-    this.upkeep = new StoreUpkeep({
+    const shared = {
       folders,
       index: this.#index,
-      wanted: this.#wanted,
       uses: this.#uses,
       reader: this.#reader,
-      underway: (cid) => this.#underway.has(cid),
-      remove: (cid) => this.remove(cid),
+      underway: (cid: VersionCid) => this.#underway.has(cid),
       knowledge: init.knowledge,
+    };
+    this.upkeep = new StoreUpkeep({
+      ...shared,
+      wanted: this.#wanted,
+      remove: (cid) => this.remove(cid),
+    });
+    this.packing = new StorePacking({
+      ...shared,
+      take: (cid) => {
+        this.#take(cid, 'packed');
+        return () => this.#underway.delete(cid);
+      },
+      unpack: (cid, signal) => this.#unpack(cid, signal),
     });
   }
 
@@ -97,12 +115,16 @@ export class VersionStore implements BlockSource, VersionTarget {
    */
   static async open(folder: string, init: VersionStoreInit = {}): Promise<VersionStore> {
     const root = path.resolve(folder);
-    const folders = { versions: path.join(root, 'versions'), partial: path.join(root, 'partial') };
+    const folders: StoreFolders = {
+      versions: path.join(root, 'versions'),
+      partial: path.join(root, 'partial'),
+      packed: path.join(root, 'packed'),
+    };
     let level: Level | undefined;
     try {
-      await mkdir(folders.versions, { recursive: true });
-      await mkdir(folders.partial, { recursive: true });
-      const isNew = (await readdir(folders.versions)).length === 0;
+      for (const made of Object.values(folders)) await mkdir(made, { recursive: true });
+      const held = [...(await readdir(folders.versions)), ...(await readdir(folders.packed))];
+      const isNew = held.length === 0;
       level = await openIndexLevel(path.join(root, 'index'), isNew);
       await syncFolder(root);
       const store = new VersionStore(folders, level, init);
@@ -118,6 +140,7 @@ export class VersionStore implements BlockSource, VersionTarget {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.packing.close();
     for (const partial of this.#partials()) await partial.close();
     await this.#uses.close();
     await this.#level.close();
@@ -131,9 +154,11 @@ export class VersionStore implements BlockSource, VersionTarget {
   /** @see BlockSource.holdings */
   async holdings(version: Uint8Array): Promise<Holdings | undefined> {
     const cid = cidOfDigest(version).toString() as VersionCid;
+    // What is being unpacked has both: all of it can be read.
+    if ((await this.#index.version(cid))?.damaged === false) return WHOLE;
     const underway = this.#underway.get(cid);
     if (underway?.doing === 'fetched') return underway.partial?.holdings() ?? NOTHING;
-    return (await this.#index.version(cid))?.damaged === false ? WHOLE : undefined;
+    return undefined;
   }
 
   /** Counts a use of a version: what is used stays when room is needed. */
@@ -141,9 +166,16 @@ export class VersionStore implements BlockSource, VersionTarget {
     this.#uses.note(cid, Date.now());
   }
 
-  /** A complete version; undefined when it is not, or its files are not what they were: then it is to be fetched. */
-  async get(cid: VersionCid): Promise<StoredVersion | undefined> {
+  /**
+   * A complete version, its files in place: a packed one is unpacked for that, and packed no more while it is in use. Undefined
+   * when it is not complete, or not what it was: then it is to be fetched.
+   *
+   * @throws {ERR_STORE} when the disk, or the quota, has no room for the files of a packed version.
+   */
+  async get(cid: VersionCid, { signal }: AbortOptions = {}): Promise<StoredVersion | undefined> {
     checkCid(cid);
+    await this.packing.leave(cid);
+    if ((await this.#index.version(cid))?.packed !== undefined) await this.#unpack(cid, signal);
     const entry = await this.#index.version(cid);
     if (entry === undefined || entry.damaged) return undefined;
     const manifest = await this.#index.manifest(cid);
@@ -155,6 +187,14 @@ export class VersionStore implements BlockSource, VersionTarget {
     return undefined;
   }
 
+  /** The manifest of a complete version, which is left as it lies. */
+  async manifest(cid: VersionCid): Promise<Manifest | undefined> {
+    checkCid(cid);
+    return (await this.#index.version(cid))?.damaged === false
+      ? this.#index.manifest(cid)
+      : undefined;
+  }
+
   /**
    * Removes a version, whole or in part; a loaded model that uses its files must be gone.
    *
@@ -162,12 +202,15 @@ export class VersionStore implements BlockSource, VersionTarget {
    */
   async remove(cid: VersionCid): Promise<void> {
     checkCid(cid);
+    await this.packing.leave(cid);
     this.#take(cid, 'removed');
     try {
       await new PartialFolder(this.#folders.partial, cid).remove();
       if ((await this.#index.version(cid)) === undefined) return;
       await this.#index.removeVersion(cid);
-      await rm(path.join(this.#folders.versions, cid), { recursive: true, force: true });
+      for (const folder of [this.#folders.versions, this.#folders.packed]) {
+        await rm(path.join(folder, cid), { recursive: true, force: true });
+      }
       await this.#uses.forget(cid);
       this.#reader.forget(cid);
     } catch (cause) {
@@ -201,12 +244,17 @@ export class VersionStore implements BlockSource, VersionTarget {
 
   async begin(cid: VersionCid, bytes: Uint8Array): Promise<VersionSink> {
     const manifest = decodeManifest(bytes, cid);
+    await this.packing.leave(cid);
     const fetching = this.#take(cid, 'fetched');
     try {
       const folder = new PartialFolder(this.#folders.partial, cid);
-      await this.#takeBack(cid, manifest, bytes);
-      const { versions } = this.#folders;
-      const twins = await findTwins(this.#index, manifest, { versions, files: folder.files });
+      await takeBack(this.#folders, this.#index, { cid, manifest, bytes });
+      const { versions, packed } = this.#folders;
+      const twins = await findTwins(this.#index, manifest, {
+        versions,
+        packed,
+        files: folder.files,
+      });
       await this.#promiseRoom(fetching, { folder, cid, manifest, twins });
       await folder.create(bytes);
       await mkdir(folder.files, { recursive: true });
@@ -214,7 +262,7 @@ export class VersionStore implements BlockSource, VersionTarget {
       this.#checkOpen();
       fetching.partial = new PartialVersion(cid, manifest, {
         folder,
-        findLocal: (digest) => this.#find(digest),
+        findLocal: (digest) => this.#reader.find(digest),
         mayHave: (keys) => this.#mayHave(keys),
         makeRoom: (neededBytes) => this.#makeRoom(neededBytes),
         complete: (places) => this.#complete({ cid, manifest, folder }, places),
@@ -240,29 +288,6 @@ export class VersionStore implements BlockSource, VersionTarget {
 
   #checkOpen(): void {
     if (this.#closed) throw new StoreError('the store is closed');
-  }
-
-  /** Makes a complete version one that is being fetched, so that what is damaged of it can be replaced. */
-  async #takeBack(cid: VersionCid, manifest: Manifest, bytes: Uint8Array): Promise<void> {
-    if ((await this.#index.version(cid)) === undefined) return;
-    const folder = new PartialFolder(this.#folders.partial, cid);
-    await folder.remove();
-    await folder.create(bytes);
-    for (const { chunks } of manifest.files) {
-      const key = digestText(digestOfCid(chunks));
-      const list = await this.#index.block(key);
-      if (list !== undefined) await folder.putList(key, list);
-    }
-    await syncFolder(this.#folders.partial);
-    await this.#index.removeVersion(cid);
-    try {
-      await rename(path.join(this.#folders.versions, cid), folder.files);
-    } catch (error) {
-      if (failureCode(error) !== 'ENOENT') throw error;
-      // Its files were removed by hand: all of it is fetched.
-    }
-    await syncFolder(this.#folders.versions);
-    await syncFolder(folder.root);
   }
 
   async #promiseRoom(
@@ -322,19 +347,26 @@ export class VersionStore implements BlockSource, VersionTarget {
       throw error;
     }
     this.#uses.note(cid, Date.now());
-    await folder.remove().catch(() => {
+    try {
+      await folder.remove();
+      await rm(path.join(this.#folders.packed, cid), { recursive: true, force: true });
+    } catch {
       // The version is complete; what is left of the fetch goes when the store is opened next.
-    });
+    }
   }
 
-  /** A block from anywhere on this disk; what is damaged there is as good as absent. */
-  async #find(digest: Uint8Array): Promise<Uint8Array | undefined> {
-    try {
-      return await this.#reader.read(digest);
-    } catch (error) {
-      if (isSwarmError(error) && error.code === 'ERR_CORRUPT') return undefined;
-      throw error;
+  /** One at a time for each version. */
+  async #unpack(cid: VersionCid, signal: AbortSignal | undefined): Promise<void> {
+    for (let other = this.#unpacking.get(cid); other; other = this.#unpacking.get(cid)) {
+      await other.catch(() => {
+        // Whoever began it hears of that; it is tried again here.
+      });
     }
+    const unpacking = unpackVersion(this.#index, this, cid, signal).finally(() =>
+      this.#unpacking.delete(cid),
+    );
+    this.#unpacking.set(cid, unpacking);
+    await unpacking;
   }
 
   async #mayHave(keys: readonly string[]): Promise<boolean[]> {
@@ -352,37 +384,4 @@ export class VersionStore implements BlockSource, VersionTarget {
 function checkCid(cid: VersionCid): void {
   if (cidOfDigest(digestOfCid(cid)).toString() === cid) return;
   throw new InvalidInputError(`CID ${JSON.stringify(cid)} is not in base32, expected bafyrei…`);
-}
-
-/** True when every file is there with its size; what is inside is checked when it is read. */
-async function hasFiles(directory: string, manifest: Manifest): Promise<boolean> {
-  for (const { path: name, size } of manifest.files) {
-    try {
-      const found = await stat(path.join(directory, name));
-      if (!found.isFile() || found.size !== size) return false;
-    } catch (error) {
-      if (failureCode(error) === 'ENOENT') return false;
-      throw storeFailure(`version in ${directory} cannot be read`, error);
-    }
-  }
-  return true;
-}
-
-/** The manifest and the chunk lists that a finished version goes into the index with. */
-async function readBlocks(
-  folder: PartialFolder,
-  cid: VersionCid,
-  manifest: Manifest,
-): Promise<Map<string, Uint8Array>> {
-  const blocks = new Map<string, Uint8Array>();
-  const put = (key: string, bytes: Uint8Array | undefined): void => {
-    if (bytes === undefined) throw new StoreError(`block ${key} of version ${cid} left the disk`);
-    blocks.set(key, bytes);
-  };
-  put(digestText(digestOfCid(cid)), await folder.manifest());
-  for (const { chunks } of manifest.files) {
-    const key = digestText(digestOfCid(chunks));
-    if (!blocks.has(key)) put(key, await folder.list(key));
-  }
-  return blocks;
 }

@@ -4,11 +4,15 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { VersionStore } from '../../node/store/version-store.ts';
+import { digestText, sha256 } from '../../protocols/digest.ts';
+import { present } from '../support/present.ts';
 import { createTestFolder } from '../support/test-folder.ts';
-import { createWrittenVersion } from '../support/written-version.ts';
+import { createRevision, createWrittenVersion } from '../support/written-version.ts';
 import { storedFiles, store } from './store.suite.ts';
 
 const WRITER = fileURLToPath(new URL('../support/store-writer.ts', import.meta.url));
+
+const PACKER = fileURLToPath(new URL('../support/store-packer.ts', import.meta.url));
 
 /** How far a version came, as far as its writer was told. */
 type Stage = 'wanted' | 'finished' | 'removing' | 'removed';
@@ -29,6 +33,18 @@ const KILLS = [
   { line: 'removed', count: 1 },
 ] as const;
 
+/** A packer says a line at each step; between two of them it links, writes, records and unlinks. */
+const PACKING_KILLS = [
+  { line: 'packing', count: 2 },
+  { line: 'packed', count: 1 },
+  { line: 'unpacking', count: 2 },
+  { line: 'packing', count: 3 },
+  { line: 'packed', count: 2 },
+  { line: 'unpacking', count: 3 },
+  { line: 'packed', count: 5 },
+  { line: 'unpacked', count: 4 },
+] as const;
+
 describe('VersionStore after kill -9', () => {
   test('has every version and wanted version that it acknowledged, and nothing that is half there', async () => {
     await using folder = await createTestFolder();
@@ -44,6 +60,39 @@ describe('VersionStore after kill -9', () => {
     }
     expect(seen.size).toBeGreaterThan(KILLS.length);
   });
+
+  test('in the middle of packing and unpacking, has every version that it finished, and verifies', async () => {
+    await using folder = await createTestFolder();
+    let rounds = 0;
+    for (const { line, count } of PACKING_KILLS) {
+      for (const [word, round] of await runUntil(PACKER, folder.path, rounds, line, count)) {
+        if (word === 'finished') rounds = Math.max(rounds, round);
+      }
+      const opened = await VersionStore.open(folder.path);
+      try {
+        for await (const { cid, faults } of opened.upkeep.verify()) {
+          expect({ cid, faults }).toEqual({ cid, faults: [] });
+        }
+        for (let round = 0; round <= Math.min(rounds, 3); round += 1) {
+          const version = createRevision(round);
+          for (const [key, block] of version.blocks) {
+            expect(digestText(sha256(present(await opened.read(sha256(block)))))).toBe(key);
+          }
+        }
+      } finally {
+        await opened.close();
+      }
+    }
+    const opened = await VersionStore.open(folder.path);
+    for (let round = 0; round < 4; round += 1) {
+      const version = createRevision(round);
+      const file = present((await storedFiles(opened, version))?.get('model.onnx'));
+      expect(digestText(sha256(file))).toBe(
+        digestText(sha256(present(version.files.get('model.onnx')))),
+      );
+    }
+    await opened.close();
+  });
 });
 
 /** Lets a writer go on with the next round, and kills it at the nth line of a kind. */
@@ -53,21 +102,35 @@ async function writeUntil(
   kind: string,
   count: number,
 ): Promise<void> {
+  const lines = await runUntil(WRITER, folder, seen.size, kind, count);
+  for (const [word, round] of lines) if (isStage(word)) seen.set(round, word);
+}
+
+/** Runs a program on a store until the nth line of a kind, at which it is killed; all that it said, word and number. */
+async function runUntil(
+  program: string,
+  folder: string,
+  firstRound: number,
+  kind: string,
+  count: number,
+): Promise<(readonly [string, number])[]> {
   const child = spawn(
     process.execPath,
-    ['--conditions=swarm-source', WRITER, folder, String(seen.size)],
+    ['--conditions=swarm-source', program, folder, String(firstRound)],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const ended = once(child, 'close');
+  const lines: (readonly [string, number])[] = [];
   let left = count;
   for await (const line of createInterface({ input: child.stdout })) {
-    const [word = '', round = ''] = line.split(' ');
-    if (isStage(word)) seen.set(Number(round), word);
+    const [word = '', number = ''] = line.split(' ');
+    lines.push([word, Number(number)]);
     if (word === kind) left -= 1;
     if (left === 0) child.kill('SIGKILL');
   }
   await ended;
   expect(child.signalCode).toBe('SIGKILL');
+  return lines;
 }
 
 function isStage(word: string): word is Stage {

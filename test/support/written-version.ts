@@ -8,3 +8,16 @@ export function createWrittenVersion(round: number): VersionFixture {
     chunkBytes: 4_096,
   });
 }
+
+const REVISION_CHUNK_BYTES = 64 * 1024;
+
+/** The version that a packer under test stores in a round: the same weights but for one chunk; there are four. */
+export function createRevision(round: number): VersionFixture {
+  const weights = noise(24 * REVISION_CHUNK_BYTES, 1);
+  const changed = round % 4;
+  weights.set(noise(REVISION_CHUNK_BYTES, 2 + changed), changed * REVISION_CHUNK_BYTES);
+  return createVersionFixture({
+    files: { 'model.onnx': weights },
+    chunkBytes: REVISION_CHUNK_BYTES,
+  });
+}

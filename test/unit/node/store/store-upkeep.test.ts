@@ -36,6 +36,9 @@ class Knowledge implements VersionKnowledge {
   async released(): Promise<boolean> {
     return true;
   }
+  async current(): Promise<boolean> {
+    return false;
+  }
   async otherHolders(cid: VersionCid): Promise<number> {
     return this.holders.get(cid) ?? 0;
   }

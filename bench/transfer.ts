@@ -149,7 +149,7 @@ async function dedup(
   const found = await measureDedup(options, host);
   const wantedBytes = DEDUP_TENSORS * TENSOR_BYTES;
   return [...found].map(([{ title }, sample]) =>
-    toRow({ comparison: 'dedup', variant: title, wantedBytes }, [sample], sample.storedBytes),
+    toRow({ comparison: 'dedup', variant: title, wantedBytes }, [sample], sample),
   );
 }
 

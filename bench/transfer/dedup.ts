@@ -20,9 +20,15 @@ export interface DedupOptions {
   readonly profileDir?: string | undefined;
 }
 
-/** A fetch of a version that resembles one on the disk, and what the disk then holds more than before. */
+/** A fetch of a version that resembles one on the disk, and what becomes of the disk. */
 export interface DedupSample extends Sample {
+  /** Bytes that the disk holds more than before while both versions are in use. */
   readonly storedBytes: number;
+  /** Of these, what is left once only the new version is in use. */
+  readonly packedBytes: number;
+  readonly packSeconds: number;
+  /** Until the first version is whole again and the new one packed: what a rollback does. */
+  readonly rollbackSeconds: number;
 }
 
 /** Fetches a model, then each revision of it beside the first; real packer, stores and network. */
@@ -38,14 +44,16 @@ export async function measureDedup(
     const sink = await PeerProcess.start({ ...init, what: 'dedup sink' });
     try {
       await sink.connect([source]);
+      let first: string | undefined;
       for (const revision of [{ title: 'first version', change: {} }, ...revisions]) {
         host.signal.throwIfAborted();
         host.progress(`dedup: ${revision.title}`);
         await writeModel(file, { tensors, ...revision.change });
         const reference = await source.hold(file);
-        const sample = await measureOne(source, sink, reference);
-        if (!revisions.includes(revision)) continue;
-        samples.set(revision, sample);
+        const fetched = await measureFetch(source, sink, reference);
+        first ??= reference;
+        if (reference === first) continue;
+        samples.set(revision, await measurePacking(sink, fetched, { first, reference }));
         // The next is compared with the first version, not with this one.
         await sink.forget(reference);
       }
@@ -59,12 +67,16 @@ export async function measureDedup(
   return samples;
 }
 
-async function measureOne(
+interface FetchSample extends Sample {
+  readonly diskBytesBefore: number;
+}
+
+async function measureFetch(
   source: PeerProcess,
   sink: PeerProcess,
   reference: string,
-): Promise<DedupSample> {
-  const storedBefore = await diskBytes(sink.folder);
+): Promise<FetchSample> {
+  const diskBytesBefore = await diskBytes(sink.folder);
   const cpuBefore = await source.cpuSeconds();
   const { seconds, movedBytes, cpuSeconds } = await sink.fetch(reference, [source]);
   return {
@@ -72,8 +84,21 @@ async function measureOne(
     movedBytes,
     sourceCpuSeconds: (await source.cpuSeconds()) - cpuBefore,
     sinkCpuSeconds: cpuSeconds,
-    storedBytes: (await diskBytes(sink.folder)) - storedBefore,
+    diskBytesBefore,
   };
+}
+
+/** Lets the sink use the new version, then the first one again, which is whole when this is over. */
+async function measurePacking(
+  sink: PeerProcess,
+  { diskBytesBefore, ...sample }: FetchSample,
+  { first, reference }: { readonly first: string; readonly reference: string },
+): Promise<DedupSample> {
+  const storedBytes = (await diskBytes(sink.folder)) - diskBytesBefore;
+  const packSeconds = await sink.use(reference);
+  const packedBytes = (await diskBytes(sink.folder)) - diskBytesBefore;
+  const rollbackSeconds = await sink.use(first);
+  return { ...sample, storedBytes, packedBytes, packSeconds, rollbackSeconds };
 }
 
 /** Bytes that the files below a folder take on disk, one that has several names counted once. */

@@ -20,6 +20,11 @@ export interface Endpoint {
    * @throws when any byte is wrong or missing.
    */
   fetch(reference: string, addresses: readonly string[]): Promise<number>;
+  /**
+   * Uses one version and no other, as a node that loads it: what else is held may take less room. Absent where all is kept as
+   * it came.
+   */
+  use?(reference: string): Promise<void>;
   /** Removes what was fetched. */
   forget(reference: string): Promise<void>;
   close(): Promise<void>;

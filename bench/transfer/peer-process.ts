@@ -62,6 +62,11 @@ export class PeerProcess {
     return this.#worker.ask('fetch', { reference, addresses }, FETCH_TIMEOUT_MS);
   }
 
+  /** @see Endpoint.use; the seconds that it took. */
+  async use(reference: string): Promise<number> {
+    return this.#worker.ask('use', { reference }, FETCH_TIMEOUT_MS);
+  }
+
   async forget(reference: string): Promise<void> {
     await this.#worker.ask('forget', { reference });
   }

@@ -21,6 +21,11 @@ export type PeerQuestions = {
     readonly ask: { readonly reference: string; readonly addresses: readonly string[] };
     readonly answer: Fetched;
   };
+  readonly use: {
+    readonly ask: { readonly reference: string };
+    /** Seconds that it took until all is kept as it should be. */
+    readonly answer: number;
+  };
   readonly forget: { readonly ask: { readonly reference: string }; readonly answer: null };
   /** CPU seconds of the process since it began. */
   readonly cpu: { readonly ask: null; readonly answer: number };
@@ -50,6 +55,11 @@ answerQuestions<PeerQuestions>(
       const movedBytes = await opened().fetch(reference, addresses);
       const seconds = (performance.now() - before) / 1000;
       return { seconds, movedBytes, cpuSeconds: cpuSeconds() - cpuBefore };
+    },
+    async use({ reference }) {
+      const before = performance.now();
+      await opened().use?.(reference);
+      return (performance.now() - before) / 1000;
     },
     async forget({ reference }) {
       await opened().forget(reference);

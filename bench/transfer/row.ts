@@ -20,8 +20,12 @@ export interface TransferRow {
   /** Bytes of the model's file, times the sinks. */
   readonly wantedBytes: number;
   readonly movedBytes: number;
-  /** Bytes that the sink's disk holds more than before; null where that was not measured. */
+  /** Bytes that the sink's disk holds more than before, all versions in use; null where that was not measured. */
   readonly storedBytes: number | null;
+  /** The same once the older version is not in use any more. */
+  readonly packedBytes: number | null;
+  readonly packSeconds: number | null;
+  readonly rollbackSeconds: number | null;
   readonly seconds: number;
   readonly medianSeconds: number;
   /** Wanted bytes over the best time, for all sinks together. */
@@ -31,10 +35,22 @@ export interface TransferRow {
   readonly sinkCpuSecondsPerGib: number;
 }
 
+type DiskFigures = Pick<
+  TransferRow,
+  'storedBytes' | 'packedBytes' | 'packSeconds' | 'rollbackSeconds'
+>;
+
+const NOT_MEASURED: DiskFigures = {
+  storedBytes: null,
+  packedBytes: null,
+  packSeconds: null,
+  rollbackSeconds: null,
+};
+
 export function toRow(
   subject: Pick<TransferRow, 'comparison' | 'variant' | 'wantedBytes'>,
   samples: readonly Sample[],
-  storedBytes: number | null = null,
+  disk: DiskFigures = NOT_MEASURED,
 ): TransferRow {
   const best = (value: (sample: Sample) => number): number => Math.min(...samples.map(value));
   const perGib = (cpuSeconds: number): number => rounded((cpuSeconds * GIB) / subject.wantedBytes);
@@ -43,7 +59,10 @@ export function toRow(
   return {
     ...subject,
     movedBytes: best((sample) => sample.movedBytes),
-    storedBytes,
+    storedBytes: disk.storedBytes,
+    packedBytes: disk.packedBytes,
+    packSeconds: disk.packSeconds && rounded(disk.packSeconds),
+    rollbackSeconds: disk.rollbackSeconds && rounded(disk.rollbackSeconds),
     seconds: rounded(seconds),
     medianSeconds: rounded(sorted[sorted.length >> 1] ?? Number.NaN),
     mibPerSecond: rounded(subject.wantedBytes / MIB / seconds),
@@ -52,6 +71,9 @@ export function toRow(
   };
 }
 
+const ifMeasured = (value: number | null, text: (value: number) => string): string =>
+  value === null ? '' : text(value);
+
 const mib = (bytes: number): string => String(rounded(bytes / MIB));
 
 export const COLUMNS: readonly Column<TransferRow>[] = [
@@ -59,10 +81,10 @@ export const COLUMNS: readonly Column<TransferRow>[] = [
   { title: 'variant', value: ({ variant }) => variant },
   { title: 'wanted MiB', value: ({ wantedBytes }) => mib(wantedBytes) },
   { title: 'moved MiB', value: ({ movedBytes }) => mib(movedBytes) },
-  {
-    title: 'stored MiB',
-    value: ({ storedBytes }) => (storedBytes === null ? '' : mib(storedBytes)),
-  },
+  { title: 'stored MiB', value: ({ storedBytes }) => ifMeasured(storedBytes, mib) },
+  { title: 'packed MiB', value: ({ packedBytes }) => ifMeasured(packedBytes, mib) },
+  { title: 'pack s', value: ({ packSeconds }) => ifMeasured(packSeconds, String) },
+  { title: 'rollback s', value: ({ rollbackSeconds }) => ifMeasured(rollbackSeconds, String) },
   { title: 's', value: ({ seconds }) => String(seconds) },
   { title: 'median s', value: ({ medianSeconds }) => String(medianSeconds) },
   { title: 'MiB/s', value: ({ mibPerSecond }) => String(mibPerSecond) },

@@ -35,15 +35,29 @@ class SwarmEndpoint implements Endpoint {
   readonly address: string;
   readonly #libp2p: SwarmLibp2p;
   readonly #store: VersionStore;
+  readonly #used: Set<VersionCid>;
 
-  private constructor(address: string, libp2p: SwarmLibp2p, store: VersionStore) {
+  private constructor(
+    address: string,
+    libp2p: SwarmLibp2p,
+    { store, used }: { readonly store: VersionStore; readonly used: Set<VersionCid> },
+  ) {
     this.address = address;
     this.#libp2p = libp2p;
     this.#store = store;
+    this.#used = used;
   }
 
   static async open({ folder, uploadBytesPerSecond }: EndpointInit): Promise<SwarmEndpoint> {
-    const store = await VersionStore.open(path.join(folder, 'store'));
+    const used = new Set<VersionCid>();
+    const store = await VersionStore.open(path.join(folder, 'store'), {
+      knowledge: {
+        inUse: (cid) => used.has(cid),
+        released: async () => true,
+        current: async () => false,
+        otherHolders: async () => 0,
+      },
+    });
     const libp2p = await createSwarmLibp2p({
       network: NETWORK,
       privateKey: await generateKeyPair('Ed25519'),
@@ -61,7 +75,7 @@ class SwarmEndpoint implements Endpoint {
     );
     const [address] = libp2p.getMultiaddrs();
     if (address === undefined) throw new Error('expected libp2p to listen, found no address');
-    return new SwarmEndpoint(address.toString(), libp2p, store);
+    return new SwarmEndpoint(address.toString(), libp2p, { store, used });
   }
 
   /** Packs the file and puts the version into the store, as a node that fetched it. */
@@ -115,6 +129,17 @@ class SwarmEndpoint implements Endpoint {
       throw new Error(`peer ${peer} was dropped on the way`, { cause: error });
     }
     return movedBytes;
+  }
+
+  /** As when a node loads one version, and the others were not used for a while. */
+  async use(reference: string): Promise<void> {
+    const cid = reference as VersionCid;
+    this.#used.clear();
+    this.#used.add(cid);
+    if ((await this.#store.get(cid)) === undefined) throw new Error(`expected ${cid} on this disk`);
+    for await (const _ of this.#store.packing.pack({ idleMs: 0 })) {
+      // What it did is seen on the disk.
+    }
   }
 
   async forget(reference: string): Promise<void> {

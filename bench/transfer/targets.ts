@@ -65,6 +65,11 @@ function dedupTargets(
     // The chunk at each end of the tensor is half its neighbour's: up to 2 MiB each way.
     const ratio = oneTensor.movedBytes / TENSOR_BYTES;
     targets.push(atMost('dedup: moved / changed tensor', ratio, 2));
+    if (oneTensor.packedBytes !== null) {
+      // The index, and files that are rounded to blocks of the disk, are in what is stored.
+      const stored = oneTensor.packedBytes / oneTensor.movedBytes;
+      targets.push(atMost('dedup: stored / moved, old version not in use', stored, 1.1));
+    }
   }
   if (shifted !== undefined) {
     const ratio = shifted.movedBytes / shifted.wantedBytes;

@@ -14,6 +14,6 @@ export {
   DEFAULT_MAX_QUEUED,
   type NodeInit,
 } from './node-init.ts';
-export type { RemovedVersion, StoreEntry } from './store/store-upkeep.ts';
+export type { CollectedVersion, StoreEntry } from './store/store-upkeep.ts';
 export type { VerifiedVersion } from './store/store-verify.ts';
 export { VersionStore } from './store/version-store.ts';

@@ -12,9 +12,7 @@ export function storeVerbs(upkeep: StoreUpkeep): ControlVerbs {
       yield* await upkeep.list();
     },
     'store.verify': (_, signal) => upkeep.verify({ signal }),
-    async *'store.gc'(_, signal) {
-      yield* await upkeep.collect({ signal });
-    },
+    'store.gc': (_, signal) => upkeep.collect({ signal }),
     async *'store.pin'(argument) {
       const cid = versionOf(argument);
       await upkeep.pin(cid);

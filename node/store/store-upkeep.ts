@@ -1,11 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { isSwarmError, NotFoundError } from '../../protocols/errors.ts';
 import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
-import { planEviction, type StoredCandidate } from '../../src/policy/store-eviction.ts';
+import { mustStay, planEviction, type StoredCandidate } from '../../src/policy/store-eviction.ts';
 import type { BlockReader } from './block-reader.ts';
 import type { StoreIndex, VersionEntry } from './store-index.ts';
 import type { StoreFolders } from './store-recovery.ts';
-import { measureSpace } from './store-space.ts';
+import { measureSpace, type StoreSpace } from './store-space.ts';
 import { type VerifiedVersion, verifyVersion } from './store-verify.ts';
 import type { VersionUses } from './version-uses.ts';
 import type { WantedVersions } from './wanted-versions.ts';
@@ -51,6 +51,18 @@ export interface RemovedVersion {
   readonly freedBytes: number;
 }
 
+/** A version that nothing here wants and that stays all the same. */
+export interface KeptVersion {
+  readonly cid: VersionCid;
+  /**
+   * `last copy`: a release names it, or may, and no other peer is known to have it. `node stopped`: nobody knows who else has
+   * it while the node does not run.
+   */
+  readonly kept: 'last copy' | 'node stopped';
+}
+
+export type CollectedVersion = RemovedVersion | KeptVersion;
+
 export interface StoreUpkeepComponents {
   readonly index: StoreIndex;
   readonly folders: StoreFolders;
@@ -60,7 +72,7 @@ export interface StoreUpkeepComponents {
   /** True while a version is fetched or removed. */
   readonly underway: (cid: VersionCid) => boolean;
   readonly remove: (cid: VersionCid) => Promise<void>;
-  /** Undefined when nobody knows of the swarm, as when the node is stopped: then nothing is evicted. */
+  /** Undefined when nobody knows of the swarm, as when the node is stopped: then nothing that is whole is removed. */
   readonly knowledge: VersionKnowledge | undefined;
 }
 
@@ -75,13 +87,11 @@ export class StoreUpkeep {
   /** Every version on the disk, whole or in part, the last used first. */
   async list(): Promise<StoreEntry[]> {
     const { index, wanted, uses, folders } = this.#components;
-    const complete = await index.versions();
-    const partial = await this.#partial();
     const space = await measureSpace(folders);
     const shared = await index.sharedBytes();
     const pinned = await uses.pinned();
     const origins = new Map((await wanted.all()).map((one) => [one.cid, one]));
-    const entries = [...new Set([...complete, ...partial])].map(async (cid) => {
+    const entries = (await this.#all()).map(async (cid) => {
       const entry = await index.version(cid);
       const use = await uses.of(cid);
       const origin = origins.get(cid);
@@ -115,20 +125,26 @@ export class StoreUpkeep {
     }
   }
 
-  /** Removes what is not meant to be served, not pinned and not in use, parts of versions too. */
-  async collect({ signal }: AbortOptions = {}): Promise<RemovedVersion[]> {
-    const { index, wanted, uses, folders } = this.#components;
-    const pinned = await uses.pinned();
-    const kept = new Set<string>((await wanted.all()).map(({ cid }) => cid));
+  /**
+   * Removes what is not meant to be served, not pinned and not in use, parts of versions too; never the last known copy of what
+   * a release names, nor what is whole while nobody knows who else has it.
+   */
+  async *collect({ signal }: AbortOptions = {}): AsyncGenerator<CollectedVersion> {
+    const { wanted, knowledge, remove, folders } = this.#components;
+    const served = new Set<string>((await wanted.all()).map(({ cid }) => cid));
     const space = await measureSpace(folders);
-    const removed: RemovedVersion[] = [];
-    for (const cid of new Set([...(await index.versions()), ...(await this.#partial())])) {
+    for (const cid of await this.#all()) {
       signal?.throwIfAborted();
-      if (kept.has(cid) || pinned.has(cid) || this.#inUse(cid)) continue;
-      await this.#components.remove(cid);
-      removed.push({ cid, freedBytes: space.versions.get(cid)?.freedBytes ?? 0 });
+      if (served.has(cid)) continue;
+      const candidate = await this.#candidate(cid, space);
+      if (candidate.pinned || candidate.inUse) continue;
+      if (mustStay(candidate)) {
+        yield { cid, kept: knowledge === undefined ? 'node stopped' : 'last copy' };
+        continue;
+      }
+      await remove(cid);
+      yield { cid, freedBytes: candidate.freedBytes };
     }
-    return removed;
   }
 
   /**
@@ -137,8 +153,8 @@ export class StoreUpkeep {
    * @throws {ERR_NOT_FOUND} when it is not on this disk, not even in part.
    */
   async pin(cid: VersionCid): Promise<void> {
-    const { index, uses } = this.#components;
-    if ((await index.version(cid)) === undefined && !(await this.#partial()).includes(cid)) {
+    const { uses } = this.#components;
+    if (!(await this.#all()).includes(cid)) {
       throw new NotFoundError(`version ${cid} is not in this store, expected one that is`);
     }
     await uses.pin(cid, Date.now());
@@ -175,31 +191,31 @@ export class StoreUpkeep {
   }
 
   async #candidates(): Promise<StoredCandidate[]> {
-    const { index, uses, folders, knowledge } = this.#components;
-    if (knowledge === undefined) return [];
-    const space = await measureSpace(folders);
-    const pinned = await uses.pinned();
-    const found = [...new Set([...(await index.versions()), ...(await this.#partial())])].map(
-      async (cid): Promise<StoredCandidate> => {
-        const isPinned = pinned.has(cid);
-        const inUse = this.#inUse(cid);
-        const complete = (await index.version(cid)) !== undefined;
-        const { lastUsedMs, uses: count } = await uses.of(cid);
-        return {
-          cid,
-          freedBytes: space.versions.get(cid)?.freedBytes ?? 0,
-          lastUsedMs,
-          uses: count,
-          // Asked of the swarm: not for nothing.
-          otherHolders: isPinned || inUse || !complete ? 0 : await knowledge.otherHolders(cid),
-          // A part is nobody's last copy.
-          released: complete && (await knowledge.released(cid)),
-          pinned: isPinned,
-          inUse,
-        };
-      },
-    );
-    return Promise.all(found);
+    if (this.#components.knowledge === undefined) return [];
+    const space = await measureSpace(this.#components.folders);
+    return Promise.all((await this.#all()).map((cid) => this.#candidate(cid, space)));
+  }
+
+  /** What speaks for a version; what nobody knows of the swarm speaks for it too. */
+  async #candidate(cid: VersionCid, space: StoreSpace): Promise<StoredCandidate> {
+    const { index, uses, knowledge } = this.#components;
+    const pinned = (await uses.pinned()).has(cid);
+    const inUse = this.#inUse(cid);
+    const complete = (await index.version(cid)) !== undefined;
+    const { lastUsedMs, uses: count } = await uses.of(cid);
+    // Asked of the swarm: not for nothing.
+    const stays = pinned || inUse || !complete;
+    return {
+      cid,
+      freedBytes: space.versions.get(cid)?.freedBytes ?? 0,
+      lastUsedMs,
+      uses: count,
+      otherHolders: stays ? 0 : ((await knowledge?.otherHolders(cid)) ?? 0),
+      // A part is nobody's last copy.
+      released: complete && ((await knowledge?.released(cid)) ?? true),
+      pinned,
+      inUse,
+    };
   }
 
   #inUse(cid: VersionCid): boolean {
@@ -207,6 +223,12 @@ export class StoreUpkeep {
     const readMs = reader.lastReadMs(cid);
     const uploading = readMs !== undefined && Date.now() - readMs < UPLOAD_PAUSE_MS;
     return underway(cid) || uploading || knowledge?.inUse(cid) === true;
+  }
+
+  /** Every version, whole or in part. */
+  async #all(): Promise<VersionCid[]> {
+    const complete = await this.#components.index.versions();
+    return [...new Set([...complete, ...(await this.#partial())])];
   }
 
   async #partial(): Promise<VersionCid[]> {

@@ -21,7 +21,7 @@ export const STORE_COMMANDS: readonly CommandSpec[] = [
   },
   {
     path: 'store gc',
-    summary: 'remove what the node does not mean to serve and nobody pinned',
+    summary: 'remove what the node does not mean to serve, nobody pinned, and others have too',
     settings: ['data'],
     examples: ['store gc --data ./node'],
     load: async () => (await import('./commands/store.ts')).runStoreCollect,

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { RemovedVersion, StoreEntry, VerifiedVersion } from '../../../node/index.ts';
+import type { CollectedVersion, StoreEntry, VerifiedVersion } from '../../../node/index.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
 import { dataFolder } from '../data-folder.ts';
@@ -65,21 +65,34 @@ export async function runStoreVerify(context: CommandContext): Promise<number> {
   return EXIT.failed;
 }
 
-/** `swarm store gc`: removes what nothing wants. */
+/** Why a version stays that nothing here wants. */
+const WHY_KEPT = {
+  'last copy': 'a release names it, or may, and no other node is known to have it',
+  'node stopped': 'who else has it is known only while the node runs: start it and ask again',
+} as const;
+
+/** `swarm store gc`: removes what nothing wants and others have too. */
 export async function runStoreCollect(context: CommandContext): Promise<number> {
   const { terminal } = context;
   let freed = 0;
   let count = 0;
-  for await (const removed of ask<RemovedVersion>(context, 'store.gc')) {
+  let kept = 0;
+  for await (const removed of ask<CollectedVersion>(context, 'store.gc')) {
+    if ('kept' in removed) {
+      kept += 1;
+      terminal.event({ event: 'kept', cid: removed.cid, reason: removed.kept });
+      terminal.print(`kept    ${removed.cid}: ${WHY_KEPT[removed.kept]}`);
+      continue;
+    }
     terminal.event({ event: 'removed', ...removed });
     terminal.print(`removed ${removed.cid}  ${formatBytes(removed.freedBytes)}`);
     freed += removed.freedBytes;
     count += 1;
   }
   terminal.note(
-    count === 0
+    count + kept === 0
       ? 'nothing to remove: every version is to be served, pinned or in use'
-      : `${counted(count, 'version')} removed, ${formatBytes(freed)} freed`,
+      : `${counted(count, 'version')} removed, ${formatBytes(freed)} freed, ${kept} kept`,
   );
   return EXIT.ok;
 }
@@ -123,5 +136,5 @@ function describeKept({ pinned, wanted, inUse }: StoreEntry): string {
     ...(inUse ? ['in use'] : []),
     ...(wanted ? ['to be served'] : []),
   ];
-  return reasons.join(', ') || 'no, gc removes it';
+  return reasons.join(', ') || 'no, gc removes it if others have it';
 }

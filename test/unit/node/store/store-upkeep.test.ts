@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import path from 'node:path';
 import { Level } from 'level';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { VersionKnowledge } from '../../../../node/store/store-upkeep.ts';
+import type { CollectedVersion, VersionKnowledge } from '../../../../node/store/store-upkeep.ts';
 import type { VerifiedVersion } from '../../../../node/store/store-verify.ts';
 import { VersionStore, type VersionStoreInit } from '../../../../node/store/version-store.ts';
 import { digestOfCid, sha256 } from '../../../../protocols/digest.ts';
@@ -33,8 +33,9 @@ class Knowledge implements VersionKnowledge {
   inUse(cid: VersionCid): boolean {
     return this.used.has(cid);
   }
-  async released(): Promise<boolean> {
-    return true;
+  readonly unreleased = new Set<VersionCid>();
+  async released(cid: VersionCid): Promise<boolean> {
+    return !this.unreleased.has(cid);
   }
   async current(): Promise<boolean> {
     return false;
@@ -195,28 +196,69 @@ describe('StoreUpkeep', () => {
   });
 
   describe('collect', () => {
+    let knowledge: Knowledge;
+    const collect = async (): Promise<CollectedVersion[]> => {
+      const found: CollectedVersion[] = [];
+      for await (const one of store.upkeep.collect()) found.push(one);
+      return found;
+    };
+    beforeEach(async () => {
+      knowledge = new Knowledge();
+      await reopen({ knowledge });
+    });
+
     it('removes what is not wanted, not pinned and not in use, parts too, and nothing else', async () => {
       for (const version of [first, second, other]) await put(version);
       await want(first);
       await store.upkeep.pin(second.cid);
       const part = createVersionFixture({ files: { 'model.onnx': noise(9_000, 9) } });
       await (await store.begin(part.cid, part.manifestBytes)).close();
-      const removed = await store.upkeep.collect();
-      expect(new Set(removed.map(({ cid }) => cid))).toEqual(new Set([other.cid, part.cid]));
-      expect(removed.find(({ cid }) => cid === other.cid)?.freedBytes).toBeGreaterThanOrEqual(
-        50_000,
-      );
+      knowledge.holders.set(other.cid, 1);
+      const removed = new Map((await collect()).map((one) => [one.cid, one]));
+      expect(new Set(removed.keys())).toEqual(new Set([other.cid, part.cid]));
+      const gone = removed.get(other.cid);
+      expect(gone && 'freedBytes' in gone && gone.freedBytes).toBeGreaterThanOrEqual(50_000);
       expect(await readdir(at('versions'))).toHaveLength(2);
       expect(await readdir(at('partial'))).toEqual([]);
       await store.upkeep.unpin(second.cid);
-      expect(await store.upkeep.collect()).toMatchObject([{ cid: second.cid }]);
+      knowledge.holders.set(second.cid, 2);
+      expect(await collect()).toEqual([{ cid: second.cid, freedBytes: expect.any(Number) }]);
       expect(await store.get(first.cid)).toBeDefined();
     });
 
     it('leaves a version alone that others read just now', async () => {
       await put(first);
       await store.read(sha256(WEIGHTS.subarray(0, 1_000)));
-      expect(await store.upkeep.collect()).toEqual([]);
+      knowledge.holders.set(first.cid, 1);
+      expect(await collect()).toEqual([]);
+    });
+
+    it('keeps the last known copy of a released version, says so, and removes it when others have it', async () => {
+      await put(first);
+      expect(await collect()).toEqual([{ cid: first.cid, kept: 'last copy' }]);
+      expect(await store.get(first.cid)).toBeDefined();
+      knowledge.holders.set(first.cid, 1);
+      expect(await collect()).toMatchObject([{ cid: first.cid, freedBytes: expect.any(Number) }]);
+      expect(await store.get(first.cid)).toBeUndefined();
+    });
+
+    it('removes the only copy of what no release names', async () => {
+      await put(first);
+      knowledge.unreleased.add(first.cid);
+      expect(await collect()).toMatchObject([{ cid: first.cid, freedBytes: expect.any(Number) }]);
+    });
+
+    it('removes parts alone where nobody knows of the swarm, and says so of the rest', async () => {
+      await reopen();
+      await put(first);
+      await (await store.begin(other.cid, other.manifestBytes)).close();
+      expect(new Set(await collect())).toEqual(
+        new Set([
+          { cid: first.cid, kept: 'node stopped' },
+          { cid: other.cid, freedBytes: expect.any(Number) },
+        ]),
+      );
+      expect(await store.get(first.cid)).toBeDefined();
     });
   });
 

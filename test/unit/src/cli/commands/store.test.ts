@@ -67,15 +67,28 @@ describe('swarm store', () => {
     expect(events((await run(runStoreCollect)).stdout)).toEqual([]);
     const unpinned = await run(runStoreUnpin, { options: { cid } });
     expect(events(unpinned.stdout)).toEqual([{ event: 'unpinned', cid }]);
-    const removed = await run(runStoreCollect);
-    expect(events(removed.stdout)).toMatchObject([{ event: 'removed', cid }]);
-    expect((await run(runStoreList, { json: false })).stderr).toBe('the store is empty\n');
   };
 
-  it('does all of it in the folder of a node that is stopped', all);
+  it('does all of it in the folder of a node that is stopped, where gc keeps what may be the last copy', async () => {
+    await all();
+    const { stdout } = await run(runStoreCollect);
+    expect(events(stdout)).toEqual([{ event: 'kept', cid, reason: 'node stopped' }]);
+    const told = await run(runStoreCollect, { json: false });
+    expect(told.stdout).toMatch(/^kept {4}bafyrei\w+: who else has it is known only while/);
+    expect(told.stderr).toBe('0 versions removed, 0 B freed, 1 kept\n');
+    expect(events((await run(runStoreList)).stdout)).toMatchObject([{ cid }]);
+  });
 
   it('does all of it through a node that runs', async () => {
-    const store = await openStore();
+    let holders = 0;
+    const store = await VersionStore.open(path.join(folder.path, 'store'), {
+      knowledge: {
+        inUse: () => false,
+        released: async () => true,
+        current: async () => false,
+        otherHolders: async () => holders,
+      },
+    });
     const server = await ControlServer.start({
       address: present(controlAddress(folder.path)),
       verbs: storeVerbs(store.upkeep),
@@ -83,6 +96,14 @@ describe('swarm store', () => {
     });
     try {
       await all();
+      expect(events((await run(runStoreCollect)).stdout)).toEqual([
+        { event: 'kept', cid, reason: 'last copy' },
+      ]);
+      holders = 1;
+      expect(events((await run(runStoreCollect)).stdout)).toMatchObject([
+        { event: 'removed', cid },
+      ]);
+      expect((await run(runStoreList, { json: false })).stderr).toBe('the store is empty\n');
     } finally {
       await server.stop();
       await store.close();

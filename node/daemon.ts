@@ -14,6 +14,7 @@ import { serveRouting } from '../src/swarm/routing-service.ts';
 import { Announcer } from './announcer.ts';
 import { controlAddress } from './control/control-address.ts';
 import { ControlServer } from './control/control-server.ts';
+import type { ControlVerbs } from './control/control-verb.ts';
 import { storeVerbs } from './control/store-verbs.ts';
 import type { InferenceBackend } from './backend/backend.ts';
 import { createOnnxBackend } from './backend/onnx-backend.ts';
@@ -27,6 +28,7 @@ import { ReplicaSet } from './replica-set.ts';
 import { PackingLoop } from './store/packing-loop.ts';
 import { VersionStore } from './store/version-store.ts';
 import { createVersionKnowledge } from './version-knowledge.ts';
+import { createVersionRepair } from './version-repair.ts';
 
 const AGENT = 'gpu-swarm/0.1.0';
 
@@ -235,14 +237,18 @@ async function assemble(
     inference,
     announcer,
     packing,
-    control: await listen(init, store, opened),
+    control: await listen(
+      init,
+      storeVerbs(store.upkeep, createVersionRepair({ fetcher, replicas, logger })),
+      opened,
+    ),
   };
 }
 
 /** Lets the owner reach the node from another terminal. */
 async function listen(
   { dataDir, logger }: ResolvedNodeInit,
-  store: VersionStore,
+  verbs: ControlVerbs,
   opened: (() => Promise<void>)[],
 ): Promise<ControlServer | undefined> {
   const address = controlAddress(dataDir);
@@ -253,7 +259,6 @@ async function listen(
     );
     return undefined;
   }
-  const verbs = storeVerbs(store.upkeep);
   const control = await ControlServer.start({ address, verbs, logger });
   opened.push(() => control.stop());
   return control;

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { isSwarmError } from '../protocols/errors.ts';
+import { digestOfCid } from '../protocols/digest.ts';
+import { isSwarmError, NotFoundError } from '../protocols/errors.ts';
 import { type Manifest, manifestBytes } from '../protocols/manifest/index.ts';
 import type { RateLimiter, TransferConnection } from '../protocols/transfer/index.ts';
 import type { VersionCid } from '../protocols/types.ts';
@@ -9,7 +10,7 @@ import { fetchVersion } from '../src/swarm/fetch.ts';
 import type { BlockConnection } from '../src/swarm/fetch-peers.ts';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
 import { announcedHolders, connectToHolder, findHolders } from '../src/swarm/version-holders.ts';
-import type { Askers } from './askers.ts';
+import { Askers } from './askers.ts';
 import type { StoredVersion, VersionStore } from './store/version-store.ts';
 
 /** How long a node that has just started waits for a first peer before it looks for holders. */
@@ -17,6 +18,9 @@ const JOIN_TIMEOUT_MS = 30_000;
 
 /** Waits before a version that nobody asked for just now is tried again; the last one repeats. */
 const RETRY_DELAYS_MS = [1_000, 2_000, 5_000, 15_000, 60_000];
+
+/** Milliseconds for a look for somebody who has all of a version: a look-up in the DHT, and a few dials. */
+const FIND_HOLDER_TIMEOUT_MS = 30_000;
 
 /** Milliseconds between two lines of the log on one fetch. */
 const LOG_INTERVAL_MS = 10_000;
@@ -60,12 +64,30 @@ export class ReplicaFetcher {
     return fetched;
   }
 
+  /**
+   * Fetches what a damaged version lacks, once, and gives the bytes that came from others.
+   *
+   * @throws {ERR_NOT_FOUND} when no other peer has all of it; then it is left as it is, and what is whole of it is served on.
+   * @throws as {@link fetchVersion} does.
+   */
+  async refetch(cid: VersionCid, signal: AbortSignal): Promise<number> {
+    await this.#expectHolder(cid, signal);
+    return this.#fetchOnce(cid, {
+      askers: new Askers(),
+      signal,
+      // It was accepted when it came.
+      accept: async () => undefined,
+      onProgress: () => undefined,
+    });
+  }
+
   /** Whoever asked hears why it does not work, and asks elsewhere; what was held before a restart has nobody else. */
   async #fetchPatiently(cid: VersionCid, options: ReplicaFetchOptions): Promise<void> {
     const { logger } = this.#components;
     for (let attempt = 0; ; attempt += 1) {
       try {
-        return await this.#fetchOnce(cid, options);
+        await this.#fetchOnce(cid, options);
+        return;
       } catch (error) {
         options.signal.throwIfAborted();
         const later =
@@ -83,7 +105,37 @@ export class ReplicaFetcher {
     }
   }
 
-  async #fetchOnce(cid: VersionCid, options: ReplicaFetchOptions): Promise<void> {
+  async #expectHolder(cid: VersionCid, signal: AbortSignal): Promise<void> {
+    const bounded = AbortSignal.any([signal, AbortSignal.timeout(FIND_HOLDER_TIMEOUT_MS)]);
+    try {
+      for await (const holder of findHolders(this.#components.peer, cid, { signal: bounded })) {
+        if (await this.#isWholeAt(holder, cid, bounded)) return;
+      }
+    } catch (cause) {
+      signal.throwIfAborted();
+      // Too late, or the DHT knows nobody: both say that there is none to fetch from.
+      this.#components.logger.debug({ err: cause, cid }, 'holders of a version cannot be found');
+    }
+    throw new NotFoundError(`no other peer that can be reached has all of version ${cid}`);
+  }
+
+  async #isWholeAt(holder: string, cid: VersionCid, signal: AbortSignal): Promise<boolean> {
+    try {
+      const connection = await connectToHolder(this.#components.peer, holder, signal);
+      try {
+        return (await connection.holdings(digestOfCid(cid), { signal })).whole;
+      } finally {
+        await connection.close();
+      }
+    } catch {
+      // A provider record may be two days old: the next one may answer.
+      signal.throwIfAborted();
+      return false;
+    }
+  }
+
+  /** The bytes that came from others. */
+  async #fetchOnce(cid: VersionCid, options: ReplicaFetchOptions): Promise<number> {
     const { peer, store, logger, limit } = this.#components;
     const { signal, askers, accept } = options;
     const startedAtMs = performance.now();
@@ -113,6 +165,7 @@ export class ReplicaFetcher {
     const failures = [...dropped].map(([id, error]) => `${id}: ${textOf(error)}`);
     const from = Object.fromEntries(given);
     logger.info({ cid, bytes, ms, from, dropped: failures }, 'version fetched');
+    return [...given.values()].reduce((total, one) => total + one, 0);
   }
 }
 

@@ -131,6 +131,28 @@ export class ReplicaSet {
     }
   }
 
+  /**
+   * Loads a version anew that is held, or was and is still to be served; what runs ends first, and what comes meanwhile is sent
+   * to other nodes. False when it is neither.
+   *
+   * @throws as its load did, when it cannot be brought up again.
+   */
+  async reload(cid: VersionCid, signal: AbortSignal): Promise<boolean> {
+    const known = this.#holdings.get(cid);
+    const wanted = (await this.#components.store.wanted()).find((one) => one.cid === cid);
+    const origin = known?.replica.origin ?? wanted;
+    if (origin === undefined || !allows(this.#init.allowPublishers, origin.publisher)) return false;
+    await known?.done.catch(() => {
+      // How it came up before does not matter: its files were damaged.
+    });
+    signal.throwIfAborted();
+    await known?.replica.unload();
+    if (this.#stopping.signal.aborted) return false;
+    const { publisher, name } = origin;
+    await this.#take({ publisher, name, cid }, undefined).done;
+    return true;
+  }
+
   /** Ends every replica: what runs first, then its process. */
   async stop(): Promise<void> {
     this.#stopping.abort(new ForbiddenError('this node is stopping'));

@@ -14,7 +14,7 @@ export const STORE_COMMANDS: readonly CommandSpec[] = [
   {
     path: 'store verify',
     summary:
-      'hash every byte of every version and repair the index; what is damaged is fetched again',
+      'hash every byte of every version and repair the index; a node that runs fetches what is damaged again',
     settings: ['data'],
     examples: ['store verify --data ./node'],
     load: async () => (await import('./commands/store.ts')).runStoreVerify,

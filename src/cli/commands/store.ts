@@ -1,5 +1,10 @@
 import path from 'node:path';
-import type { CollectedVersion, StoreEntry, VerifiedVersion } from '../../../node/index.ts';
+import type {
+  CollectedVersion,
+  RepairOutcome,
+  StoreEntry,
+  VerifiedVersion,
+} from '../../../node/index.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
 import { dataFolder } from '../data-folder.ts';
@@ -8,6 +13,7 @@ import { counted, formatBytes } from '../figures.ts';
 import { printable } from '../printable.ts';
 import { askStore } from '../store-access.ts';
 import { printTable } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
 
 /** `swarm store ls`: the versions on the disk of a node. */
 export async function runStoreList(context: CommandContext): Promise<number> {
@@ -39,30 +45,58 @@ export async function runStoreList(context: CommandContext): Promise<number> {
   return EXIT.ok;
 }
 
-/** `swarm store verify`: hashes everything; fails when something is damaged. */
+/** `swarm store verify`: hashes everything; a node that runs repairs what is damaged. Fails when something stays damaged. */
 export async function runStoreVerify(context: CommandContext): Promise<number> {
   const { terminal } = context;
   let versions = 0;
   let damaged = 0;
+  let repaired = 0;
+  let failed = 0;
   let bytes = 0;
-  for await (const verified of ask<VerifiedVersion>(context, 'store.verify')) {
+  for await (const found of ask<VerifiedVersion | RepairOutcome>(context, 'store.verify')) {
+    if ('repair' in found) {
+      printRepair(terminal, found);
+      if (found.repair === 'done') repaired += 1;
+      else failed += 1;
+      continue;
+    }
     versions += 1;
-    bytes += verified.bytes;
-    terminal.event({ event: 'verified', ...verified });
-    const { cid, faults, repaired } = verified;
-    if (faults.length > 0) {
-      damaged += 1;
-      terminal.print(`${terminal.style('bad', 'damaged')}  ${cid}`);
-      for (const fault of faults) terminal.print(`  ${printable(fault, 300)}`);
-    } else terminal.print(`whole    ${cid}${repaired ? '  (index repaired)' : ''}`);
+    bytes += found.bytes;
+    if (found.faults.length > 0) damaged += 1;
+    printVerified(terminal, found);
   }
   const sum = `${counted(versions, 'version')}, ${formatBytes(bytes)}`;
   if (damaged === 0) {
     terminal.note(`${sum}: nothing is damaged`);
     return EXIT.ok;
   }
-  terminal.note(`${sum}, ${damaged} damaged: fetched again when the node starts next`);
-  return EXIT.failed;
+  const then =
+    repaired + failed === 0 ? 'fetched again when the node starts next' : `${repaired} repaired`;
+  terminal.note(`${sum}, ${damaged} damaged: ${then}`);
+  return repaired === damaged ? EXIT.ok : EXIT.failed;
+}
+
+function printVerified(terminal: Terminal, verified: VerifiedVersion): void {
+  terminal.event({ event: 'verified', ...verified });
+  const { cid, faults, repaired } = verified;
+  if (faults.length === 0) {
+    terminal.print(`whole    ${cid}${repaired ? '  (index repaired)' : ''}`);
+    return;
+  }
+  terminal.print(`${terminal.style('bad', 'damaged')}  ${cid}`);
+  for (const fault of faults) terminal.print(`  ${printable(fault, 300)}`);
+}
+
+function printRepair(terminal: Terminal, outcome: RepairOutcome): void {
+  terminal.event({ event: 'repair', ...outcome });
+  if (outcome.repair === 'failed') {
+    terminal.print(`  ${terminal.style('bad', 'not repaired')}: ${printable(outcome.reason, 300)}`);
+    return;
+  }
+  const { fetchedBytes, reloaded } = outcome;
+  terminal.print(
+    `  repaired: ${formatBytes(fetchedBytes)} fetched${reloaded ? ', loaded again' : ''}`,
+  );
 }
 
 /** Why a version stays that nothing here wants. */

@@ -123,6 +123,43 @@ describe('swarm store', () => {
     );
   });
 
+  it.each([
+    [
+      { repair: 'done', fetchedBytes: 5_000, reloaded: true } as const,
+      {
+        code: 0,
+        line: '  repaired: 4.9 KiB fetched, loaded again\n',
+        sum: '1 damaged: 1 repaired',
+      },
+    ],
+    [
+      { repair: 'failed', reason: 'no peer has it' } as const,
+      { code: 1, line: '  not repaired: no peer has it\n', sum: '1 damaged: 0 repaired' },
+    ],
+  ])('verify tells what a node that runs made of the damage: %o', async (outcome, told) => {
+    const file = path.join(folder.path, 'store', 'versions', cid, 'model.onnx');
+    await writeFile(file, '');
+    const store = await openStore();
+    const server = await ControlServer.start({
+      address: present(controlAddress(folder.path)),
+      verbs: storeVerbs(store.upkeep, async (damaged) => ({ cid: damaged, ...outcome })),
+      logger: pino({ level: 'silent' }),
+    });
+    try {
+      const { code, stdout, stderr } = await run(runStoreVerify, { json: false });
+      expect(code).toBe(told.code);
+      expect(stdout).toContain(told.line);
+      expect(stderr).toContain(told.sum);
+      expect(events((await run(runStoreVerify)).stdout)).toMatchObject([
+        { event: 'verified', cid },
+        { event: 'repair', cid, ...outcome },
+      ]);
+    } finally {
+      await server.stop();
+      await store.close();
+    }
+  });
+
   it('refuses with ERR_CONFIG a folder that is not of a node, and makes nothing there', async () => {
     const { context } = await createTestContext({ data: path.join(folder.path, 'no') });
     await expect(runStoreList(context)).rejects.toMatchObject({

@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import type { SharedFile } from '../../src/policy/store-eviction.ts';
 import { packedRoot } from './packed-folder.ts';
 import { failureCode } from './store-failure.ts';
 import type { StoreFolders } from './store-recovery.ts';
@@ -10,6 +11,8 @@ export interface VersionSpace {
   readonly bytes: number;
   /** Of these, what removing the version gives back: not files that another version has too. */
   readonly freedBytes: number;
+  /** Files that another version has too. */
+  readonly sharedFiles: readonly SharedFile[];
 }
 
 export interface StoreSpace {
@@ -31,20 +34,29 @@ interface MeasuredFile {
 /** Measures what the files of all versions take on the disk; holes take nothing. */
 export async function measureSpace(folders: StoreFolders): Promise<StoreSpace> {
   const files = await filesOf(folders);
-  const links = new Map<string, number>();
-  for (const { id } of files) links.set(id, (links.get(id) ?? 0) + 1);
+  const names = new Map<string, MeasuredFile[]>();
+  for (const file of files) names.set(file.id, [...(names.get(file.id) ?? []), file]);
   const versions = new Map<string, VersionSpace>();
   let usedBytes = 0;
-  for (const { cid, id, bytes, base } of files) {
-    const count = links.get(id) ?? 1;
-    usedBytes += bytes / count;
-    const before = versions.get(cid) ?? { bytes: 0, freedBytes: 0 };
-    versions.set(cid, {
-      bytes: before.bytes + (base && count > 1 ? 0 : bytes),
-      freedBytes: before.freedBytes + (count === 1 ? bytes : 0),
-    });
+  for (const [id, same] of names) {
+    const { bytes } = same[0] ?? { bytes: 0 };
+    usedBytes += bytes;
+    const having = new Set(same.map(({ cid }) => cid));
+    const shared = having.size > 1;
+    for (const cid of having) {
+      const own = same.filter((file) => file.cid === cid);
+      const counted = own.filter(({ base }) => !(base && shared)).length;
+      const before = versions.get(cid) ?? { bytes: 0, freedBytes: 0, sharedFiles: [] };
+      versions.set(cid, {
+        bytes: before.bytes + (counted > 0 ? bytes : 0),
+        freedBytes: before.freedBytes + (shared ? 0 : bytes),
+        sharedFiles: shared
+          ? [...before.sharedFiles, { id, bytes, versions: having.size }]
+          : before.sharedFiles,
+      });
+    }
   }
-  return { usedBytes: Math.round(usedBytes), versions };
+  return { usedBytes, versions };
 }
 
 async function filesOf(folders: StoreFolders): Promise<MeasuredFile[]> {

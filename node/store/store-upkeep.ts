@@ -208,6 +208,7 @@ export class StoreUpkeep {
     return {
       cid,
       freedBytes: space.versions.get(cid)?.freedBytes ?? 0,
+      sharedFiles: space.versions.get(cid)?.sharedFiles ?? [],
       lastUsedMs,
       uses: count,
       otherHolders: stays ? 0 : ((await knowledge?.otherHolders(cid)) ?? 0),

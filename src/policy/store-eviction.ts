@@ -1,10 +1,19 @@
 import type { VersionCid } from '../../protocols/types.ts';
 
+/** A file that several versions on a disk have, by hard links: removing the last of them gives it back. */
+export interface SharedFile {
+  readonly id: string;
+  readonly bytes: number;
+  /** Versions that have it. */
+  readonly versions: number;
+}
+
 /** A version on a node's disk, as far as it matters whether it stays. */
 export interface StoredCandidate {
   readonly cid: VersionCid;
-  /** Bytes that its removal gives back; what it shares with another version on the disk does not count. */
+  /** Bytes that its removal alone gives back; files that another version on the disk has too do not count. */
   readonly freedBytes: number;
+  readonly sharedFiles: readonly SharedFile[];
   readonly lastUsedMs: number;
   /** Times it was used: loads and requests. */
   readonly uses: number;
@@ -19,10 +28,16 @@ export interface StoredCandidate {
 
 /** What may go: all of it, or nothing when that would not be enough. */
 export interface EvictionPlan {
-  readonly victims: readonly StoredCandidate[];
+  readonly victims: readonly EvictionVictim[];
   readonly freedBytes: number;
   /** True when the victims free what was asked for. */
   readonly enough: boolean;
+}
+
+export interface EvictionVictim {
+  readonly cid: VersionCid;
+  /** Bytes that its removal gives back once those before it are gone. */
+  readonly freedBytes: number;
 }
 
 /** Time in which what a past use says is worth half. */
@@ -55,7 +70,7 @@ export function planEviction(
   nowMs: number,
 ): EvictionPlan {
   const ranked = candidates
-    .filter((candidate) => !mustStay(candidate) && candidate.freedBytes > 0)
+    .filter((candidate) => !mustStay(candidate))
     .toSorted(
       (a, b) => worthPerByte(a, nowMs) - worthPerByte(b, nowMs) || b.freedBytes - a.freedBytes,
     );
@@ -64,14 +79,33 @@ export function planEviction(
   for (const candidate of ranked) {
     if (freedBytes >= neededBytes) break;
     taken.push(candidate);
-    freedBytes += candidate.freedBytes;
+    freedBytes = freedTogether(taken);
   }
   if (freedBytes < neededBytes) return { victims: [], freedBytes, enough: false };
   // A large one that came last may have made small ones before it needless; the most worth is spared first.
-  const victims = taken.toReversed().filter((candidate) => {
-    if (freedBytes - candidate.freedBytes < neededBytes) return true;
-    freedBytes -= candidate.freedBytes;
-    return false;
-  });
-  return { victims: victims.toReversed(), freedBytes, enough: true };
+  let kept: readonly StoredCandidate[] = taken;
+  for (const candidate of taken.toReversed()) {
+    const without = kept.filter((one) => one !== candidate);
+    if (freedTogether(without) >= neededBytes) kept = without;
+  }
+  const victims = kept.map(({ cid }, index) => ({
+    cid,
+    freedBytes: freedTogether(kept.slice(0, index + 1)) - freedTogether(kept.slice(0, index)),
+  }));
+  return { victims, freedBytes: freedTogether(kept), enough: true };
+}
+
+/** Bytes that removing some versions gives back, with the files that only they have. */
+function freedTogether(candidates: readonly StoredCandidate[]): number {
+  const gone = new Map<string, number>();
+  let freedBytes = 0;
+  for (const candidate of candidates) {
+    freedBytes += candidate.freedBytes;
+    for (const { id, bytes, versions } of candidate.sharedFiles) {
+      const count = (gone.get(id) ?? 0) + 1;
+      gone.set(id, count);
+      if (count === versions) freedBytes += bytes;
+    }
+  }
+  return freedBytes;
 }

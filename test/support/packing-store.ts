@@ -39,6 +39,8 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 export class PackingKnowledge implements VersionKnowledge {
   readonly used = new Set<VersionCid>();
   readonly pointedAt = new Set<VersionCid>();
+  /** Other peers that have every version. */
+  holders = 0;
   inUse(cid: VersionCid): boolean {
     return this.used.has(cid);
   }
@@ -49,7 +51,7 @@ export class PackingKnowledge implements VersionKnowledge {
     return this.pointedAt.has(cid);
   }
   async otherHolders(): Promise<number> {
-    return 0;
+    return this.holders;
   }
 }
 

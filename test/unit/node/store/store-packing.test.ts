@@ -162,6 +162,22 @@ describe('StorePacking', () => {
     expect(await under.faults()).toEqual([]);
   });
 
+  it('makes way together with the version that its base is of, when neither alone gives enough back', async () => {
+    await put(under.store, v1);
+    await put(under.store, v2);
+    knowledge.used.add(v2.cid);
+    await under.pack();
+    knowledge.used.clear();
+    knowledge.holders = 1;
+    await under.reopen({ knowledge, quotaBytes: FILE_BYTES + 8 * CHUNK_BYTES });
+    const incoming = createVersionFixture({
+      files: { 'model.onnx': noise(FILE_BYTES, 9) },
+      chunkBytes: CHUNK_BYTES,
+    });
+    await put(under.store, incoming);
+    expect([...(await under.entries()).keys()]).toEqual([incoming.cid]);
+  });
+
   it('keeps a third version and two older ones as one file and two changes', async () => {
     await put(under.store, v1);
     await put(under.store, v2);

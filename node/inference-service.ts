@@ -12,7 +12,7 @@ import type {
   RequestHeader,
 } from '../protocols/inference/index.ts';
 import { checkInputs } from '../protocols/input-check.ts';
-import type { NamedTensor } from '../protocols/tensor.ts';
+import { elementCount, type NamedTensor } from '../protocols/tensor.ts';
 import type { LoadReport, VersionCid } from '../protocols/types.ts';
 import { outcomeOfError, type RequestOutcome } from '../src/swarm/outcome-tally.ts';
 import { type AllowList, allows } from './node-init.ts';
@@ -73,13 +73,14 @@ export class InferenceService implements InferenceHandler {
       );
     }
     checkInputs(model.inputs, header.inputs);
-    queue.admit(header.deadlineMs);
+    queue.admit(header.deadlineMs, elementsOf(header));
     // From the header on: the time a body takes on its way is the caller's time too.
     const deadlineAtMs = performance.now() + header.deadlineMs;
     return {
       execute: (inputs, { signal }) =>
         this.#counted(replica, context.caller, () =>
           this.#execute(replica, inputs, {
+            caller: context.caller,
             deadlineAtMs,
             priority: header.priority,
             outputs: header.outputs,
@@ -143,4 +144,8 @@ export class InferenceService implements InferenceHandler {
       releaseSequence: this.#components.sequenceOf(replica),
     };
   }
+}
+
+function elementsOf({ inputs }: RequestHeader): number {
+  return inputs.reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }

@@ -17,6 +17,7 @@ import { type AllowList, allows } from './node-init.ts';
 import { Replica, type ReplicaOrigin } from './replica.ts';
 import type { ReplicaFetcher } from './replica-fetch.ts';
 import type { ReleaseKeeper } from './release-keeper.ts';
+import { probeBatching } from './scheduler/batch-probe.ts';
 import { VersionQueue } from './scheduler/version-queue.ts';
 import type { VersionStore } from './store/version-store.ts';
 import { checkHost, loadVersion } from './version-load.ts';
@@ -210,16 +211,22 @@ export class ReplicaSet {
       const { logger } = this.#init;
       const model = await loadVersion(backend, { cid: origin.cid, ...stored }, { signal, logger });
       model.onStateChange(changed);
-      const { maxQueued } = resolveDeployment(stored.manifest.deployment);
+      const deployment = resolveDeployment(stored.manifest.deployment);
+      const batches = await probeBatching(model, deployment, signal);
       const queue = new VersionQueue(model, {
-        maxQueued: Math.min(this.#init.maxQueued, maxQueued ?? this.#init.maxQueued),
+        maxQueued: Math.min(this.#init.maxQueued, deployment.maxQueued ?? this.#init.maxQueued),
         executionLimitMs: this.#init.executionLimitMs,
+        batching: {
+          axis: deployment.batchDimension,
+          maxRows: batches.maxRows,
+          maxDelayMs: deployment.maxBatchDelayMs,
+        },
       });
       holding.replica.loaded(model, queue);
       holding.progress = { state: 'ready' };
       changed();
       this.#init.logger.info(
-        { cid: origin.cid, name: origin.name, provider: model.provider },
+        { cid: origin.cid, name: origin.name, provider: model.provider, batches },
         'replica ready',
       );
       this.#components.releases.learn(origin.publisher, origin.name);

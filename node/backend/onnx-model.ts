@@ -130,7 +130,9 @@ export class OnnxModel implements LoadedModel {
       this.#crashes += 1;
       const restart = this.#crashes <= this.#init.maxCrashes;
       if (restart) this.#become('restarting', this.#crash);
-      this.#runs.detach(new ExecutionError(`model failed: its ${this.#crash}`), isFault(exit));
+      const details = { endedProcess: true };
+      const died = new ExecutionError(`model failed: its ${this.#crash}`, { details });
+      this.#runs.detach(died, isFault(exit));
       if (!restart || !(await this.#restart())) break;
       this.#become('ready', 'restarted');
     }

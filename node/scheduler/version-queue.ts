@@ -7,25 +7,42 @@ import {
 } from '../../protocols/errors.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
 import type { AbortOptions, LoadReport } from '../../protocols/types.ts';
-import { decideAdmission, type QueueView } from '../../src/policy/admission.ts';
+import { decideAdmission, estimateWaitMs } from '../../src/policy/admission.ts';
+import { batchFormOf } from '../../src/policy/batch-form.ts';
 import { ExecutionTimes, executionLimitMs } from '../../src/policy/execution-limit.ts';
+import { ServiceTime } from '../../src/policy/service-time.ts';
 import type { LoadedModel, RunResult } from '../backend/backend.ts';
+import { joinTensors, splitTensors } from './batch-tensors.ts';
+import { DeadlyInputs } from './deadly-inputs.ts';
 import { type WaitingRequest, WaitingLine } from './waiting-line.ts';
 
-/** Executions at once: one session runs one request after another, whoever asks. */
-const SLOTS = 1;
+/** How requests of a version may run together. */
+export interface Batching {
+  /** The dimension of every input and output that counts rows. */
+  readonly axis: number;
+  /** Rows that may run at once; 1 for no batches. */
+  readonly maxRows: number;
+  /** Milliseconds that a request may be held back for others to join it, while the model is free. */
+  readonly maxDelayMs: number;
+}
+
+export const NO_BATCHING: Batching = { axis: 0, maxRows: 1, maxDelayMs: 0 };
 
 export interface VersionQueueInit {
-  /** Requests that may wait, besides the one that runs. */
+  /** Requests that may wait, besides those that run. */
   readonly maxQueued: number;
   /** Milliseconds one execution may take until enough were measured, and the most it may ever take. */
   readonly executionLimitMs: number;
+  /** @default no batches */
+  readonly batching?: Batching | undefined;
 }
 
 export interface SubmitOptions extends AbortOptions {
+  /** Who asks: callers of one priority get equal shares. @default '' one caller of all who are not named */
+  readonly caller?: string | undefined;
   /** When the caller gives up, on the clock of `performance.now()`; undefined for never. */
   readonly deadlineAtMs?: number | undefined;
-  /** Higher ones run first; those of one priority in the order they came. @default 0 */
+  /** Higher ones run first. @default 0 */
   readonly priority?: number | undefined;
   /** Names of the outputs wanted; undefined or empty for all. */
   readonly outputs?: readonly string[] | undefined;
@@ -36,47 +53,67 @@ export interface QueuedResult {
   readonly outputs: readonly NamedTensor[];
   /** Milliseconds from `submit` to the begin of the execution. */
   readonly queueMs: number;
-  /** Milliseconds inside the model. */
+  /** Milliseconds inside the model, of the whole batch. */
   readonly executeMs: number;
 }
 
+/** An execution under way. An abandoned one still counts: it holds the process. */
+interface Running {
+  readonly sinceMs: number;
+  readonly expectedMs: number | null;
+  readonly requests: number;
+}
+
 /**
- * The line of requests before one loaded version.
+ * The line of requests before one loaded version, and the batches they run in.
  *
  * A request leaves it by its answer, by its deadline, or by its signal. The last two take a waiting request out and abandon
- * the result of a running one: only the node's own execution limit ends an execution, by killing its process.
+ * the result of a running one: only the node's own execution limit ends an execution, by killing its process. Of a batch that
+ * fails each request is tried once more alone, so that what one of them brought about is its own.
  */
 export class VersionQueue {
   readonly #model: LoadedModel;
   readonly #init: VersionQueueInit;
   readonly #line = new WaitingLine();
   readonly #times = new ExecutionTimes();
-  /** When the execution under way began; undefined when none is. An abandoned one still counts: it holds the process. */
-  #runningSinceMs: number | undefined;
+  readonly #service = new ServiceTime();
+  readonly #deadly = new DeadlyInputs();
+  #batching: Batching;
+  /** Elements of one row, of the last requests that ran. */
+  #rowElements = 0;
+  #running: Running | undefined;
+  /** Since when a request is held back for others to join it. */
+  #heldSinceMs: number | undefined;
+  #holding: NodeJS.Timeout | undefined;
   #draining = false;
   readonly #drained: (() => void)[] = [];
 
   constructor(model: LoadedModel, init: VersionQueueInit) {
     this.#model = model;
     this.#init = init;
+    this.#batching = init.batching ?? NO_BATCHING;
     model.onStateChange(() => this.#advance());
   }
 
   /**
    * Checks that a request of this deadline would be taken now; it takes no place.
    *
+   * @param elements of its inputs together, by which its time is estimated
    * @throws {ERR_BUSY} when the queue is full or too long for the deadline; `retryAfterMs` says when to come back.
    */
-  admit(deadlineMs: number): void {
-    const queue = this.#view();
+  admit(deadlineMs: number, elements = 0): void {
     if (this.#draining) throw new BusyError('version is being unloaded', 1_000);
+    const { maxQueued } = this.#init;
+    const queued = this.#line.length;
+    const serviceMs = this.#service.estimateMs(elements);
+    const queue = { queued, maxQueued, waitMs: this.#waitMs(), serviceMs };
     const decision = decideAdmission(queue, deadlineMs);
     if (decision.admitted) return;
     const { reason, waitMs, retryAfterMs } = decision;
     const message =
       reason === 'full'
-        ? `queue holds ${queue.queued} requests, expected fewer than ${queue.maxQueued}`
-        : `wait would be ${Math.round(waitMs)} ms, expected at most the deadline of ${Math.round(deadlineMs)} ms`;
+        ? `queue holds ${queued} requests, expected fewer than ${maxQueued}`
+        : `wait and execution would be ${Math.round(waitMs + (serviceMs ?? 0))} ms, expected at most the deadline of ${Math.round(deadlineMs)} ms`;
     throw new BusyError(message, retryAfterMs);
   }
 
@@ -85,23 +122,34 @@ export class VersionQueue {
    *
    * @throws {ERR_BUSY} when the queue is full.
    * @throws {ERR_DEADLINE} when `deadlineAtMs` passes: phase `queue` while it waits, `execute` while it runs.
-   * @throws {ERR_INVALID_INPUT | ERR_EXECUTION | ERR_LIMIT} as {@link LoadedModel.run}.
+   * @throws {ERR_INVALID_INPUT | ERR_EXECUTION | ERR_LIMIT} as {@link LoadedModel.run}; the first also for an input that has ended
+   *   the model's process twice.
    */
   async submit(inputs: readonly NamedTensor[], options: SubmitOptions = {}): Promise<QueuedResult> {
     options.signal?.throwIfAborted();
     const submittedAtMs = performance.now();
-    const { deadlineAtMs = Number.POSITIVE_INFINITY, priority = 0 } = options;
+    const { deadlineAtMs = Number.POSITIVE_INFINITY, priority = 0, caller = '' } = options;
+    const { outputs = [], signal } = options;
     if (deadlineAtMs <= submittedAtMs) throw lateError('queue');
+    this.#deadly.check(inputs);
     // A body takes its time after the header was admitted: others may have filled the queue since.
     this.admit(Number.POSITIVE_INFINITY);
+    const forms = inputs.map(({ name, tensor: { datatype, shape } }) => ({
+      name,
+      datatype,
+      shape,
+    }));
     return new Promise((resolve, reject) => {
       this.#line.add({
         inputs,
-        outputs: options.outputs,
+        outputs,
+        caller,
         priority,
+        cost: Math.max(1, elementsOf(inputs)),
+        form: batchFormOf(forms, outputs, this.#batching.axis),
         submittedAtMs,
         deadlineAtMs,
-        signal: options.signal,
+        signal,
         onExpired: (phase) => lateError(phase),
         resolve,
         reject,
@@ -112,8 +160,12 @@ export class VersionQueue {
 
   /** What a caller elsewhere needs to know of this queue. */
   load(): LoadReport {
-    const { inFlight, queued, slots, serviceMs } = this.#view();
-    return { inFlight, queued, slots, serviceMs };
+    return {
+      inFlight: this.#running?.requests ?? 0,
+      queued: this.#line.length,
+      slots: this.#parallelism(),
+      serviceMs: this.#service.estimateMs(this.#rowElements),
+    };
   }
 
   /** Takes no more and resolves when all that was taken is done. Idempotent. */
@@ -128,20 +180,27 @@ export class VersionQueue {
     return executionLimitMs(this.#times, this.#init.executionLimitMs);
   }
 
-  #view(): QueueView {
-    const since = this.#runningSinceMs;
-    return {
-      queued: this.#line.length,
-      maxQueued: this.#init.maxQueued,
-      inFlight: since === undefined ? 0 : 1,
-      slots: SLOTS,
-      serviceMs: this.#times.meanMs,
-      runningMs: since === undefined ? 0 : performance.now() - since,
-    };
+  #waitMs(): number {
+    const running = this.#running;
+    const batches = Math.ceil(this.#line.rows / this.#batching.maxRows);
+    return estimateWaitMs({
+      runningExpectedMs: running?.expectedMs ?? null,
+      runningMs: running === undefined ? 0 : performance.now() - running.sinceMs,
+      queuedMs: this.#line.length === 0 ? 0 : this.#service.estimateMs(this.#line.cost, batches),
+    });
+  }
+
+  /** Requests of one row that a full batch gets done in the time that one takes alone. */
+  #parallelism(): number {
+    const { maxRows } = this.#batching;
+    const aloneMs = this.#service.estimateMs(this.#rowElements) ?? 0;
+    const togetherMs = this.#service.estimateMs(this.#rowElements * maxRows) ?? 0;
+    if (maxRows === 1 || aloneMs === 0 || togetherMs === 0) return 1;
+    return Math.max(1, Math.min(maxRows, Math.round((maxRows * aloneMs) / togetherMs)));
   }
 
   #idle(): boolean {
-    return this.#runningSinceMs === undefined && this.#line.length === 0;
+    return this.#running === undefined && this.#line.length === 0;
   }
 
   /** Starts the next execution when the model is free, and settles what can not run any more. */
@@ -149,41 +208,146 @@ export class VersionQueue {
     const { state } = this.#model;
     if (state === 'failed' || state === 'unloaded') {
       for (let next = this.#line.take(); next !== undefined; next = this.#line.take()) {
-        next.reject(
-          new NotFoundError(`this node serves the version no longer: its model is ${state}`),
-        );
+        next.reject(this.#gone());
       }
-    } else if (state === 'ready' && this.#runningSinceMs === undefined) {
-      const next = this.#line.take();
-      if (next !== undefined) void this.#execute(next);
+    } else if (state === 'ready' && this.#running === undefined && !this.#holdBack()) {
+      const first = this.#next();
+      if (first !== undefined) void this.#execute(this.#joined(first));
     }
     if (this.#idle()) for (const resolve of this.#drained.splice(0)) resolve();
   }
 
-  async #execute(request: WaitingRequest): Promise<void> {
-    const startedAtMs = performance.now();
-    this.#runningSinceMs = startedAtMs;
-    const limitMs = this.limitMs;
-    try {
-      // Without the caller's signal: this queue must know when the process is free again.
-      const result: RunResult = await this.#model.run(request.inputs, {
-        outputs: request.outputs,
-        limitMs,
-      });
-      this.#times.record(performance.now() - startedAtMs);
-      const queueMs = startedAtMs - request.submittedAtMs;
-      request.resolve({ outputs: result.outputs, executeMs: result.executeMs, queueMs });
-    } catch (error) {
-      // A model whose honest inputs outgrew its limit gets a larger one this way, up to the node's.
-      if (wasStopped(error)) this.#times.record(limitMs);
-      request.reject(
-        isSwarmError(error) ? error : new ExecutionError('model failed', { cause: error }),
+  /** True while the manifest's delay lets those that wait be joined by others. */
+  #holdBack(): boolean {
+    const { maxDelayMs, maxRows } = this.#batching;
+    clearTimeout(this.#holding);
+    if (maxDelayMs === 0 || this.#line.length === 0 || this.#line.rows >= maxRows) return false;
+    const nowMs = performance.now();
+    this.#heldSinceMs ??= nowMs;
+    const restMs = this.#heldSinceMs + maxDelayMs - nowMs;
+    if (restMs <= 0 || this.#draining) return false;
+    this.#holding = setTimeout(() => this.#advance(), restMs);
+    return true;
+  }
+
+  /** The request whose turn it is; while others wait that can be done in time, one that cannot makes way for them. */
+  #next(): WaitingRequest | undefined {
+    this.#heldSinceMs = undefined;
+    for (;;) {
+      const next = this.#line.take();
+      if (next === undefined || this.#line.length === 0) return next;
+      const doneAtMs = performance.now() + (this.#service.estimateMs(next.cost) ?? 0);
+      if (doneAtMs <= next.deadlineAtMs) return next;
+      next.reject(lateError('queue'));
+    }
+  }
+
+  /** A request with all that may run with it, as many as fit. */
+  #joined(first: WaitingRequest): readonly WaitingRequest[] {
+    const { form } = first;
+    if (form === undefined) return [first];
+    const batch = [first];
+    let restRows = this.#batching.maxRows - form.rows;
+    while (restRows > 0) {
+      const next = this.#line.takeAlong(
+        (other) => other.form?.key === form.key && other.form.rows <= restRows,
       );
+      if (next === undefined) break;
+      batch.push(next);
+      restRows -= next.form?.rows ?? 0;
+    }
+    return batch;
+  }
+
+  async #execute(batch: readonly WaitingRequest[]): Promise<void> {
+    try {
+      const [first] = batch;
+      if (first !== undefined && batch.length === 1) await this.#runAlone(first);
+      else await this.#runBatch(batch);
     } finally {
-      this.#runningSinceMs = undefined;
+      this.#running = undefined;
       this.#advance();
     }
   }
+
+  async #runBatch(batch: readonly WaitingRequest[]): Promise<void> {
+    const { axis } = this.#batching;
+    const rows = batch.map(({ form }) => form?.rows ?? 0);
+    const startedAtMs = performance.now();
+    try {
+      const inputs = joinTensors(
+        batch.map((request) => request.inputs),
+        axis,
+      );
+      const { outputs, executeMs } = await this.#run(inputs, batch);
+      const split = splitTensors(outputs, rows, axis);
+      if (split !== undefined) {
+        for (const [index, request] of batch.entries()) {
+          const queueMs = startedAtMs - request.submittedAtMs;
+          request.resolve({ outputs: split[index] ?? [], queueMs, executeMs });
+        }
+        return;
+      }
+      // Rows of the inputs that are no rows of an output: nobody's answer could be told from another's.
+      this.#batching = NO_BATCHING;
+    } catch (error) {
+      if (!isSwarmError(error) || error.code === 'ERR_NOT_FOUND') {
+        for (const request of batch) request.reject(asExecutionError(error));
+        return;
+      }
+    }
+    for (const request of batch) if (!request.isSettled()) await this.#runAlone(request);
+  }
+
+  async #runAlone(request: WaitingRequest): Promise<void> {
+    const startedAtMs = performance.now();
+    try {
+      const { outputs, executeMs } = await this.#run(request.inputs, [request]);
+      request.resolve({ outputs, executeMs, queueMs: startedAtMs - request.submittedAtMs });
+    } catch (error) {
+      if (endedProcess(error)) this.#deadly.add(request.inputs);
+      request.reject(asExecutionError(error));
+    }
+  }
+
+  /** Without the callers' signals: this queue must know when the process is free again. */
+  async #run(inputs: readonly NamedTensor[], batch: readonly WaitingRequest[]): Promise<RunResult> {
+    const elements = elementsOf(inputs);
+    const expectedMs = this.#service.estimateMs(elements);
+    const limitMs = executionLimitMs(this.#times, this.#init.executionLimitMs, expectedMs ?? 0);
+    const startedAtMs = performance.now();
+    this.#running = { sinceMs: startedAtMs, expectedMs, requests: batch.length };
+    try {
+      const result = await this.#model.run(inputs, { outputs: batch[0]?.outputs ?? [], limitMs });
+      const elapsedMs = performance.now() - startedAtMs;
+      this.#times.record(elapsedMs);
+      this.#service.record(elements, elapsedMs);
+      const rows = batch.reduce((sum, { form }) => sum + (form?.rows ?? 1), 0);
+      this.#rowElements = elements / rows;
+      return result;
+    } catch (error) {
+      // A model whose honest inputs outgrew its limit gets a larger one this way, up to the node's.
+      if (wasStopped(error)) {
+        this.#times.record(limitMs);
+        this.#service.record(elements, limitMs);
+      }
+      throw error;
+    }
+  }
+
+  #gone(): NotFoundError {
+    return new NotFoundError(
+      `this node serves the version no longer: its model is ${this.#model.state}`,
+    );
+  }
+}
+
+function elementsOf(inputs: readonly NamedTensor[]): number {
+  return inputs.reduce((sum, { tensor }) => sum + tensor.size, 0);
+}
+
+function asExecutionError(error: unknown): Error {
+  return isSwarmError(error) ? error : new ExecutionError('model failed', { cause: error });
 }
 
 function lateError(phase: 'queue' | 'execute'): DeadlineError {
@@ -198,4 +362,9 @@ function lateError(phase: 'queue' | 'execute'): DeadlineError {
 /** True when the execution was ended by its limit. */
 function wasStopped(error: unknown): boolean {
   return isSwarmError(error) && typeof error.details['limitMs'] === 'number';
+}
+
+/** True when the model's process died of the execution. */
+function endedProcess(error: unknown): boolean {
+  return isSwarmError(error) && error.details['endedProcess'] === true;
 }

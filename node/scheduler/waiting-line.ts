@@ -1,14 +1,16 @@
 import type { NamedTensor } from '../../protocols/tensor.ts';
+import { FairOrder, type Turn } from '../../src/policy/fair-order.ts';
 import type { QueuedResult } from './version-queue.ts';
 
 /** Longest delay a timer takes, in milliseconds; a later deadline is looked at again then. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** A request as it is handed in. */
-export interface LineEntry {
+/** A request as it is handed in; its cost is the elements of its inputs. */
+export interface LineEntry extends Turn {
   readonly inputs: readonly NamedTensor[];
-  readonly outputs: readonly string[] | undefined;
-  readonly priority: number;
+  readonly outputs: readonly string[];
+  /** What a request must be equal in to run with it, and the rows it has; undefined when it runs alone. */
+  readonly form: { readonly key: string; readonly rows: number } | undefined;
   /** On the clock of `performance.now()`, like the deadline. */
   readonly submittedAtMs: number;
   /** Infinity for none. */
@@ -21,49 +23,70 @@ export interface LineEntry {
 }
 
 /** A request that was taken from the line; the first settling counts, later ones do nothing. */
-export interface WaitingRequest extends Omit<LineEntry, 'signal' | 'onExpired'> {}
-
-interface Waiting {
-  readonly entry: LineEntry;
-  readonly request: WaitingRequest;
+export interface WaitingRequest extends Omit<LineEntry, 'signal'> {
+  /** True once it has its answer or its error, or was given up. */
+  readonly isSettled: () => boolean;
 }
 
-/** Requests in the order they run: higher priority first, first come first within one. */
+/** Requests in the order they run: higher priority first, callers of one priority in turns. */
 export class WaitingLine {
-  /** One list a priority, never empty; few priorities are in use at once. */
-  readonly #lists = new Map<number, Set<Waiting>>();
-  #length = 0;
+  readonly #order = new FairOrder<WaitingRequest>();
+  #cost = 0;
+  #rows = 0;
 
   get length(): number {
-    return this.#length;
+    return this.#order.length;
+  }
+
+  /** Elements of all that wait. */
+  get cost(): number {
+    return this.#cost;
+  }
+
+  /** Rows of all that wait; one that runs alone counts as one. */
+  get rows(): number {
+    return this.#rows;
   }
 
   /** Adds a request, which leaves by {@link take}, or by itself when its deadline passes or its signal aborts. */
   add(entry: LineEntry): void {
-    const { priority } = entry;
-    const list = this.#lists.get(priority) ?? new Set<Waiting>();
-    this.#lists.set(priority, list);
-    const settle = this.#watch(entry, () => list.has(waiting) && this.#remove(waiting, list));
-    const waiting: Waiting = { entry, request: { ...entry, ...settle } };
-    list.add(waiting);
-    this.#length += 1;
+    const settle = this.#watch(entry, () => this.#order.remove(request) && this.#left(request));
+    const request: WaitingRequest = { ...entry, ...settle };
+    this.#order.add(request);
+    this.#cost += request.cost;
+    this.#rows += rowsOf(request);
   }
 
   /** Takes the request whose turn it is; undefined when none waits. Its deadline and signal still settle it. */
   take(): WaitingRequest | undefined {
-    if (this.#length === 0) return undefined;
-    const list = this.#lists.get(Math.max(...this.#lists.keys()));
-    const [first] = list ?? [];
-    if (list === undefined || first === undefined) return undefined;
-    this.#remove(first, list);
-    return first.request;
+    const request = this.#order.take();
+    if (request !== undefined) this.#left(request);
+    return request;
+  }
+
+  /** Takes one more that may run with what was taken. */
+  takeAlong(accepts: (request: WaitingRequest) => boolean): WaitingRequest | undefined {
+    const request = this.#order.takeAlong(accepts);
+    if (request !== undefined) this.#left(request);
+    return request;
+  }
+
+  #left(request: WaitingRequest): boolean {
+    this.#cost -= request.cost;
+    this.#rows -= rowsOf(request);
+    return true;
   }
 
   /** Sets the deadline and the signal to work; returns settlers that end both. */
-  #watch(entry: LineEntry, leave: () => boolean): Pick<LineEntry, 'resolve' | 'reject'> {
+  #watch(
+    entry: LineEntry,
+    leave: () => boolean,
+  ): Pick<WaitingRequest, 'resolve' | 'reject' | 'isSettled'> {
     const { signal, deadlineAtMs } = entry;
     let timer: NodeJS.Timeout | undefined;
+    let settled = false;
     const end = (): void => {
+      settled = true;
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
     };
@@ -84,6 +107,7 @@ export class WaitingLine {
     signal?.addEventListener('abort', onAbort, { once: true });
     if (Number.isFinite(deadlineAtMs)) arm();
     return {
+      isSettled: () => settled,
       resolve: (result) => {
         end();
         entry.resolve(result);
@@ -94,11 +118,8 @@ export class WaitingLine {
       },
     };
   }
+}
 
-  #remove(waiting: Waiting, list: Set<Waiting>): boolean {
-    list.delete(waiting);
-    this.#length -= 1;
-    if (list.size === 0) this.#lists.delete(waiting.entry.priority);
-    return true;
-  }
+function rowsOf({ form }: WaitingRequest): number {
+  return form?.rows ?? 1;
 }

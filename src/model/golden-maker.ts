@@ -9,16 +9,7 @@ import type { NamedTensor, Tensor } from '../../protocols/tensor.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
 import { formatGoldenFile, type GoldenCase, type GoldenOutput } from './golden-file.ts';
 import type { ModelInterface } from './model-scan.ts';
-import { createSeededInputs } from './seeded-input.ts';
-
-/** Sizes tried for free dimensions but the first: tokens, pixels, one of a kind, and the picture that most networks were made for. */
-const FREE_SIZES = [8, 64, 1, 224];
-
-/** What is tried, in this order, until the model takes it. */
-const KINDS = FREE_SIZES.flatMap((freeSize) => [
-  { freeSize, plain: false },
-  { freeSize, plain: true },
-]);
+import { createSeededInputs, SEEDED_INPUT_KINDS } from './seeded-input.ts';
 
 /** Elements of one case's inputs: as JSON they fit the file several times. */
 const MAX_ELEMENTS = 512 * 1024;
@@ -57,7 +48,7 @@ export async function makeGolden(
   { signal, madeFor }: MakeGoldenOptions,
 ): Promise<MadeGolden> {
   let refusal: string | undefined;
-  for (const kind of KINDS) {
+  for (const kind of SEEDED_INPUT_KINDS) {
     const init = { ...kind, seed: SEED, rows: 1, maxElements: MAX_ELEMENTS };
     const inputs = createSeededInputs(model.inputs, init);
     if (inputs === undefined) continue;

@@ -5,6 +5,15 @@ import type { TensorSpec } from '../../protocols/types.ts';
 /** Floats are multiples of its inverse: exact in every float, and short in JSON. */
 const FLOAT_STEPS = 16;
 
+/** Sizes tried for free dimensions but the first: tokens, pixels, one of a kind, and the picture that most networks were made for. */
+const FREE_SIZES = [8, 64, 1, 224];
+
+/** What to try, in this order, until the model takes it. */
+export const SEEDED_INPUT_KINDS = FREE_SIZES.flatMap((freeSize) => [
+  { freeSize, plain: false },
+  { freeSize, plain: true },
+]);
+
 /** Words that text inputs are made of: short, and of more than one script. */
 const WORDS = ['swarm', 'of', 'nodes', 'α', '7', 'Ja', 'naïve', 'x'];
 

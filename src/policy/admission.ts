@@ -9,14 +9,20 @@ export const MAX_RETRY_AFTER_MS = 30_000;
 export interface QueueView {
   readonly queued: number;
   readonly maxQueued: number;
-  /** Executions under way, at most `slots`. */
-  readonly inFlight: number;
-  /** Executions at once. */
-  readonly slots: number;
-  /** Mean milliseconds of one execution; null before the first. */
+  /** Milliseconds until a request that came now would begin; 0 when nothing runs or waits. */
+  readonly waitMs: number;
+  /** Milliseconds that the request itself would take; null before anything was measured. */
   readonly serviceMs: number | null;
-  /** Milliseconds that the longest execution under way has been running; 0 when none is. */
+}
+
+/** What the wait consists of. */
+export interface QueueWork {
+  /** Milliseconds that what runs was expected to take; null when nothing runs. */
+  readonly runningExpectedMs: number | null;
+  /** Milliseconds for which it has been running. */
   readonly runningMs: number;
+  /** Milliseconds that all that waits will take; null before anything was measured. */
+  readonly queuedMs: number | null;
 }
 
 /** `retryAfterMs` is when there should be room again. */
@@ -32,25 +38,23 @@ export type AdmissionDecision =
 /**
  * Estimated milliseconds until a request that came now would begin.
  *
- * What runs is given the rest of a mean execution; one that is past it may end at any moment and counts nothing.
+ * What runs is given the rest of what it was expected to take; one that is past it may end at any moment and counts nothing.
  */
-export function estimateWaitMs(queue: QueueView): number {
-  if (queue.inFlight < queue.slots && queue.queued === 0) return 0;
-  const serviceMs = queue.serviceMs ?? 0;
-  const restMs = queue.inFlight < queue.slots ? 0 : Math.max(0, serviceMs - queue.runningMs);
-  return restMs + (queue.queued * serviceMs) / queue.slots;
+export function estimateWaitMs({ runningExpectedMs, runningMs, queuedMs }: QueueWork): number {
+  return Math.max(0, (runningExpectedMs ?? 0) - runningMs) + (queuedMs ?? 0);
 }
 
 /**
- * Lets a request in while the queue has room and its turn should come within its deadline.
+ * Lets a request in while the queue has room and it should be done within its deadline.
  *
- * Only the wait counts, not the execution: an idle node takes every request, or one slow execution could shut out all that
- * follow it, and with them the measurement that would correct the mean.
+ * Whoever need not wait is let in whatever it is expected to take, or one slow execution could shut out all that follow it, and
+ * with them the measurement that would correct the estimate.
  */
 export function decideAdmission(queue: QueueView, deadlineMs: number): AdmissionDecision {
-  const waitMs = estimateWaitMs(queue);
+  const { waitMs, serviceMs } = queue;
   const full = queue.queued >= queue.maxQueued;
-  if (!full && waitMs <= deadlineMs) return { admitted: true };
+  const late = waitMs > 0 && waitMs + (serviceMs ?? 0) > deadlineMs;
+  if (!full && !late) return { admitted: true };
   return {
     admitted: false,
     reason: full ? 'full' : 'late',
@@ -60,8 +64,7 @@ export function decideAdmission(queue: QueueView, deadlineMs: number): Admission
 }
 
 /** Milliseconds after which half of what waits should be done: at once would meet the same queue, later an idle node. */
-export function retryAfterMs(queue: QueueView): number {
-  const serviceMs = queue.serviceMs ?? ASSUMED_EXECUTION_MS;
-  const halfMs = (Math.max(1, queue.queued) * serviceMs) / queue.slots / 2;
+export function retryAfterMs({ waitMs, queued, serviceMs }: QueueView): number {
+  const halfMs = Math.max(waitMs, serviceMs ?? Math.max(1, queued) * ASSUMED_EXECUTION_MS) / 2;
   return Math.round(Math.min(MAX_RETRY_AFTER_MS, Math.max(MIN_RETRY_AFTER_MS, halfMs)));
 }

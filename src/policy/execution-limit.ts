@@ -10,9 +10,6 @@ export const EXECUTION_LIMIT_FACTOR = 10;
 /** Milliseconds under which no limit falls: a garbage collection or a busy disk must not kill a fast model. */
 export const MIN_EXECUTION_LIMIT_MS = 1_000;
 
-/** Weight of the newest execution in the mean: some 16 executions are remembered. */
-const MEAN_WEIGHT = 1 / 16;
-
 /** What is known of how long one version's executions take on this node. */
 export class ExecutionTimes {
   /** The last {@link MAX_MEASURED_EXECUTIONS} in a ring; `#next` is the oldest once it is full. */
@@ -21,12 +18,9 @@ export class ExecutionTimes {
   readonly #sorted = new Float64Array(MAX_MEASURED_EXECUTIONS);
   #count = 0;
   #next = 0;
-  #meanMs: number | null = null;
 
   /** Takes in an execution of `elapsedMs`. One that was stopped counts with the time it had: its end is not known. */
   record(elapsedMs: number): void {
-    this.#meanMs =
-      this.#meanMs === null ? elapsedMs : this.#meanMs + (elapsedMs - this.#meanMs) * MEAN_WEIGHT;
     if (this.#count === MAX_MEASURED_EXECUTIONS) this.#forget(this.#ring[this.#next] ?? 0);
     this.#ring[this.#next] = elapsedMs;
     this.#next = (this.#next + 1) % MAX_MEASURED_EXECUTIONS;
@@ -39,11 +33,6 @@ export class ExecutionTimes {
   /** Executions the p99 is taken over now. */
   get count(): number {
     return this.#count;
-  }
-
-  /** Exponentially weighted mean in milliseconds; null before the first. */
-  get meanMs(): number | null {
-    return this.#meanMs;
   }
 
   /** 99th percentile (nearest rank) in milliseconds; null before the first. */
@@ -72,15 +61,19 @@ export class ExecutionTimes {
 }
 
 /**
- * Milliseconds an execution may take before its process is killed: ten times the measured p99 and at least a second, but
- * never over `maxLimitMs`, which also holds until enough were measured.
+ * Milliseconds an execution may take before its process is killed: ten times the measured p99 or what it is expected to take,
+ * whichever is more, and at least a second, but never over `maxLimitMs`, which also holds until enough were measured.
+ *
+ * @param expectedMs of this execution: a batch may be larger than any that was measured
  */
 export function executionLimitMs(
   times: Pick<ExecutionTimes, 'count' | 'p99Ms'>,
   maxLimitMs: number,
+  expectedMs = 0,
 ): number {
   const { count, p99Ms } = times;
   if (p99Ms === null || count < MIN_MEASURED_EXECUTIONS) return maxLimitMs;
-  const limitMs = Math.max(MIN_EXECUTION_LIMIT_MS, Math.ceil(EXECUTION_LIMIT_FACTOR * p99Ms));
+  const usualMs = Math.max(p99Ms, expectedMs);
+  const limitMs = Math.max(MIN_EXECUTION_LIMIT_MS, Math.ceil(EXECUTION_LIMIT_FACTOR * usualMs));
   return Math.min(maxLimitMs, limitMs);
 }

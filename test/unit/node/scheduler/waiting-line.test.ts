@@ -22,7 +22,10 @@ function hand(
   const now = performance.now();
   const entry: LineEntry = {
     inputs: [],
-    outputs: undefined,
+    outputs: [],
+    caller: '',
+    cost: 1,
+    form: undefined,
     priority: init.priority ?? 0,
     submittedAtMs: now,
     deadlineAtMs: now + (init.inMs ?? Number.POSITIVE_INFINITY),

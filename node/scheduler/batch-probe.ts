@@ -1,0 +1,205 @@
+import { isSwarmError } from '../../protocols/errors.ts';
+import {
+  DEFAULT_TOLERANCE,
+  type ResolvedDeployment,
+  type Tolerance,
+} from '../../protocols/manifest/index.ts';
+import { quoted } from '../../protocols/quoted.ts';
+import type { NamedTensor } from '../../protocols/tensor.ts';
+import type { TensorSpec } from '../../protocols/types.ts';
+import { createSeededInputs, SEEDED_INPUT_KINDS } from '../../src/model/seeded-input.ts';
+import {
+  describeOutputDifference,
+  findOutputDifference,
+} from '../../src/policy/output-comparison.ts';
+import type { LoadedModel } from '../backend/backend.ts';
+import { joinTensors, splitTensors } from './batch-tensors.ts';
+
+/** Milliseconds the probe may take besides the run it is in: a version that is slow to run gets small batches, not a late start. */
+const PROBE_MS = 1_500;
+
+/** Rows tried at most where the manifest sets no bound: beyond them no model here has gained. */
+const MAX_ROWS = 64;
+
+/** Elements of one batch's inputs. */
+const MAX_ELEMENTS = 16 * 1024 * 1024;
+
+/** What twice the rows must save of the time for each, to be worth the longer wait of the first. */
+const MIN_GAIN = 0.1;
+
+/** Milliseconds one run may take. */
+const LIMIT_MS = 10_000;
+
+/** Runs of each size; the best counts, for others use this machine too. */
+const RUNS = 3;
+
+/** Rows that requests may run in together, and why no more. */
+export interface BatchFinding {
+  readonly maxRows: number;
+  readonly reason: string;
+}
+
+export type ProbedDeployment = Pick<
+  ResolvedDeployment,
+  'maxBatch' | 'batchDimension' | 'latencyObjectiveMs'
+>;
+
+/**
+ * Finds out by running it in how many rows a model may run requests together: whether the rows of a batch are answered as each
+ * alone, and up to which size that is faster. Never rejects: a model that cannot be tried runs its requests one by one.
+ */
+export async function probeBatching(
+  model: LoadedModel,
+  deployment: ProbedDeployment,
+  signal: AbortSignal,
+): Promise<BatchFinding> {
+  const { maxBatch, batchDimension: axis } = deployment;
+  if (maxBatch === 1) return alone('the manifest wants none');
+  const fixed = [...model.inputs, ...model.outputs].find(({ shape }) => !isFree(shape[axis]));
+  if (fixed !== undefined) {
+    return alone(`dimension ${axis} of ${quoted(fixed.name)} is not free`);
+  }
+  if (model.inputs.length === 0) return alone('it has no inputs');
+  try {
+    return await new BatchProbe(model, deployment, signal).run();
+  } catch (error) {
+    return alone(error instanceof Error ? error.message : String(error));
+  }
+}
+
+class BatchProbe {
+  readonly #model: LoadedModel;
+  readonly #deployment: ProbedDeployment;
+  readonly #signal: AbortSignal;
+  readonly #startedAtMs = performance.now();
+
+  constructor(model: LoadedModel, deployment: ProbedDeployment, signal: AbortSignal) {
+    this.#model = model;
+    this.#deployment = deployment;
+    this.#signal = signal;
+  }
+
+  async run(): Promise<BatchFinding> {
+    const rows = await this.#rows();
+    if (rows === undefined) return alone('it takes no made-up inputs');
+    const different = await this.#difference(rows);
+    if (different !== undefined) return alone(`in a batch ${different}`);
+    return this.#grow(rows[0]);
+  }
+
+  /** Two requests of one row each, of one form, that the model takes. */
+  async #rows(): Promise<readonly [readonly NamedTensor[], readonly NamedTensor[]] | undefined> {
+    const specs = this.#model.inputs.map((spec) => this.#oneRow(spec));
+    for (const kind of SEEDED_INPUT_KINDS) {
+      const init = { ...kind, rows: 1, maxElements: MAX_ELEMENTS };
+      const first = createSeededInputs(specs, { ...init, seed: 1 });
+      const second = createSeededInputs(specs, { ...init, seed: 2 });
+      if (first === undefined || second === undefined) continue;
+      try {
+        await this.#answers(first);
+        return [first, second];
+      } catch (error) {
+        if (!isRefusal(error) || this.#isOver()) throw error;
+      }
+    }
+    return undefined;
+  }
+
+  /** How the answer to one of two in a batch differs from the answer to it alone, in words. */
+  async #difference(rows: readonly (readonly NamedTensor[])[]): Promise<string | undefined> {
+    const { batchDimension: axis } = this.#deployment;
+    const together = await this.#answers(joinTensors(rows, axis));
+    const split = splitTensors(
+      together,
+      rows.map(() => 1),
+      axis,
+    );
+    if (split === undefined) return 'outputs do not have the rows of the inputs';
+    for (const [index, inputs] of rows.entries()) {
+      const expected = await this.#answers(inputs);
+      const tolerance = toleranceFor(expected);
+      const difference = findOutputDifference(expected, split[index] ?? [], () => tolerance);
+      if (difference !== undefined) return describeOutputDifference(difference);
+    }
+    return undefined;
+  }
+
+  /** Doubles the rows while each takes less time than before; one size that gains nothing may be a disturbance, two are not. */
+  async #grow(row: readonly NamedTensor[]): Promise<BatchFinding> {
+    const { maxBatch, latencyObjectiveMs, batchDimension: axis } = this.#deployment;
+    const bound = Math.min(maxBatch ?? MAX_ROWS, MAX_ELEMENTS / elementsOf(row));
+    const best = { rows: 1, rowMs: await this.#timeMs(row) };
+    const found = (reason: string): BatchFinding => ({ maxRows: best.rows, reason });
+    for (let rows = 2; rows <= bound; rows *= 2) {
+      if (this.#isOver()) return found(`the probe's ${PROBE_MS} ms were over`);
+      const batch = Array.from({ length: rows }, () => row);
+      const batchMs = await this.#timeMs(joinTensors(batch, axis));
+      if (latencyObjectiveMs !== null && batchMs > latencyObjectiveMs) {
+        return found(`${rows} rows take longer than the objective of ${latencyObjectiveMs} ms`);
+      }
+      if (batchMs / rows <= best.rowMs * (1 - MIN_GAIN)) {
+        best.rows = rows;
+        best.rowMs = batchMs / rows;
+      } else if (rows > 2 * best.rows) {
+        return found(`more rows gain less than ${100 * MIN_GAIN} %`);
+      }
+    }
+    return found(`${bound} are the bound`);
+  }
+
+  async #timeMs(inputs: readonly NamedTensor[]): Promise<number> {
+    let best = Number.POSITIVE_INFINITY;
+    for (let run = 0; run < RUNS; run += 1) {
+      const startedAtMs = performance.now();
+      await this.#answers(inputs);
+      best = Math.min(best, performance.now() - startedAtMs);
+    }
+    return best;
+  }
+
+  async #answers(inputs: readonly NamedTensor[]): Promise<readonly NamedTensor[]> {
+    const options = { limitMs: LIMIT_MS, signal: this.#signal };
+    return (await this.#model.run(inputs, options)).outputs;
+  }
+
+  #oneRow({ name, datatype, shape }: TensorSpec): TensorSpec {
+    return { name, datatype, shape: shape.with(this.#deployment.batchDimension, 1) };
+  }
+
+  #isOver(): boolean {
+    return performance.now() - this.#startedAtMs > PROBE_MS;
+  }
+}
+
+function isFree(dimension: TensorSpec['shape'][number] | undefined): boolean {
+  return dimension === null || typeof dimension === 'string';
+}
+
+/** True when the model does not take such inputs, and others may do. */
+function isRefusal(error: unknown): boolean {
+  return isSwarmError(error) && ['ERR_INVALID_INPUT', 'ERR_EXECUTION'].includes(error.code);
+}
+
+/** Of the answer's own scale: a thousandth says nothing of numbers that are all smaller. */
+function toleranceFor(expected: readonly NamedTensor[]): Tolerance {
+  let largest = 0;
+  for (const { tensor } of expected) {
+    if (!tensor.datatype.startsWith('FP')) continue;
+    for (const value of tensor.toArray() as number[]) {
+      if (Number.isFinite(value)) largest = Math.max(largest, Math.abs(value));
+    }
+  }
+  const { absolute, relative } = DEFAULT_TOLERANCE;
+  return { absolute: absolute * Math.min(1, largest), relative };
+}
+
+function alone(reason: string): BatchFinding {
+  return { maxRows: 1, reason };
+}
+
+function elementsOf(inputs: readonly NamedTensor[]): number {
+  return Math.max(
+    1,
+    inputs.reduce((sum, { tensor }) => sum + tensor.size, 0),
+  );
+}

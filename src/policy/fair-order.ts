@@ -1,0 +1,96 @@
+/** What a turn is decided by. */
+export interface Turn {
+  /** Who asks; each gets the same share of what callers of one priority get. */
+  readonly caller: string;
+  /** Higher ones come first. */
+  readonly priority: number;
+  /** What it will take, > 0, in any unit that is the same for all. */
+  readonly cost: number;
+}
+
+/** Those of one caller, in the order they came. */
+interface Waiting<T> {
+  readonly items: Set<T>;
+  /** Cost it may still take in this turn; below zero when it went along with another's. */
+  credit: number;
+}
+
+/**
+ * Order of those that wait: higher priority first; within one priority deficit round robin over callers (Shreedhar and Varghese,
+ * 1995), so that who sends much waits behind itself; first come first within one caller. Pure.
+ */
+export class FairOrder<T extends Turn> {
+  /** By priority, never empty; few are in use at once. In each the callers, whose turn it is first. */
+  readonly #lanes = new Map<number, Map<string, Waiting<T>>>();
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  add(item: T): void {
+    const lane = this.#lanes.get(item.priority) ?? new Map<string, Waiting<T>>();
+    this.#lanes.set(item.priority, lane);
+    const waiting = lane.get(item.caller) ?? { items: new Set<T>(), credit: 0 };
+    lane.set(item.caller, waiting);
+    waiting.items.add(item);
+    this.#length += 1;
+  }
+
+  /** Takes an item out; false when it is not there. */
+  remove(item: T): boolean {
+    const lane = this.#lanes.get(item.priority);
+    const waiting = lane?.get(item.caller);
+    if (lane === undefined || waiting?.items.delete(item) !== true) return false;
+    this.#length -= 1;
+    if (waiting.items.size > 0) return true;
+    // What it saved up goes with it: an idle caller must not come back with a claim.
+    lane.delete(item.caller);
+    if (lane.size === 0) this.#lanes.delete(item.priority);
+    return true;
+  }
+
+  /** Takes the item whose turn it is. */
+  take(): T | undefined {
+    const lane = this.#lanes.get(Math.max(...this.#lanes.keys()));
+    if (lane === undefined) return undefined;
+    // As much as the dearest: then each caller gets one within two rounds.
+    const quantum = Math.max(...[...lane.values()].map(({ items }) => firstOf(items)?.cost ?? 0));
+    for (;;) {
+      const [entry] = lane;
+      const head = entry === undefined ? undefined : firstOf(entry[1].items);
+      if (entry === undefined || head === undefined) return undefined;
+      const [caller, waiting] = entry;
+      if (waiting.credit >= head.cost) return this.#charge(head, waiting);
+      waiting.credit += quantum;
+      lane.delete(caller);
+      lane.set(caller, waiting);
+    }
+  }
+
+  /**
+   * Takes one more that may go along with what was taken, the first in order that is accepted. It is charged as any other, so
+   * that going along is no way past the others.
+   */
+  takeAlong(accepts: (item: T) => boolean): T | undefined {
+    for (const priority of [...this.#lanes.keys()].sort((a, b) => b - a)) {
+      for (const waiting of this.#lanes.get(priority)?.values() ?? []) {
+        for (const item of waiting.items) {
+          if (accepts(item)) return this.#charge(item, waiting);
+        }
+      }
+    }
+    return undefined;
+  }
+
+  #charge(item: T, waiting: Waiting<T>): T {
+    waiting.credit -= item.cost;
+    this.remove(item);
+    return item;
+  }
+}
+
+function firstOf<T>(items: ReadonlySet<T>): T | undefined {
+  const [first] = items;
+  return first;
+}

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { BenchHost } from './command.ts';
 import { deviceCommand } from './device.ts';
+import { executionCommand } from './execution.ts';
 import { importCommand } from './import.ts';
 import { rpcCommand } from './rpc.ts';
 import { transferCommand } from './transfer.ts';
@@ -22,6 +23,7 @@ const program = new Command('npm run bench --')
   .addCommand(rpcCommand(host))
   .addCommand(importCommand(host))
   .addCommand(transferCommand(host))
+  .addCommand(executionCommand(host))
   .addCommand(deviceCommand(host))
   .addHelpText(
     'after',

@@ -1,0 +1,2 @@
+/** Name of the network that both ends speak in. */
+export const NETWORK = 'bench';

@@ -1,17 +1,13 @@
 /** Many callers in one process: a closed loop, in which each sends when it was answered, or an open one, in which nobody waits. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { generateKeyPair } from '@libp2p/crypto/keys';
-import { multiaddr } from '@multiformats/multiaddr';
 import { isSwarmError } from '../../protocols/errors.ts';
 import { INFERENCE_VERSION, InferenceConnection } from '../../protocols/inference/index.ts';
 import { protocolId } from '../../protocols/protocol-id.ts';
-import { createMemorySequenceStore } from '../../protocols/release/index.ts';
 import { Tensor } from '../../protocols/tensor.ts';
-import { createSwarmLibp2p } from '../../src/swarm/libp2p.ts';
 import { VERSION } from '../rpc/service.ts';
+import { dial, NETWORK, startLibp2p } from '../swarm-libp2p.ts';
 import { answerQuestions } from '../worker.ts';
 import { pinToOtherCores } from './pin.ts';
-import { NETWORK } from './network.ts';
 
 export interface ClosedLoop {
   readonly callers: number;
@@ -60,14 +56,9 @@ answerQuestions<ClientQuestions>(
       const shape = [1, ...itemShape];
       const count = shape.reduce((product, size) => product * size, 1);
       input = Tensor.from('FP32', shape, Float32Array.from({ length: count }, Math.sin));
-      const libp2p = await createSwarmLibp2p({
-        network: NETWORK,
-        privateKey: await generateKeyPair('Ed25519'),
-        dhtMode: 'client',
-        sequences: createMemorySequenceStore(),
-      });
+      const libp2p = await startLibp2p({ listens: false });
       closing.push(async () => libp2p.stop());
-      const dialled = await libp2p.dial(multiaddr(address));
+      const dialled = await dial(libp2p, address);
       const protocol = protocolId(NETWORK, 'inference', INFERENCE_VERSION);
       connection = new InferenceConnection(await dialled.newStream(protocol));
       return null;

@@ -1,7 +1,6 @@
 /** The node's side: inference protocol, admission, queue, executor, as a node puts them together, in a process of its own. */
 import path from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { generateKeyPair } from '@libp2p/crypto/keys';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { OnnxModel } from '../../node/backend/onnx-model.ts';
 import { InferenceService } from '../../node/inference-service.ts';
@@ -15,13 +14,11 @@ import {
 } from '../../protocols/inference/index.ts';
 import { resolveDeployment } from '../../protocols/manifest/index.ts';
 import { protocolId } from '../../protocols/protocol-id.ts';
-import { createMemorySequenceStore } from '../../protocols/release/index.ts';
 import type { LoadReport, PublisherId, TensorSpec } from '../../protocols/types.ts';
 import { tuneGarbageCollection } from '../../src/cli/garbage-collection.ts';
-import { createSwarmLibp2p } from '../../src/swarm/libp2p.ts';
 import { VERSION } from '../rpc/service.ts';
+import { addressOf, NETWORK, startLibp2p } from '../swarm-libp2p.ts';
 import { answerQuestions } from '../worker.ts';
-import { NETWORK } from './network.ts';
 import { pinToExecutorCore, pinToOtherCores } from './pin.ts';
 
 /** Requests waiting at most, as a node has it by default. */
@@ -118,13 +115,7 @@ const ECHO: ReturnType<InferenceHandler['admit']> = {
 };
 
 async function listen(handler: InferenceHandler): Promise<string> {
-  const libp2p = await createSwarmLibp2p({
-    network: NETWORK,
-    privateKey: await generateKeyPair('Ed25519'),
-    dhtMode: 'server',
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    sequences: createMemorySequenceStore(),
-  });
+  const libp2p = await startLibp2p({ listens: true });
   closing.push(async () => libp2p.stop());
   const protocol = protocolId(NETWORK, 'inference', INFERENCE_VERSION);
   await libp2p.handle(protocol, (stream, connection) =>
@@ -132,7 +123,5 @@ async function listen(handler: InferenceHandler): Promise<string> {
       onProtocolError: (error) => console.error(error),
     }),
   );
-  const [address] = libp2p.getMultiaddrs();
-  if (address === undefined) throw new Error('expected libp2p to listen, found no address');
-  return address.toString();
+  return addressOf(libp2p);
 }

@@ -1,10 +1,7 @@
 import path from 'node:path';
-import { generateKeyPair } from '@libp2p/crypto/keys';
 import { peerIdFromString } from '@libp2p/peer-id';
-import { multiaddr } from '@multiformats/multiaddr';
 import { VersionStore } from '../../node/store/version-store.ts';
 import { protocolId } from '../../protocols/protocol-id.ts';
-import { createMemorySequenceStore } from '../../protocols/release/index.ts';
 import {
   handleTransfer,
   RateLimiter,
@@ -16,17 +13,13 @@ import type { VersionCid } from '../../protocols/types.ts';
 import { packModel } from '../../src/model/package.ts';
 import { fetchVersion } from '../../src/swarm/fetch.ts';
 import type { BlockConnection } from '../../src/swarm/fetch-peers.ts';
-import { createSwarmLibp2p, type SwarmLibp2p } from '../../src/swarm/libp2p.ts';
+import type { SwarmLibp2p } from '../../src/swarm/libp2p.ts';
+import { addressOf, dial, NETWORK, startLibp2p } from '../swarm-libp2p.ts';
 import type { Endpoint, EndpointInit, Mover } from './mover.ts';
-
-const NETWORK = 'bench';
 
 const PROTOCOL = protocolId(NETWORK, 'transfer', TRANSFER_VERSION);
 
 const MAX_STREAMS = 64;
-
-/** What the TLS of the others is compared with; a fall-back to Noise would be another measurement. */
-const ENCRYPTION = '/tls/1.0.0';
 
 /** The node's own store, transfer protocol and fetch on the libp2p stack of every peer of a swarm. */
 export const swarmMover: Mover = { open: async (init) => SwarmEndpoint.open(init) };
@@ -58,13 +51,7 @@ class SwarmEndpoint implements Endpoint {
         otherHolders: async () => 0,
       },
     });
-    const libp2p = await createSwarmLibp2p({
-      network: NETWORK,
-      privateKey: await generateKeyPair('Ed25519'),
-      dhtMode: 'server',
-      listen: ['/ip4/127.0.0.1/tcp/0'],
-      sequences: createMemorySequenceStore(),
-    });
+    const libp2p = await startLibp2p({ listens: true });
     const limit =
       uploadBytesPerSecond === undefined ? undefined : new RateLimiter(uploadBytesPerSecond);
     await libp2p.handle(
@@ -73,9 +60,7 @@ class SwarmEndpoint implements Endpoint {
         handleTransfer(stream, store, { peer: remotePeer.toString(), limit }),
       { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS },
     );
-    const [address] = libp2p.getMultiaddrs();
-    if (address === undefined) throw new Error('expected libp2p to listen, found no address');
-    return new SwarmEndpoint(address.toString(), libp2p, { store, used });
+    return new SwarmEndpoint(addressOf(libp2p), libp2p, { store, used });
   }
 
   /** Packs the file and puts the version into the store, as a node that fetched it. */
@@ -97,10 +82,7 @@ class SwarmEndpoint implements Endpoint {
   }
 
   async connect(addresses: readonly string[]): Promise<void> {
-    for (const address of addresses) {
-      const { encryption } = await this.#libp2p.dial(multiaddr(address));
-      if (encryption !== ENCRYPTION) throw new Error(`expected ${ENCRYPTION}, found ${encryption}`);
-    }
+    for (const address of addresses) await dial(this.#libp2p, address);
   }
 
   async fetch(reference: string, addresses: readonly string[]): Promise<number> {

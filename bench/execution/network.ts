@@ -1,2 +1,0 @@
-/** Name of the network that both ends speak in. */
-export const NETWORK = 'bench';

@@ -1,5 +1,6 @@
+import { elementBytes } from '../../protocols/datatype.ts';
 import { InvalidModelError } from '../../protocols/errors.ts';
-import { MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from '../../protocols/limits.ts';
+import { MAX_BODY_BYTES, MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from '../../protocols/limits.ts';
 import { quoted } from '../../protocols/quoted.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 import { elementTypeName, tensorBytes } from './element-type.ts';
@@ -15,11 +16,22 @@ import { type ReportFault, throwFault } from './package-fault.ts';
  */
 export const DEFAULT_DOMAINS: readonly string[] = ['', 'ai.onnx.ml', 'com.microsoft'];
 
-/** `EPContext` holds or names a file with code compiled for one device: neither portable nor fit to be trusted. */
-const REFUSED_OPERATORS: ReadonlySet<string> = new Set(['com.microsoft:EPContext']);
+/** They hold or name a file with code compiled for one device: neither portable nor fit to be trusted. */
+const REFUSED_OPERATORS: ReadonlySet<string> = new Set([
+  'com.microsoft:EPContext',
+  'com.microsoft:Snpe',
+]);
 
-/** Operators whose running time the graph does not bound. */
-const CONTROL_FLOW: ReadonlySet<string> = new Set(['If', 'Loop', 'Scan', 'SequenceMap']);
+/** Operators that run a graph of theirs for as often as an input says: the model does not bound their running time. */
+const LOOPS: ReadonlySet<string> = new Set([
+  ...[':Loop', ':Scan', ':SequenceMap'],
+  ...['BeamSearch', 'GreedySearch', 'Sampling', 'WhisperBeamSearch'].map(
+    (type) => `com.microsoft:${type}`,
+  ),
+]);
+
+/** Operators that run graphs of their own; either branch of an `If` ends by itself. */
+const CONTROL_FLOW: ReadonlySet<string> = new Set([...LOOPS, ':If']);
 
 export interface ModelLimits {
   /** Operator domains that may be used, `''` for ONNX's own. @default DEFAULT_DOMAINS */
@@ -38,6 +50,10 @@ export interface ModelLimits {
   readonly maxExternalFiles?: number;
   /** Bytes of all weights when unpacked. @default Infinity: whoever loads the model knows its memory */
   readonly maxWeightBytes?: number;
+  /** Bytes that an input or output takes by its declared shape, free dimensions counted as 1. @default MAX_BODY_BYTES of docs/limits.md */
+  readonly maxValueBytes?: number;
+  /** Whether a model that can loop is refused, for its running time is up to its callers. @default false */
+  readonly refuseLoops?: boolean;
 }
 
 /** What a model that passed offers to callers, and what its publisher should hear. */
@@ -46,8 +62,10 @@ export interface ModelInterface {
   readonly outputs: readonly TensorSpec[];
   /** Outputs that no answer can carry, such as the maps of a classifier exported with ZipMap. */
   readonly omittedOutputs: readonly { readonly name: string; readonly type: string }[];
-  /** Operators by which the running time depends on the input, or never ends: the runner's deadline holds them. */
+  /** Operators that run graphs of their own, {@link loops} included. */
   readonly controlFlow: readonly string[];
+  /** Operators that go on for as long as an input says, or never end: the runner's deadline holds them. */
+  readonly loops: readonly string[];
 }
 
 /**
@@ -70,9 +88,16 @@ export function checkOnnxGraph(
   const inputs = checkInputs(scan);
   const { outputs, omittedOutputs } = checkOutputs(scan);
   const controlFlow = graph.operators
-    .filter(({ domain, type }) => domain === '' && CONTROL_FLOW.has(type))
+    .filter(({ domain, type }) => CONTROL_FLOW.has(`${domain}:${type}`))
     .map(({ type }) => type);
-  return { inputs, outputs, omittedOutputs, controlFlow };
+  const loops = loopsOf(graph);
+  return { inputs, outputs, omittedOutputs, controlFlow, loops };
+}
+
+function loopsOf({ operators }: OnnxGraph): string[] {
+  return operators
+    .filter(({ domain, type }) => LOOPS.has(`${domain}:${type}`))
+    .map(({ type }) => type);
 }
 
 /** A scan under way: what is looked at, and who hears of faults. */
@@ -152,6 +177,10 @@ function checkOperators({ graph, limits, refuse }: Scan): void {
       refuse(`uses operator '${type}', which is compiled for one device only`);
     }
   }
+  const [loop] = limits.refuseLoops === true ? loopsOf(graph) : [];
+  if (loop !== undefined) {
+    refuse(`uses operator '${loop}', which may never end: expected a model without loops`);
+  }
 }
 
 function checkTensors(scan: Scan): void {
@@ -210,6 +239,7 @@ function checkInputs(scan: Scan): TensorSpec[] {
         `has input ${quoted(input.name)} without a shape; declare one, with names for the free dimensions`,
       );
     }
+    checkValueBytes(scan, 'input', input);
     return [{ name: input.name, datatype: input.datatype, shape: input.shape }];
   });
 }
@@ -226,6 +256,7 @@ function checkOutputs(scan: Scan): Pick<ModelInterface, 'outputs' | 'omittedOutp
       // ONNX Runtime for Node returns outputs as an object's properties, on which this one gets lost.
       omittedOutputs.push({ name: output.name, type: 'name that the runtime cannot return' });
     } else {
+      checkValueBytes(scan, 'output', output);
       outputs.push({ name: output.name, datatype: output.datatype, shape: output.shape });
     }
   }
@@ -259,6 +290,25 @@ function checkNames(
     }
     seen.add(value.name);
   }
+}
+
+/** Sizes that no request or answer can have are a mistake, or meant to overflow whatever multiplies them. */
+function checkValueBytes(
+  { limits, refuse }: Scan,
+  what: 'input' | 'output',
+  { name, datatype, shape }: TensorSpec,
+): void {
+  const max = limits.maxValueBytes ?? MAX_BODY_BYTES;
+  const sizes = shape.map((dimension) => (typeof dimension === 'number' ? dimension : 1));
+  // A size of 0 makes the tensor empty, and its other sizes no less absurd.
+  const bytes = sizes.reduce(
+    (product, size) => product * Math.max(1, size),
+    elementBytes(datatype) ?? 1,
+  );
+  if (bytes <= max) return;
+  refuse(
+    `has ${what} ${quoted(name)} of shape [${sizes.slice(0, MAX_RANK).join(', ')}], which takes ${bytes} bytes, expected at most ${max}`,
+  );
 }
 
 function fault(graph: OnnxGraph, what: string): InvalidModelError {

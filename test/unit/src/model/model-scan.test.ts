@@ -55,6 +55,7 @@ describe('checkOnnxGraph', () => {
       outputs: [{ name: 'y', datatype: 'FP32', shape: ['batch', 2] }],
       omittedOutputs: [],
       controlFlow: [],
+      loops: [],
     });
   });
 
@@ -85,8 +86,11 @@ describe('checkOnnxGraph', () => {
   });
 
   it('refuses code compiled for one device', async () => {
-    const node = { ...relu('com.microsoft'), op: 'EPContext' };
-    await expect(check({ nodes: [node] })).rejects.toEqual(refused('compiled for one device only'));
+    for (const op of ['EPContext', 'Snpe']) {
+      await expect(check({ nodes: [{ ...relu('com.microsoft'), op }] })).rejects.toEqual(
+        refused('compiled for one device only'),
+      );
+    }
   });
 
   it('names control flow, by which the running time depends on the input', async () => {
@@ -94,7 +98,60 @@ describe('checkOnnxGraph', () => {
     const nodes = ['If', 'Loop', 'Scan'].map(
       (op): NodeInit => ({ op, inputs: ['x'], outputs: ['y'], attributes: { b: { graph: body } } }),
     );
-    expect((await check({ nodes })).controlFlow).toEqual(['If', 'Loop', 'Scan']);
+    const found = await check({ nodes });
+    expect(found.controlFlow).toEqual(['If', 'Loop', 'Scan']);
+    expect(found.loops).toEqual(['Loop', 'Scan']);
+  });
+
+  it.each(['Loop', 'Scan', 'SequenceMap', 'BeamSearch', 'GreedySearch'])(
+    'refuses %s where loops are refused, wherever it hides, and an If nowhere',
+    async (op) => {
+      const domain = op.endsWith('Search') ? 'com.microsoft' : '';
+      const loop: NodeInit = { op, domain, inputs: ['x'], outputs: ['y'] };
+      const body: GraphInit = { inputs: [], outputs: [], nodes: [loop] };
+      const branch: NodeInit = {
+        op: 'If',
+        inputs: ['x'],
+        outputs: ['y'],
+        attributes: { then_branch: { graph: { ...body, nodes: [relu('')] } } },
+      };
+      const hidden = { ...branch, attributes: { then_branch: { graph: body } } };
+      const functions = [
+        { domain: 'own', name: 'Relu', inputs: ['x'], outputs: ['y'], nodes: [loop] },
+      ];
+      for (const changes of [
+        { nodes: [loop] },
+        { nodes: [hidden] },
+        { nodes: [relu('own')], functions },
+      ]) {
+        await expect(check(changes)).resolves.toMatchObject({ loops: [op] });
+        await expect(check(changes, { refuseLoops: true })).rejects.toEqual(
+          refused(`m.onnx uses operator '${op}', which may never end`),
+        );
+      }
+      await expect(check({ nodes: [branch] }, { refuseLoops: true })).resolves.toBeDefined();
+    },
+  );
+
+  it('bounds what inputs and outputs take by their declared shapes', async () => {
+    const value = (name: string, shape: number[]) => [
+      { name, datatype: 'FP32' as const, shape: ['n', ...shape] },
+    ];
+    const limits = { maxValueBytes: 4_000 };
+    await expect(check({ inputs: value('x', [1_000]) }, limits)).resolves.toBeDefined();
+    await expect(check({ inputs: value('x', [1_001]) }, limits)).rejects.toEqual(
+      refused("has input 'x' of shape [1, 1001], which takes 4004 bytes, expected at most 4000"),
+    );
+    await expect(check({ outputs: value('y', [1_001]) }, limits)).rejects.toEqual(
+      refused("has output 'y' of shape [1, 1001]"),
+    );
+    // By default what one request or answer can carry; a size of 0 hides no other.
+    await expect(check({ inputs: value('x', [2 ** 28]) })).resolves.toBeDefined();
+    for (const shape of [[2 ** 28 + 1], [2 ** 62, 2 ** 62], [0, 2 ** 62]]) {
+      await expect(check({ inputs: value('x', shape) })).rejects.toEqual(
+        refused('expected at most 1073741824'),
+      );
+    }
   });
 
   it('leaves out outputs that no answer can carry and needs one that can', async () => {

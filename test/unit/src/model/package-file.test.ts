@@ -19,6 +19,7 @@ const MODEL: ModelInterface = {
   outputs: [{ name: 'y', datatype: 'FP32', shape: [1] }],
   omittedOutputs: [],
   controlFlow: [],
+  loops: [],
 };
 
 describe('parsePackageFile', () => {

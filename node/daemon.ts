@@ -17,6 +17,7 @@ import { ControlServer } from './control/control-server.ts';
 import type { ControlVerbs } from './control/control-verb.ts';
 import { storeVerbs } from './control/store-verbs.ts';
 import type { InferenceBackend } from './backend/backend.ts';
+import { establishIsolation, type Isolation } from './backend/isolation.ts';
 import { createOnnxBackend } from './backend/onnx-backend.ts';
 import { DeviceProber } from './device/device-prober.ts';
 import { InferenceService, type InferenceServiceComponents } from './inference-service.ts';
@@ -46,6 +47,7 @@ interface NodeParts {
   readonly records: RecordStore;
   readonly store: VersionStore;
   readonly devices: DeviceProber;
+  readonly isolation: Isolation;
   readonly backend: InferenceBackend;
   readonly peer: SwarmPeer;
   readonly releases: ReleaseKeeper;
@@ -82,6 +84,11 @@ export class SwarmNode implements AsyncDisposable {
 
   get replicas(): ReplicaSet {
     return this.#parts.replicas;
+  }
+
+  /** How models' processes are shut in. */
+  get isolation(): Isolation {
+    return this.#parts.isolation;
   }
 
   /** Tells the swarm that this node takes nothing new, and refuses what comes all the same. */
@@ -164,11 +171,14 @@ async function assemble(
   opened.push(() => packing.stop());
   const records = await RecordStore.open(path.join(dataDir, 'records'));
   opened.push(() => records.close());
-  const devices = new DeviceProber({ cacheDir: dataDir, logger });
+  const isolation = await isolate(init);
+  const devices = new DeviceProber({ cacheDir: dataDir, logger, isolation });
   opened.push(() => devices.stop());
   const backend = createOnnxBackend({
     workDir: path.join(dataDir, 'run'),
     threads: init.threads,
+    loopLimitMs: init.loopLimitMs,
+    isolation,
     providers: (options) => devices.providers(options),
   });
   const peer: SwarmPeer = await SwarmPeer.start({
@@ -230,6 +240,7 @@ async function assemble(
     records,
     store,
     devices,
+    isolation,
     backend,
     peer,
     releases,
@@ -243,6 +254,23 @@ async function assemble(
       opened,
     ),
   };
+}
+
+/** Sees to it that a model which takes its process over finds nothing of the node's, and says so where that cannot be. */
+async function isolate({ dataDir, isolation, logger }: ResolvedNodeInit): Promise<Isolation> {
+  const hidden = ['node.key', 'records', 'control.sock', path.join('store', 'index')];
+  const found = await establishIsolation(isolation, {
+    hidden: hidden.map((name) => path.resolve(dataDir, name)),
+  });
+  if (found.kind === 'namespaces') {
+    logger.info({ isolation: found.kind }, "models' processes have no network and no secrets");
+  } else {
+    logger.warn(
+      { isolation: found.kind, reason: found.reason },
+      "models' processes are NOT shut in: code that takes one over has the network and files of this user (docs/execution.md)",
+    );
+  }
+  return found;
 }
 
 /** Lets the owner reach the node from another terminal. */

@@ -7,6 +7,8 @@ import { parsePublisherId } from '../protocols/reference.ts';
 import { MIN_RATE_BYTES } from '../protocols/transfer/index.ts';
 import type { Resolved } from '../protocols/types.ts';
 import { checkBootstrapAddresses } from '../src/swarm/peer.ts';
+import { ISOLATION_MODES, type IsolationMode } from './backend/isolation.ts';
+import { DEFAULT_LOOP_LIMIT_MS } from './backend/onnx-init.ts';
 
 /** How often a node announces itself when nothing changes; the lease is three of these. */
 export const DEFAULT_ANNOUNCE_INTERVAL_MS = 10_000;
@@ -52,6 +54,10 @@ export interface NodeInit {
   readonly maxQueued?: number | undefined;
   /** Milliseconds one execution may take before its process is stopped, until measured. @default 10000 */
   readonly executionLimitMs?: number | undefined;
+  /** Milliseconds one run of a model that can loop may take; 0 refuses such models. @default 5000 */
+  readonly loopLimitMs?: number | undefined;
+  /** Whether models' processes are shut in as far as the host allows, must be, or are not. @default 'auto' */
+  readonly isolation?: IsolationMode | undefined;
   /** Milliseconds between announcements. @default 10000 */
   readonly announceIntervalMs?: number | undefined;
   /** Bytes that models may take on the disk. @default what the disk has, less a reserve of 64 MiB */
@@ -97,6 +103,8 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     maxRequestBytes: init.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES,
     maxQueued: init.maxQueued ?? DEFAULT_MAX_QUEUED,
     executionLimitMs: init.executionLimitMs ?? DEFAULT_EXECUTION_LIMIT_MS,
+    loopLimitMs: init.loopLimitMs ?? DEFAULT_LOOP_LIMIT_MS,
+    isolation: init.isolation ?? 'auto',
     announceIntervalMs: init.announceIntervalMs ?? DEFAULT_ANNOUNCE_INTERVAL_MS,
     storeQuotaBytes: init.storeQuotaBytes,
     uploadLimitBytes: init.uploadLimitBytes,
@@ -109,6 +117,12 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
   checkRange('maxRequestBytes', resolved.maxRequestBytes, 1, 1024 ** 3);
   checkRange('maxQueued', resolved.maxQueued, 1, 65_536);
   checkRange('executionLimitMs', resolved.executionLimitMs, 100, 3_600_000);
+  checkRange('loopLimitMs', resolved.loopLimitMs, 0, 3_600_000);
+  if (!ISOLATION_MODES.includes(resolved.isolation)) {
+    throw new ConfigError(
+      `isolation is '${resolved.isolation}', expected ${ISOLATION_MODES.join(', ')}`,
+    );
+  }
   checkRange('announceIntervalMs', resolved.announceIntervalMs, 100, 60_000);
   for (const field of ['uploadLimitBytes', 'downloadLimitBytes'] as const) {
     const value = resolved[field];

@@ -21,6 +21,7 @@ const loadReportSchema = z.object({
   inputs: specs,
   outputs: specs,
   notes: z.array(z.string()).max(MAX_TENSORS),
+  loops: z.array(z.string().max(64)).max(64),
   memoryBytes: z.number().min(0),
   runtimeVersion: z.string().max(64),
   runtimeProviders: z.array(z.string().max(64)).max(64),

@@ -73,12 +73,14 @@ async function startOn(
     maxMemoryBytes: init.maxMemoryBytes,
     maxFrameBytes: init.maxResponseBytes + FRAME_OVERHEAD_BYTES,
     niceness: init.niceness,
+    isolation: init.isolation,
   });
   const { directory, entry } = files;
-  const { deviceId, threads, cpuFallback, maxResponseBytes, session = {} } = init;
+  const { deviceId, threads, cpuFallback, maxResponseBytes, loopLimitMs, session = {} } = init;
   const settings = { provider, deviceId, threads, cpuFallback, session };
   try {
-    const command: LoadCommand = { directory, entry, settings, maxResponseBytes };
+    const refuseLoops = loopLimitMs === 0;
+    const command: LoadCommand = { directory, entry, settings, maxResponseBytes, refuseLoops };
     process.send(PIPE_FRAME.load, 0, [Buffer.from(JSON.stringify(command))]);
     const report = await loaded(process, files, init, signal);
     checkDeclared('input', files.inputs, report.inputs, []);

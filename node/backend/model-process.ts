@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { childEnvironment } from './child-environment.ts';
+import { hostIsolation, type Isolation } from './isolation.ts';
 import { encodePipeHeader, PipeFrameDecoder, type PipeFrame } from './pipe-frame.ts';
 import type { ProcessExit } from './process-exit.ts';
 
@@ -21,6 +22,8 @@ export interface ModelProcessInit {
   readonly maxFrameBytes: number;
   /** Added to its scheduling priority, as by `nice`. */
   readonly niceness: number;
+  /** How it is shut in. @default as far as this host allows */
+  readonly isolation?: Isolation | undefined;
 }
 
 /**
@@ -65,6 +68,7 @@ export class ModelProcess {
 
   /** Starts a process. It waits for a load frame. */
   static async start(init: ModelProcessInit): Promise<ModelProcess> {
+    const { launcher } = init.isolation ?? (await hostIsolation());
     const directory = await mkdtemp(path.join(init.workDir, 'model-'));
     const entry = new URL(`./child/main${path.extname(import.meta.url)}`, import.meta.url);
     const flags = ['--expose-gc', '--no-warnings'];
@@ -72,16 +76,14 @@ export class ModelProcess {
     if (entry.href.endsWith('.ts') && !process.features.typescript) {
       flags.push('--experimental-strip-types');
     }
-    const child = spawn(
-      process.execPath,
-      [...flags, fileURLToPath(entry), String(process.pid), String(init.maxMemoryBytes)],
-      {
-        cwd: directory,
-        env: childEnvironment(process.env, directory, getCompileCacheDir()),
-        stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-        windowsHide: true,
-      },
-    );
+    const program = [process.execPath, ...flags, fileURLToPath(entry)];
+    const [command = '', ...args] = [...launcher, ...program];
+    const child = spawn(command, [...args, String(process.pid), String(init.maxMemoryBytes)], {
+      cwd: directory,
+      env: childEnvironment(process.env, directory, getCompileCacheDir()),
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      windowsHide: true,
+    });
     lowerPriority(child.pid, init.niceness);
     return new ModelProcess(child, directory, init.maxFrameBytes);
   }

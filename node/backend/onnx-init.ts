@@ -3,12 +3,19 @@ import { ConfigError } from '../../protocols/errors.ts';
 import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
 import { hostMemoryBytes } from '../device/host-memory.ts';
+import type { Isolation } from './isolation.ts';
 
 /** Milliseconds to load a model; the largest that one GPU holds, from a slow disk. */
 export const DEFAULT_LOAD_TIMEOUT_MS = 120_000;
 
 /** Crashes in a row, with no answer between, after which a model is given up. */
 export const DEFAULT_MAX_CRASHES = 3;
+
+/**
+ * Milliseconds one run of a model with a loop may take: half of what others have until they are measured. How long it runs is
+ * up to whoever sends the input, again and again, while every other caller of its version waits.
+ */
+export const DEFAULT_LOOP_LIMIT_MS = 5_000;
 
 /** Added to the priority of models' processes: the process that answers peers comes first on a busy host. */
 export const DEFAULT_NICENESS = 5;
@@ -46,12 +53,18 @@ export interface OnnxBackendInit {
   readonly maxCrashes?: number | undefined;
   /** Added to the priority of models' processes, 0 to 19. @default 5 */
   readonly niceness?: number | undefined;
+  /** Milliseconds one run of a model that can loop may take, within `RunOptions.limitMs`; 0 refuses such models. @default 5000 */
+  readonly loopLimitMs?: number | undefined;
+  /** How models' processes are shut in. @default as far as this host allows, found out at the first load */
+  readonly isolation?: Isolation | undefined;
 }
 
-/** {@link OnnxBackendInit} with every default filled in; without `workDir` the backend makes one. */
+/** {@link OnnxBackendInit} with the defaults filled in that need no look at the host. */
 export type ResolvedOnnxInit = {
-  readonly [Field in keyof Omit<OnnxBackendInit, 'workDir'>]-?: NonNullable<OnnxBackendInit[Field]>;
-} & Pick<OnnxBackendInit, 'workDir'>;
+  readonly [Field in keyof Omit<OnnxBackendInit, Unset>]-?: NonNullable<OnnxBackendInit[Field]>;
+} & Pick<OnnxBackendInit, Unset>;
+
+type Unset = 'workDir' | 'isolation';
 
 /**
  * Fills in defaults and checks ranges.
@@ -70,6 +83,8 @@ export function resolveOnnxInit(init: OnnxBackendInit): ResolvedOnnxInit {
     loadTimeoutMs: init.loadTimeoutMs ?? DEFAULT_LOAD_TIMEOUT_MS,
     maxCrashes: init.maxCrashes ?? DEFAULT_MAX_CRASHES,
     niceness: init.niceness ?? DEFAULT_NICENESS,
+    loopLimitMs: init.loopLimitMs ?? DEFAULT_LOOP_LIMIT_MS,
+    isolation: init.isolation,
   };
   if (Array.isArray(resolved.providers) && resolved.providers.length === 0) {
     throw new ConfigError('providers is empty, expected at least one execution provider');
@@ -81,6 +96,7 @@ export function resolveOnnxInit(init: OnnxBackendInit): ResolvedOnnxInit {
   checkRange('loadTimeoutMs', resolved.loadTimeoutMs, 1, 3_600_000);
   checkRange('maxCrashes', resolved.maxCrashes, 1, 1_000);
   checkRange('niceness', resolved.niceness, 0, 19);
+  checkRange('loopLimitMs', resolved.loopLimitMs, 0, 3_600_000);
   return resolved;
 }
 

@@ -29,6 +29,8 @@ export class OnnxModel implements LoadedModel {
   readonly #inputIndex: ReadonlyMap<string, number>;
   readonly #outputIndex: ReadonlyMap<string, number>;
   readonly #listeners: ((state: ModelState, reason: string) => void)[] = [];
+  /** Milliseconds of one run at most, whatever its caller allows. */
+  readonly #maxLimitMs: number;
   /** Aborts when the model is unloaded. */
   readonly #unloading = new AbortController();
   readonly #runs: RunQueue;
@@ -47,6 +49,7 @@ export class OnnxModel implements LoadedModel {
     this.inputs = started.report.inputs;
     this.outputs = started.report.outputs;
     this.provider = started.provider;
+    this.#maxLimitMs = started.report.loops.length > 0 ? init.loopLimitMs : Infinity;
     this.#inputIndex = new Map(this.inputs.map(({ name }, index) => [name, index]));
     this.#outputIndex = new Map(this.outputs.map(({ name }, index) => [name, index]));
     this.#process = started.process;
@@ -77,7 +80,8 @@ export class OnnxModel implements LoadedModel {
     if (this.#state === 'failed' || this.#state === 'unloaded') throw this.#gone();
     const tensors = this.#indexed(inputs);
     const wanted = this.#wanted(options.outputs);
-    const { outputs, executeMs } = await this.#runs.add(tensors, wanted, options);
+    const limitMs = Math.min(options.limitMs, this.#maxLimitMs);
+    const { outputs, executeMs } = await this.#runs.add(tensors, wanted, { ...options, limitMs });
     return {
       executeMs,
       outputs: outputs.map(({ index, tensor }) => ({

@@ -37,6 +37,8 @@ export interface LoadCommand {
   readonly settings: SessionSettings;
   /** Bytes of all outputs of one run. */
   readonly maxResponseBytes: number;
+  /** Whether a model that can loop is refused. */
+  readonly refuseLoops: boolean;
 }
 
 /** What a child says of the model it loaded. */
@@ -45,6 +47,8 @@ export interface LoadReport {
   readonly outputs: readonly TensorSpec[];
   /** Outputs left out, each with its reason. */
   readonly notes: readonly string[];
+  /** Operators that go on for as long as an input says. */
+  readonly loops: readonly string[];
   readonly memoryBytes: number;
   /** Of ONNX Runtime. */
   readonly runtimeVersion: string;

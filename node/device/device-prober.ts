@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { AnnouncedDevice } from '../../protocols/capacity/index.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
+import type { Isolation } from '../backend/isolation.ts';
 import { describeCpu, MAX_DEVICE_NAME } from './cpu-device.ts';
 import { hasGpuSign } from './gpu-sign.ts';
 import { type NvidiaGpu, queryNvidiaGpus } from './nvidia-smi.ts';
@@ -25,6 +26,8 @@ export interface DeviceProberInit {
   readonly cacheDir: string;
   /** Hears at level info what works and, with the reason, what does not. */
   readonly logger: Pick<Logger, 'info' | 'warn'>;
+  /** How trials' processes are shut in. @default as far as this host allows */
+  readonly isolation?: Isolation | undefined;
 }
 
 /** What the prober looks at the host with. */
@@ -53,7 +56,7 @@ export class DeviceProber {
   constructor(init: DeviceProberInit, components: Partial<DeviceProberComponents> = {}) {
     this.#init = init;
     this.#components = {
-      trial: createProviderTrial(path.join(init.cacheDir, 'probe')),
+      trial: createProviderTrial(path.join(init.cacheDir, 'probe'), init.isolation),
       queryGpus: queryNvidiaGpus,
       hasGpuSign,
       ...components,

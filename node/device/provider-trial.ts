@@ -5,6 +5,7 @@ import { Tensor } from '../../protocols/tensor.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import type { ModelFiles } from '../backend/backend.ts';
 import { type ModelLoaderInit, type StartedModel, startModel } from '../backend/model-loader.ts';
+import type { Isolation } from '../backend/isolation.ts';
 import { resolveOnnxInit } from '../backend/onnx-init.ts';
 import { describeExit } from '../backend/process-exit.ts';
 import { RunQueue } from '../backend/run-queue.ts';
@@ -41,13 +42,14 @@ export type ProviderTrial = (provider: string, signal: AbortSignal) => Promise<T
  * Trials in throw-away processes, the same that models get, each on its own: a driver that breaks takes nothing with it.
  *
  * @param folder made when missing; what trials leave in it is removed with each
+ * @param isolation that of models: what works only outside of it does not work
  */
-export function createProviderTrial(folder: string): ProviderTrial {
+export function createProviderTrial(folder: string, isolation?: Isolation): ProviderTrial {
   return async (provider, signal) => {
     await mkdir(folder, { recursive: true });
     const workDir = await mkdtemp(path.join(folder, 'probe-'));
     try {
-      return await runTrial(provider, workDir, signal);
+      return await runTrial(provider, { workDir, isolation }, signal);
     } finally {
       await rm(workDir, { recursive: true, force: true });
     }
@@ -57,7 +59,7 @@ export function createProviderTrial(folder: string): ProviderTrial {
 /** @throws {ERR_CONFIG | ERR_INVALID_MODEL | ERR_EXECUTION | ERR_DEADLINE} when the provider does not work here. */
 async function runTrial(
   provider: string,
-  workDir: string,
+  { workDir, isolation }: { readonly workDir: string; readonly isolation: Isolation | undefined },
   signal: AbortSignal,
 ): Promise<TrialResult> {
   const directory = path.join(workDir, 'files');
@@ -77,6 +79,7 @@ async function runTrial(
       loadTimeoutMs: LOAD_TIMEOUT_MS,
       // What the CPU answered in its place would say nothing of the provider.
       cpuFallback: provider === 'cpu',
+      isolation,
     }),
     workDir,
   };

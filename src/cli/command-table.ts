@@ -62,6 +62,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       'maxRequestBytes',
       'maxQueued',
       'executionLimitMs',
+      'loopLimitMs',
+      'isolation',
       'announceIntervalMs',
       'storeQuota',
       'uploadLimit',

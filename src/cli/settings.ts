@@ -1,3 +1,4 @@
+import { ISOLATION_MODES, type IsolationMode } from '../../node/backend/isolation.ts';
 import { DEFAULT_MAX_REQUEST_BYTES, MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { DEFAULT_NETWORK } from '../../protocols/protocol-id.ts';
 
@@ -121,6 +122,22 @@ export const SETTINGS = {
     range: [100, 3_600_000],
     fallback: 10_000,
   },
+  loopLimitMs: {
+    kind: 'integer',
+    flags: '--loop-limit <ms>',
+    env: 'SWARM_LOOP_LIMIT_MS',
+    about: 'milliseconds one execution of a model that can loop may take; 0 refuses such models',
+    range: [0, 3_600_000],
+    fallback: 5_000,
+  },
+  isolation: {
+    kind: 'text',
+    flags: '--isolation <mode>',
+    env: 'SWARM_ISOLATION',
+    about: "whether models' processes are kept from network and secrets",
+    choices: ISOLATION_MODES,
+    fallback: 'auto',
+  },
   announceIntervalMs: {
     kind: 'integer',
     flags: '--announce-interval <ms>',
@@ -238,6 +255,8 @@ export interface Settings {
   readonly maxRequestBytes: number;
   readonly maxQueued: number;
   readonly executionLimitMs: number;
+  readonly loopLimitMs: number;
+  readonly isolation: IsolationMode;
   readonly announceIntervalMs: number;
   readonly storeQuota: string | undefined;
   readonly uploadLimit: string | undefined;

@@ -109,6 +109,25 @@ describe('OnnxModel', () => {
     expect(states).toEqual(['restarting: process was killed by SIGFPE', 'ready: restarted']);
   });
 
+  test('a model that can loop is stopped at the limit for loops, an ordinary one goes by what its caller allows', async () => {
+    const { model } = await start(LOOP_MODEL, { loopLimitMs: 300 });
+    await expect(model.run(loop(5, ENDLESS_TRIPS), { limitMs: LIMIT_MS })).rejects.toMatchObject({
+      code: 'ERR_EXECUTION',
+      details: { limitMs: 300 },
+    });
+    await expect(model.run(loop(5, 3n), { limitMs: LIMIT_MS })).resolves.toBeDefined();
+    const { model: plain } = await start(EXPAND, { loopLimitMs: 1 });
+    await expect(plain.run(expand(30_000_000n), { limitMs: LIMIT_MS })).resolves.toBeDefined();
+  });
+
+  test('a model that can loop is refused where the owner wants none, an ordinary one is not', async () => {
+    await expect(start(LOOP_MODEL, { loopLimitMs: 0 })).rejects.toMatchObject({
+      code: 'ERR_INVALID_MODEL',
+      message: expect.stringContaining("uses operator 'Loop', which may never end"),
+    });
+    await expect(start(SMALL, { loopLimitMs: 0 })).resolves.toBeDefined();
+  });
+
   test('a run is tried once more when its process was killed from outside', async () => {
     const { model } = await start(LOOP_MODEL);
     const run = model.run(loop(5, 300_000n), { limitMs: LIMIT_MS });

@@ -40,6 +40,26 @@ describe('The session options of a version', () => {
     expect(outputs[0]?.tensor.toArray()).toEqual([2, 3, 4, 5]);
   });
 
+  it('do nothing that is not among them, whatever a manifest that got past its check may hold', async () => {
+    const outside = await createTestFolder();
+    cleanups.push(async () => outside[Symbol.asyncDispose]());
+    const hostile = {
+      graphOptimizationLevel: 'basic',
+      optimizedModelFilePath: path.join(outside.path, 'optimised.onnx'),
+      enableProfiling: true,
+      profileFilePrefix: path.join(outside.path, 'profile'),
+      executionProviders: ['no-such-provider'],
+      externalData: [{ path: 'weights.bin', data: '/etc/passwd' }],
+      // Each of these makes the runtime refuse the model, or load a library into the process.
+      extra: { session: { disable_cpu_ep_fallback: '7' }, ep: { library: '/tmp/evil.so' } },
+    } as unknown as SessionOptions;
+    const model = await load(hostile, 1);
+    const x = { name: 'x', tensor: Tensor.from('FP32', [1, 4], [1, 2, 3, 4]) };
+    const { outputs } = await model.run([x], { limitMs: 10_000 });
+    expect(outputs[0]?.tensor.toArray()).toEqual([2, 3, 4, 5]);
+    expect(readdirSync(outside.path)).toEqual([]);
+  });
+
   it('reach ONNX Runtime: it refuses a level that it does not know', async () => {
     const session = { graphOptimizationLevel: 'most' } as unknown as SessionOptions;
     await expect(load(session, 1)).rejects.toThrow(

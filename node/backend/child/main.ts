@@ -8,6 +8,7 @@ import { MAX_PIPE_JSON_BYTES, PIPE_FRAME, type PipeFrame } from '../pipe-frame.t
 import { decodeTensorFrame, encodeTensorFrame } from '../tensor-frame.ts';
 import { BlockingPipe } from './blocking-pipe.ts';
 import { Guard } from './guard.ts';
+import { closeInheritedFiles } from './inherited-files.ts';
 import { checkModelFile } from './model-check.ts';
 import { importRuntime, ModelSession } from './session.ts';
 
@@ -18,6 +19,7 @@ const MAX_REQUEST_BYTES = 2 ** 32 - 16;
 const COLLECT_AFTER_BYTES = 64 * 1024 * 1024;
 
 async function main(): Promise<void> {
+  closeInheritedFiles(PIPE_FD);
   const [parentPid, maxMemoryBytes] = process.argv.slice(2).map(Number);
   // Ctrl-C and a service manager's SIGTERM reach the whole group: the parent decides when a model ends.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
@@ -46,10 +48,11 @@ async function load(
 ): Promise<ModelSession | undefined> {
   try {
     const command = JSON.parse(Buffer.from(payload).toString()) as LoadCommand;
+    guard.busy();
+    // Before the runtime, and while the watchdog comes up: what is refused need not wait for either.
+    const { loops } = await checkModelFile(command, { refuseLoops: command.refuseLoops });
     const ort = await importRuntime();
     guard.ready();
-    guard.busy();
-    await checkModelFile(command);
     const session = await ModelSession.load(ort, command);
     guard.idle();
     const { inputs, outputs, notes, runtimeVersion, runtimeProviders } = session;
@@ -58,6 +61,7 @@ async function load(
       inputs,
       outputs,
       notes,
+      loops,
       runtimeVersion,
       runtimeProviders,
       memoryBytes,

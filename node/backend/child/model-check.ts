@@ -2,7 +2,12 @@ import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InvalidModelError, isSwarmError, StoreError } from '../../../protocols/errors.ts';
 import { type FileSource, openFileSource } from '../../../src/model/byte-source.ts';
-import { checkExternalFiles, checkOnnxGraph } from '../../../src/model/model-scan.ts';
+import {
+  checkExternalFiles,
+  checkOnnxGraph,
+  type ModelInterface,
+  type ModelLimits,
+} from '../../../src/model/model-scan.ts';
 import { readOnnxGraph } from '../../../src/model/onnx-graph.ts';
 import type { LoadCommand } from '../pipe-message.ts';
 
@@ -12,16 +17,17 @@ import type { LoadCommand } from '../pipe-message.ts';
  * @throws {ERR_INVALID_MODEL} when the file is not a model that may be served.
  * @throws {ERR_STORE} when the disk does not give it.
  */
-export async function checkModelFile({
-  directory,
-  entry,
-}: Pick<LoadCommand, 'directory' | 'entry'>): Promise<void> {
+export async function checkModelFile(
+  { directory, entry }: Pick<LoadCommand, 'directory' | 'entry'>,
+  limits: ModelLimits = {},
+): Promise<ModelInterface> {
   const source = await openEntry(directory, entry);
   try {
     const graph = await readOnnxGraph(source, { fileName: entry });
     // The names of external files are fit to be used as such from here on.
-    checkOnnxGraph(graph);
+    const found = checkOnnxGraph(graph, limits);
     checkExternalFiles(graph, await fileSizes(directory, graph.externalFiles));
+    return found;
   } finally {
     await source.close();
   }

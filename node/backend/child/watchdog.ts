@@ -14,8 +14,6 @@ const IDLE_INTERVAL_MS = 1000;
 function watch({ parentPid, maxMemoryBytes, state }: WatchdogInit): never {
   const slots = new Int32Array(state);
   for (;;) {
-    const busy = Atomics.load(slots, BUSY);
-    Atomics.wait(slots, BUSY, busy, busy === 1 ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS);
     // An orphan is handed to another parent at once, so the id changes; ids of live processes are not reused.
     if (process.ppid !== parentPid) {
       removeWorkDirectory();
@@ -27,6 +25,10 @@ function watch({ parentPid, maxMemoryBytes, state }: WatchdogInit): never {
       writeSync(2, `\n${MEMORY_VERDICT}${resident}\n`);
       process.kill(process.pid, 'SIGKILL');
     }
+    // Only now: whoever waits for the watchdog may then rely on a first look.
+    if (Atomics.exchange(slots, WATCHING, 1) === 0) Atomics.notify(slots, WATCHING);
+    const busy = Atomics.load(slots, BUSY);
+    Atomics.wait(slots, BUSY, busy, busy === 1 ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS);
   }
 }
 
@@ -38,8 +40,4 @@ function removeWorkDirectory(): void {
   }
 }
 
-const init = workerData as WatchdogInit;
-const started = new Int32Array(init.state);
-Atomics.store(started, WATCHING, 1);
-Atomics.notify(started, WATCHING);
-watch(init);
+watch(workerData as WatchdogInit);

@@ -44,13 +44,15 @@ export async function runNode(context: CommandContext): Promise<number> {
         maxRequestBytes: settings.maxRequestBytes,
         maxQueued: settings.maxQueued,
         executionLimitMs: settings.executionLimitMs,
+        loopLimitMs: settings.loopLimitMs,
+        isolation: settings.isolation,
         announceIntervalMs: settings.announceIntervalMs,
         storeQuotaBytes,
         uploadLimitBytes,
         downloadLimitBytes,
         logger,
       }),
-    facts: (node) => ({ owner: owner?.id ?? node.id }),
+    facts: (node) => ({ owner: owner?.id ?? node.id, isolation: node.isolation.kind }),
     introduce: (node) => {
       terminal.print(`node ${terminal.style('strong', node.id)}`);
       printPairs(terminal, [
@@ -58,6 +60,7 @@ export async function runNode(context: CommandContext): Promise<number> {
         ['data', dataDir],
         ['owner', owner?.id ?? 'itself'],
         ['publishers', allowPublishers === 'any' ? 'any' : allowPublishers.join(' ') || 'none'],
+        ['isolation', node.isolation.reason ?? node.isolation.kind],
         ['callers', allowCallers === 'any' ? 'any' : allowCallers.join(' ') || 'none'],
         ...node.addresses.map((address) => ['address', address] as const),
       ]);

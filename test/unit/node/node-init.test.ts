@@ -29,6 +29,22 @@ describe('resolveNodeInit', () => {
     },
   );
 
+  it('shuts models in as far as the host allows, and knows no other word than these', () => {
+    expect(resolveNodeInit(init)).toMatchObject({ isolation: 'auto', loopLimitMs: 5_000 });
+    for (const isolation of ['auto', 'required', 'off'] as const) {
+      expect(resolveNodeInit({ ...init, isolation }).isolation).toBe(isolation);
+    }
+    const isolation = 'strict' as 'auto';
+    expect(() => resolveNodeInit({ ...init, isolation })).toThrow(
+      refusal('ERR_CONFIG', /^isolation is 'strict', expected auto, required, off/),
+    );
+  });
+
+  it('takes a loop limit of 0, which refuses loops', () => {
+    expect(resolveNodeInit({ ...init, loopLimitMs: 0 }).loopLimitMs).toBe(0);
+    expect(() => resolveNodeInit({ ...init, loopLimitMs: -1 })).toThrow(/^loopLimitMs is -1/);
+  });
+
   it('takes any quota that is not below nothing', () => {
     expect(resolveNodeInit({ ...init, storeQuotaBytes: 0 }).storeQuotaBytes).toBe(0);
     expect(() => resolveNodeInit({ ...init, storeQuotaBytes: -1 })).toThrow(

@@ -9,6 +9,8 @@ describe('resolveOnnxInit', () => {
     expect(threads).toBeGreaterThanOrEqual(1);
     expect(rest).toEqual({
       workDir: undefined,
+      isolation: undefined,
+      loopLimitMs: 5_000,
       providers: ['cpu'],
       deviceId: 0,
       cpuFallback: true,
@@ -33,6 +35,7 @@ describe('resolveOnnxInit', () => {
     ['loadTimeoutMs', 1, 3_600_000],
     ['maxCrashes', 1, 1_000],
     ['niceness', 0, 19],
+    ['loopLimitMs', 0, 3_600_000],
   ])('%s takes %i to %i and refuses what is beyond, by name', (field, low, high) => {
     for (const value of [low, high]) {
       expect(resolveOnnxInit({ [field]: value })).toMatchObject({ [field]: value });

@@ -63,6 +63,7 @@ describe('parseLoadReport', () => {
     inputs: [{ name: 'x', datatype: 'FP32', shape: ['n', null, 3] }],
     outputs: [{ name: 'y', datatype: 'BYTES', shape: [] }],
     notes: [],
+    loops: [],
     memoryBytes: 1,
     runtimeVersion: '1.30.0',
     runtimeProviders: ['cpu'],

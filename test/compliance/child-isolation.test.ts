@@ -1,0 +1,100 @@
+import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { findIsolation, hostIsolation } from '../../node/backend/isolation.ts';
+import { createOnnxBackend, type OnnxBackendInit } from '../../node/backend/onnx-backend.ts';
+import { OnnxModel } from '../../node/backend/onnx-model.ts';
+import { createModelFolder } from '../support/model-folder.ts';
+import { addModel } from '../support/models.ts';
+import { createTestFolder } from '../support/test-folder.ts';
+
+const { kind } = await hostIsolation();
+
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+async function folder(): Promise<string> {
+  const made = await createTestFolder();
+  cleanups.push(async () => made[Symbol.asyncDispose]());
+  return made.path;
+}
+
+/** The folder of `/proc` of a process that holds a model. */
+async function start(settings: OnnxBackendInit = {}): Promise<string> {
+  const files = await createModelFolder(addModel());
+  const backend = createOnnxBackend({ threads: 1, ...settings });
+  cleanups.push(
+    async () => files[Symbol.asyncDispose](),
+    async () => backend.stop(),
+  );
+  const model = await backend.load(files.files);
+  if (!(model instanceof OnnxModel)) throw new Error('not a model of the ONNX backend');
+  return `/proc/${model.pid}`;
+}
+
+/** What its descriptors are: pipes and sockets by number, the system's own by kind, files by path. */
+async function descriptors(proc: string): Promise<ReadonlyMap<number, string>> {
+  const names = await readdir(`${proc}/fd`);
+  const entries = names.map(
+    async (name) => [Number(name), await readlink(`${proc}/fd/${name}`)] as const,
+  );
+  return new Map(await Promise.all(entries));
+}
+
+describe.runIf(process.platform === 'linux')("A model's process", () => {
+  test('has one pipe to the node, one for its last words, and no other socket or file of its', async () => {
+    const found = await descriptors(await start());
+    const outward = [...found].filter(([, target]) => /^(socket:|\/)/.test(target));
+    expect(outward.map(([fd, target]) => [fd, target.replace(/:.*/, '')])).toEqual(
+      expect.arrayContaining([
+        [0, '/dev/null'],
+        [1, '/dev/null'],
+        [2, 'socket'],
+        [3, 'socket'],
+      ]),
+    );
+    const others = outward.filter(([fd]) => fd > 3).map(([, target]) => target);
+    // V8 and libuv keep some of the system's pseudo files; the pair of sockets is libuv's own.
+    expect(others.filter((target) => !/^(\/dev\/|\/proc\/|socket:)/.test(target))).toEqual([]);
+  });
+
+  test('yields to others: its priority is lower than that of the node', async () => {
+    const proc = await start({ niceness: 7 });
+    expect(os.getPriority(Number(path.basename(proc)))).toBe(7);
+  });
+});
+
+describe.runIf(kind === 'namespaces')("A model's process on a host that can shut it in", () => {
+  test('has a network, users and mounts of its own, and in that network nothing', async () => {
+    const proc = await start();
+    for (const name of ['net', 'user', 'mnt', 'ipc']) {
+      expect(await readlink(`${proc}/ns/${name}`)).not.toBe(
+        await readlink(`/proc/self/ns/${name}`),
+      );
+    }
+    // No interface is up, not even the loopback: a route would be listed.
+    expect((await readFile(`${proc}/net/route`, 'utf8')).trim().split('\n')).toHaveLength(1);
+  });
+
+  test('has no privileges, and cannot gain any', async () => {
+    const status = await readFile(`${await start()}/status`, 'utf8');
+    expect(status).toMatch(/^CapPrm:\t0+$/m);
+    expect(status).toMatch(/^CapBnd:\t0+$/m);
+    expect(status).toMatch(/^NoNewPrivs:\t1$/m);
+  });
+
+  test("finds the node's secrets empty", async () => {
+    const key = path.join(await folder(), 'node.key');
+    await writeFile(key, 'hunter2');
+    const proc = await start({ isolation: await findIsolation({ hidden: [key] }) });
+    expect(await readFile(`${proc}/root${key}`, 'utf8')).toBe('');
+  });
+
+  test('has as much of all that as the owner leaves on', async () => {
+    const proc = await start({ isolation: { kind: 'process', launcher: [] } });
+    expect(await readlink(`${proc}/ns/net`)).toBe(await readlink('/proc/self/ns/net'));
+  });
+});

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { type AllowList, createNode } from '../../../node/index.ts';
+import { type AllowList, createNode, type SwarmNode } from '../../../node/index.ts';
 import { ConfigError } from '../../../protocols/errors.ts';
 import { parsePublisherId } from '../../../protocols/reference.ts';
 import { byteSetting } from '../byte-setting.ts';
@@ -60,7 +60,7 @@ export async function runNode(context: CommandContext): Promise<number> {
         ['data', dataDir],
         ['owner', owner?.id ?? 'itself'],
         ['publishers', allowPublishers === 'any' ? 'any' : allowPublishers.join(' ') || 'none'],
-        ['isolation', node.isolation.reason ?? node.isolation.kind],
+        ['isolation', describeIsolation(node.isolation)],
         ['callers', allowCallers === 'any' ? 'any' : allowCallers.join(' ') || 'none'],
         ...node.addresses.map((address) => ['address', address] as const),
       ]);
@@ -69,6 +69,10 @@ export async function runNode(context: CommandContext): Promise<number> {
       }
     },
   });
+}
+
+function describeIsolation({ kind, reason }: SwarmNode['isolation']): string {
+  return reason === undefined ? kind : `none but a ${kind} of its own: ${reason}`;
 }
 
 /** `any` wins over ids beside it; an id that is none is an error here, not a caller who is never served. */

@@ -21,10 +21,17 @@ export interface AnnouncedDevice {
   readonly name: string;
   readonly memoryBytes: number | null;
   readonly providers: readonly string[];
+  /** Bytes of it that nothing uses, by the driver's own count; absent when unknown. */
+  readonly freeBytes?: number;
+  /** Per cent of the last moment in which it computed, for whomever; absent when unknown. */
+  readonly busyPercent?: number;
 }
 
-/** `loading`: being fetched or started; `ready`: serves; `gone`: was served and is no longer. */
-export type ReplicaState = 'loading' | 'ready' | 'gone';
+/**
+ * `loading`: being fetched or started; `ready`: serves; `cold`: on the disk, and loaded as soon as a request asks for it;
+ * `quarantined`: on the disk, and not loaded for now because it failed here; `gone`: was served and is no longer.
+ */
+export type ReplicaState = 'loading' | 'ready' | 'cold' | 'quarantined' | 'gone';
 
 /** What a node says of one version it holds. */
 export interface AnnouncedVersion {
@@ -33,6 +40,10 @@ export interface AnnouncedVersion {
   readonly name: string;
   readonly state: ReplicaState;
   readonly load: LoadReport;
+  /** Estimated milliseconds until it is READY: of a `loading` one the rest, of a `cold` one from when it is asked for; absent when unknown. */
+  readonly etaMs?: number;
+  /** Why it stands as it does, such as the reason of a quarantine or of a fallback to another execution provider. */
+  readonly note?: string;
 }
 
 /** What a node tells the swarm of itself, about every ten seconds and on change. */
@@ -49,8 +60,8 @@ export interface Announcement {
   readonly ownerCertificate: Uint8Array;
   /** Where the node is, in the owner's words: a region, a building; '' when not told. */
   readonly zone: string;
-  /** `draining` nodes finish what they have and take no more. */
-  readonly state: 'serving' | 'draining';
+  /** `draining` and `paused` nodes finish what they have and take no more; a paused one stays, and comes back. */
+  readonly state: 'serving' | 'draining' | 'paused';
   readonly devices: readonly AnnouncedDevice[];
   readonly memoryTotalBytes: number;
   readonly memoryFreeBytes: number;
@@ -69,6 +80,9 @@ export const MAX_DEVICES = 16;
 export const MAX_DEVICE_NAME_LENGTH = 128;
 export const MAX_DEVICE_PROVIDERS = 8;
 
+/** UTF-16 units of what is said of a version's state. */
+export const MAX_VERSION_NOTE_LENGTH = 100;
+
 const count = z.int().min(0);
 const peerId = z.string().max(128);
 const address = z.string().max(MAX_ADDRESS_LENGTH).refine(isMultiaddrText, {
@@ -79,13 +93,15 @@ const versionSchema = z.object({
   cid: z.string().min(32).max(128),
   publisher: z.string().min(32).max(128),
   name: z.string().min(1).max(64),
-  state: z.enum(['loading', 'ready', 'gone']),
+  state: z.enum(['loading', 'ready', 'cold', 'quarantined', 'gone']),
   load: z.object({
     inFlight: count,
     queued: count,
     slots: count,
     serviceMs: z.number().min(0).nullable(),
   }),
+  etaMs: count.optional(),
+  note: z.string().max(MAX_VERSION_NOTE_LENGTH).optional(),
 });
 
 const announcementSchema = z.object({
@@ -96,7 +112,7 @@ const announcementSchema = z.object({
   owner: peerId,
   ownerCertificate: z.instanceof(Uint8Array),
   zone: z.string().max(64),
-  state: z.enum(['serving', 'draining']),
+  state: z.enum(['serving', 'draining', 'paused']),
   devices: z
     .array(
       z.object({
@@ -104,6 +120,8 @@ const announcementSchema = z.object({
         name: z.string().max(MAX_DEVICE_NAME_LENGTH),
         memoryBytes: count.nullable(),
         providers: z.array(z.string().max(32)).max(MAX_DEVICE_PROVIDERS),
+        freeBytes: count.optional(),
+        busyPercent: count.max(100).optional(),
       }),
     )
     .max(MAX_DEVICES),

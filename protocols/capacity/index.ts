@@ -2,6 +2,7 @@ export {
   type AnnouncedDevice,
   type AnnouncedVersion,
   type Announcement,
+  MAX_VERSION_NOTE_LENGTH,
   openAnnouncement,
   type ReplicaState,
   signAnnouncement,

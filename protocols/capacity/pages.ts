@@ -20,7 +20,7 @@ const VERSION_ROOM_BYTES = 720;
  * Splits what a node tells of itself into announcements that can each be signed, whatever it has to tell.
  *
  * Versions are all told, on as many pages as they need. Of addresses and devices, which every page repeats, the last ones are
- * left out where room is short; the first address stays longest. With no version there is one page. The pages share the head's
+ * left out where room is short, after how full and busy devices are; the first address stays longest. With no version there is one page. The pages share the head's
  * sequence: whoever signs them gives each its own.
  */
 export function announcementPages(
@@ -45,9 +45,11 @@ function fitHead(head: Omit<Announcement, 'versions'>): Omit<Announcement, 'vers
   const addresses = head.addresses
     .filter((address) => address.length <= MAX_ADDRESS_LENGTH)
     .slice(0, MAX_ADDRESSES);
-  const devices = head.devices.slice(0, MAX_DEVICES).map(fitDevice);
+  let devices = head.devices.slice(0, MAX_DEVICES).map(fitDevice);
   const maxBytes = MAX_ANNOUNCEMENT_BYTES - VERSION_ROOM_BYTES;
   const bytes = (): number => announcedBytes({ ...head, addresses, devices, versions: [] });
+  // That there is a device says more than how busy it was a moment ago.
+  if (bytes() > maxBytes) devices = devices.map(withoutFigures);
   while (bytes() > maxBytes && addresses.length + devices.length > 0) {
     if (addresses.length > 1 + devices.length || devices.length === 0) addresses.pop();
     else devices.pop();
@@ -61,6 +63,10 @@ function fitDevice(device: AnnouncedDevice): AnnouncedDevice {
     name: device.name.slice(0, MAX_DEVICE_NAME_LENGTH),
     providers: device.providers.slice(0, MAX_DEVICE_PROVIDERS),
   };
+}
+
+function withoutFigures({ freeBytes: _, busyPercent: __, ...device }: AnnouncedDevice): AnnouncedDevice {
+  return device;
 }
 
 function announcedBytes(announcement: Announcement): number {

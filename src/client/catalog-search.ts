@@ -108,7 +108,7 @@ function toQuery({ text = '', task, publisher, labels }: CatalogSearch): Catalog
 function holders(peer: SwarmPeer): CatalogHolder[] {
   const versions = new Map<NodeId, Set<VersionCid>>();
   for (const { node, version } of peer.view.replicas(Date.now())) {
-    if (version.state !== 'ready') continue;
+    if (version.state !== 'ready' && version.state !== 'cold') continue;
     const { node: id } = node.announcement;
     versions.set(id, (versions.get(id) ?? new Set()).add(version.cid));
   }

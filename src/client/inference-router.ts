@@ -15,6 +15,7 @@ import { requestShare } from '../policy/canary.ts';
 import { type Candidate, selectNode } from '../policy/routing.ts';
 import { MIN_TIMEOUT_MS, outcomeOfError, type RequestOutcome } from '../swarm/outcome-tally.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
+import type { ReplicaView } from '../swarm/view.ts';
 import { CallClock } from './call-clock.ts';
 import type { ModelResolver, ResolvedModel } from './model-resolver.ts';
 import { NodeLink } from './node-link.ts';
@@ -173,7 +174,7 @@ export class InferenceRouter {
 
   async #run(call: Call): Promise<InferResult> {
     for (;;) {
-      const choice = selectNode(this.#candidates(call.model.cid), call, Date.now(), Math.random);
+      const choice = this.#select(call);
       if (choice === undefined) {
         await this.#nextRound(call);
         continue;
@@ -191,6 +192,18 @@ export class InferenceRouter {
         this.#attemptFailed(call, choice.node, error);
       }
     }
+  }
+
+  /** A READY node, else one that has the version on its disk and loads it when asked. */
+  #select(call: Call): LinkedCandidate | undefined {
+    const nowMs = Date.now();
+    const { view } = this.#peer;
+    const { cid } = call.model;
+    const ready = this.#candidates(view.ready(cid, nowMs), cid);
+    const choice = selectNode(ready, call, nowMs, Math.random);
+    return (
+      choice ?? selectNode(this.#candidates(view.cold(cid, nowMs), cid), call, nowMs, Math.random)
+    );
   }
 
   #answered({ ref, model, attemptAtMs }: Call, node: NodeId, response: InferenceResponse): void {
@@ -221,8 +234,8 @@ export class InferenceRouter {
     // The channel may have moved on while the call looked for a node: what nobody serves any more is not waited for.
     if (model.cid !== call.model.cid) tried.clear();
     call.model = model;
-    if (this.#candidates(model.cid).some(({ node }) => !tried.has(node))) return;
-    const holders = this.#peer.view.holders(model.cid, Date.now()).length;
+    if (this.#select(call) !== undefined) return;
+    const holders = this.#hopeful(model.cid);
     if (tried.size === 0 && holders === 0) throw this.#nobody(call);
     const toldMs = retryAfterMs(call.lastError);
     if (toldMs === undefined && holders === 0) throw this.#nobody(call);
@@ -239,7 +252,7 @@ export class InferenceRouter {
   #nobody(call: Call): unknown {
     if (call.lastError !== undefined) return call.lastError;
     const { cid } = call.model;
-    const loading = this.#peer.view.holders(cid, Date.now()).length;
+    const loading = this.#hopeful(cid);
     const what = formatModelRef(call.ref);
     return new NoNodeError(
       loading > 0
@@ -249,8 +262,14 @@ export class InferenceRouter {
     );
   }
 
-  #candidates(cid: VersionCid): LinkedCandidate[] {
-    return this.#peer.view.ready(cid, Date.now()).map(({ node, version, heardAtMs }) => {
+  /** Nodes that serve a version, or will. */
+  #hopeful(cid: VersionCid): number {
+    const holders = this.#peer.view.holders(cid, Date.now());
+    return holders.filter(({ version }) => version.state !== 'quarantined').length;
+  }
+
+  #candidates(replicas: readonly ReplicaView[], cid: VersionCid): LinkedCandidate[] {
+    return replicas.map(({ node, version, heardAtMs }) => {
       const { node: id, owner } = node.announcement;
       const link = this.#linkTo(id);
       const { load, sentSince } = link.loadOf(cid, version.load, heardAtMs);

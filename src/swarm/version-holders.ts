@@ -36,12 +36,12 @@ export async function* findHolders(
   }
 }
 
-/** Who announced that it has a version: READY ones first, then those that are on their way and serve what they have. */
+/** Who announced that it has a version: those that have all of it first, then those that are on their way and serve what they have. */
 export function announcedHolders(peer: SwarmPeer, cid: VersionCid): string[] {
   const holders = peer.view.holders(cid, Date.now());
-  const ready = holders.filter(({ version }) => version.state === 'ready');
-  const partial = holders.filter(({ version }) => version.state !== 'ready');
-  return [...ready, ...partial]
+  const whole = holders.filter(({ version }) => version.state !== 'loading');
+  const partial = holders.filter(({ version }) => version.state === 'loading');
+  return [...whole, ...partial]
     .map(({ node }) => node.announcement.node)
     .filter((id) => id !== peer.id);
 }

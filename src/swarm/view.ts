@@ -116,7 +116,14 @@ export class SwarmView {
     );
   }
 
-  /** The live replicas of one version, ready or still loading. */
+  /** The live replicas of one version that are loaded as soon as a request asks for them. */
+  cold(cid: VersionCid, nowMs: number): ReplicaView[] {
+    return this.holders(cid, nowMs).filter(
+      ({ node, version }) => version.state === 'cold' && node.announcement.state === 'serving',
+    );
+  }
+
+  /** The live replicas of one version, in any state but `gone`. */
   holders(cid: VersionCid, nowMs: number): ReplicaView[] {
     const found: ReplicaView[] = [];
     for (const entry of this.#nodes.values()) {

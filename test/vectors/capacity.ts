@@ -83,6 +83,25 @@ function flipped(bytes: Uint8Array, index: number): Uint8Array {
   return copy;
 }
 
+/** All that a node may leave out, said. */
+const RARE: Pick<Announcement, 'state' | 'devices' | 'versions'> = {
+  state: 'paused',
+  devices: [
+    {
+      kind: 'gpu',
+      name: 'NVIDIA T4',
+      memoryBytes: 16e9,
+      providers: ['cuda'],
+      freeBytes: 0,
+      busyPercent: 100,
+    },
+  ],
+  versions: [
+    { ...VERSION, state: 'cold', etaMs: 0 },
+    { ...VERSION, state: 'quarantined', note: 'n'.repeat(100) },
+  ],
+};
+
 const valid = await signed({});
 const own = await signOwnerCertificate(NODE, nodeKey);
 const otherKindOfKey = await generateKeyPair('secp256k1');
@@ -94,6 +113,11 @@ export const announcementVectors: readonly AnnouncementVector[] = [
     name: 'a node that is its own owner',
     bytes: await signed({ owner: NODE, ownerCertificate: own }),
     announcement: { ...announcement, owner: NODE as string as OwnerId, ownerCertificate: own },
+  },
+  {
+    name: 'a paused node with a busy GPU, a cold version and one in quarantine',
+    bytes: await signed(RARE),
+    announcement: { ...announcement, ...RARE },
   },
   {
     name: 'nothing but what must be there',
@@ -210,6 +234,21 @@ export const announcementVectors: readonly AnnouncementVector[] = [
     'five versions',
     signed({ versions: Array.from({ length: 5 }, () => ({ ...VERSION, name: 'd' })), devices: [] }),
     /^announcement field versions: /,
+  ),
+  await refused(
+    'a note of 101 characters',
+    signed({ versions: [{ ...VERSION, note: 'n'.repeat(101) }] }),
+    /^announcement field versions\[0\]\.note: /,
+  ),
+  await refused(
+    'a time without an end',
+    signed({ versions: [{ ...VERSION, etaMs: null }] }),
+    /^announcement field versions\[0\]\.etaMs: /,
+  ),
+  await refused(
+    'a GPU busy for 101 per cent',
+    signed({ devices: [{ ...announcement.devices[0], busyPercent: 101 }] }),
+    /^announcement field devices\[0\]\.busyPercent: /,
   ),
   await refused(
     'a load of half a request',

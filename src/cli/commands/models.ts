@@ -92,7 +92,8 @@ function modelEvent({ publisher, name, cid, channels, replicas }: HeldVersion) {
 }
 
 function replicaFacts({ node, version }: ReplicaView) {
-  return { node: node.announcement.node, state: version.state, load: version.load };
+  const { state, load, etaMs, note } = version;
+  return { node: node.announcement.node, state, load, etaMs: etaMs ?? null, note: note ?? null };
 }
 
 /** A table for each publisher, whose id stands above it whole: it is the part of a reference that is copied. */
@@ -208,13 +209,14 @@ function printReplicas(terminal: Terminal, replicas: readonly ReplicaView[]): vo
   if (replicas.length === 0) return terminal.print('  no node is known to hold it');
   printTable(
     terminal,
-    ['NODE', 'ZONE', 'STATE', 'IN FLIGHT', 'QUEUED'],
-    replicas.map(({ node: { announcement }, version: { state, load } }) => [
+    ['NODE', 'ZONE', 'STATE', 'IN FLIGHT', 'QUEUED', 'NOTE'],
+    replicas.map(({ node: { announcement }, version: { state, load, note } }) => [
       announcement.node,
       printable(announcement.zone, 64) || '-',
       state,
       String(load.inFlight),
       String(load.queued),
+      printable(note ?? '-', 100),
     ]),
     { right: [3, 4], indent: 2 },
   );

@@ -80,7 +80,10 @@ function describeVersions(replicas: readonly ReplicaView[]): string {
   return more > 0 ? `${shown} and ${more} more` : shown;
 }
 
-function describeDevice({ kind, name, memoryBytes, providers }: AnnouncedDevice): string {
+function describeDevice(device: AnnouncedDevice): string {
+  const { kind, name, memoryBytes, providers, freeBytes, busyPercent } = device;
   const memory = memoryBytes === null || kind === 'cpu' ? '' : `, ${formatBytes(memoryBytes)}`;
-  return printable(`${name || kind}${memory} (${providers.join(', ')})`, 60);
+  const free = freeBytes === undefined ? '' : `, ${formatBytes(freeBytes)} free`;
+  const busy = busyPercent === undefined ? '' : `, ${busyPercent} % busy`;
+  return printable(`${name || kind}${memory}${free}${busy} (${providers.join(', ')})`, 100);
 }

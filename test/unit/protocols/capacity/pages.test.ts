@@ -14,7 +14,9 @@ const { versions: _versions, ...head } = announcement;
 const longest: AnnouncedVersion = {
   ...VERSION,
   name: 'n'.repeat(64),
-  state: 'loading',
+  state: 'quarantined',
+  etaMs: Number.MAX_SAFE_INTEGER,
+  note: '入'.repeat(100),
   load: {
     inFlight: Number.MAX_SAFE_INTEGER,
     queued: Number.MAX_SAFE_INTEGER,
@@ -33,6 +35,8 @@ const heaviest: Omit<Announcement, 'versions'> = {
     name: '入'.repeat(200),
     memoryBytes: Number.MAX_SAFE_INTEGER,
     providers: Array.from({ length: 20 }, () => 'p'.repeat(32)),
+    freeBytes: Number.MAX_SAFE_INTEGER,
+    busyPercent: 100,
   })),
   memoryTotalBytes: Number.MAX_SAFE_INTEGER,
   memoryFreeBytes: Number.MAX_SAFE_INTEGER,
@@ -54,6 +58,22 @@ describe('announcementPages', () => {
 
   it('has one page when there is no version', () => {
     expect(announcementPages(head, [])).toEqual([{ ...head, versions: [] }]);
+  });
+
+  it('tells how full and busy devices are where there is room, and rather all devices where there is none', () => {
+    const device = { kind: 'gpu', memoryBytes: 80e9, providers: ['cuda'] } as const;
+    const devices = (count: number) =>
+      Array.from({ length: count }, (_, index) => ({
+        ...device,
+        name: `NVIDIA H100 80GB HBM3 ${index}`,
+        freeBytes: 79e9,
+        busyPercent: 50,
+      }));
+    const told = (count: number) =>
+      announcementPages({ ...head, devices: devices(count) }, [VERSION])[0]?.devices ?? [];
+    expect(told(2)).toEqual(devices(2));
+    expect(told(7)).toHaveLength(7);
+    expect(told(7)[0]).toEqual({ ...device, name: 'NVIDIA H100 80GB HBM3 0' });
   });
 
   it('can be signed with the most and the longest of everything, and tells every version', async () => {

@@ -19,6 +19,8 @@ export interface LoadOptions extends AbortOptions {
   readonly providers?: readonly string[] | undefined;
   /** How the publisher wants its sessions made; threads beyond the backend's own are not given. */
   readonly session?: SessionOptions | undefined;
+  /** The only GPU that the model's process sees, as `CUDA_VISIBLE_DEVICES` names it. @default those that this process sees */
+  readonly device?: string | undefined;
 }
 
 /**
@@ -58,6 +60,8 @@ export interface LoadedModel {
   readonly state: ModelState;
   /** Resident bytes of the process that holds the model, as last seen; null when unknown. */
   readonly memoryBytes: number | null;
+  /** Process id of its process, to measure it by; undefined while there is none. */
+  readonly pid?: number | undefined;
 
   /** Calls back after each change of `state`, with a sentence on why for the log. */
   onStateChange(callback: (state: ModelState, reason: string) => void): void;

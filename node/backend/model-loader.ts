@@ -35,6 +35,8 @@ export type ModelLoaderInit = Omit<ResolvedOnnxInit, 'workDir' | 'providers'> & 
   readonly workDir: string;
   /** How the publisher wants sessions made. @default {} */
   readonly session?: SessionOptions | undefined;
+  /** The only GPU that the process sees. @default those that this process sees */
+  readonly device?: string | undefined;
 };
 
 /**
@@ -74,6 +76,7 @@ async function startOn(
     maxFrameBytes: init.maxResponseBytes + FRAME_OVERHEAD_BYTES,
     niceness: init.niceness,
     isolation: init.isolation,
+    device: init.device,
   });
   const { directory, entry } = files;
   const { deviceId, threads, cpuFallback, maxResponseBytes, loopLimitMs, session = {} } = init;

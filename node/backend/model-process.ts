@@ -24,6 +24,8 @@ export interface ModelProcessInit {
   readonly niceness: number;
   /** How it is shut in. @default as far as this host allows */
   readonly isolation?: Isolation | undefined;
+  /** The only GPU it sees. @default those that this process sees */
+  readonly device?: string | undefined;
 }
 
 /**
@@ -80,7 +82,10 @@ export class ModelProcess {
     const [command = '', ...args] = [...launcher, ...program];
     const child = spawn(command, [...args, String(process.pid), String(init.maxMemoryBytes)], {
       cwd: directory,
-      env: childEnvironment(process.env, directory, getCompileCacheDir()),
+      env: {
+        ...childEnvironment(process.env, directory, getCompileCacheDir()),
+        ...(init.device === undefined ? {} : { CUDA_VISIBLE_DEVICES: init.device }),
+      },
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       windowsHide: true,
     });

@@ -64,12 +64,12 @@ class OnnxBackend implements InferenceBackend {
 
   async #load(
     files: ModelFiles,
-    { signal, providers, session = {} }: LoadOptions,
+    { signal, providers, session = {}, device }: LoadOptions,
   ): Promise<OnnxModel> {
     this.#stopping.signal.throwIfAborted();
     this.#workDir ??= makeWorkDir(this.#init.workDir);
     const threads = Math.min(this.#init.threads, session.intraOpThreads ?? this.#init.threads);
-    const init = { ...this.#init, workDir: await this.#workDir, threads, session };
+    const init = { ...this.#init, workDir: await this.#workDir, threads, session, device };
     const stopping = this.#stopping.signal;
     const either = signal === undefined ? stopping : AbortSignal.any([signal, stopping]);
     const tried = providers ?? (await this.providers({ signal: either }));

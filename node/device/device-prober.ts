@@ -4,12 +4,19 @@ import type { Logger } from 'pino';
 import type { AnnouncedDevice } from '../../protocols/capacity/index.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
 import type { Isolation } from '../backend/isolation.ts';
-import { describeCpu, MAX_DEVICE_NAME } from './cpu-device.ts';
+import { describeCpu } from './cpu-device.ts';
 import { hasGpuSign } from './gpu-sign.ts';
-import { type NvidiaGpu, queryNvidiaGpus } from './nvidia-smi.ts';
+import { GpuMemory, PINNED_PROVIDERS, visibleName } from './gpu-memory.ts';
+import {
+  type GpuProcess,
+  type NvidiaGpu,
+  queryGpuProcesses,
+  queryNvidiaGpus,
+  visibleGpus,
+} from './nvidia-smi.ts';
 import { type ProbeOutcome, probeKey, readProbeCache, writeProbeCache } from './probe-cache.ts';
 import { firstDifference } from './probe-model.ts';
-import { createProviderTrial, type ProviderTrial } from './provider-trial.ts';
+import { createProviderTrial, type ProviderTrial, type TrialResult } from './provider-trial.ts';
 
 /** Milliseconds a first load waits for the trials; what is not found by then is used from the next load on. */
 export const PROVIDERS_WAIT_MS = 30_000;
@@ -20,6 +27,9 @@ const CANDIDATES: Readonly<Partial<Record<NodeJS.Platform, readonly string[]>>> 
   darwin: ['coreml', 'webgpu'],
 };
 const OTHER_CANDIDATES = ['cuda', 'webgpu'];
+
+/** Milliseconds between two looks at how full and busy the GPUs are. */
+const LOOK_INTERVAL_MS = 5_000;
 
 export interface DeviceProberInit {
   /** Folder for `devices.json`, the outcomes of the last trials; must exist. */
@@ -34,6 +44,7 @@ export interface DeviceProberInit {
 export interface DeviceProberComponents {
   readonly trial: ProviderTrial;
   readonly queryGpus: (options: AbortOptions) => Promise<readonly NvidiaGpu[]>;
+  readonly queryProcesses: (options: AbortOptions) => Promise<readonly GpuProcess[] | null>;
   readonly hasGpuSign: () => Promise<boolean>;
 }
 
@@ -48,16 +59,22 @@ export class DeviceProber {
   readonly #stopping = new AbortController();
   /** Settles as soon as {@link providers} need not wait any longer. */
   readonly #found = Promise.withResolvers<void>();
+  /** The NVIDIA GPUs that models may run on. */
+  readonly gpus: GpuMemory = new GpuMemory();
+  /** All but {@link gpus}. */
   #devices: readonly AnnouncedDevice[] = [describeCpu(['cpu'])];
   /** Execution providers to load models on, the best first. */
   #providers: readonly string[] = ['cpu'];
   #probing: Promise<void> | undefined;
+  #looking: Promise<void> = Promise.resolve();
 
   constructor(init: DeviceProberInit, components: Partial<DeviceProberComponents> = {}) {
     this.#init = init;
     this.#components = {
       trial: createProviderTrial(path.join(init.cacheDir, 'probe'), init.isolation),
-      queryGpus: queryNvidiaGpus,
+      queryGpus: async (options) =>
+        visibleGpus(await queryNvidiaGpus(options), process.env['CUDA_VISIBLE_DEVICES']),
+      queryProcesses: queryGpuProcesses,
       hasGpuSign,
       ...components,
     };
@@ -65,7 +82,7 @@ export class DeviceProber {
 
   /** As announced: each with the providers that work on it. */
   get devices(): readonly AnnouncedDevice[] {
-    return this.#devices;
+    return [...this.gpus.devices, ...this.#devices];
   }
 
   /** Begins; `onChange` is called when {@link devices} has changed. Twice is once. */
@@ -83,6 +100,7 @@ export class DeviceProber {
     this.#stopping.abort(new DOMException('the node stops', 'AbortError'));
     this.#found.resolve();
     await this.settled;
+    await this.#looking;
   }
 
   /**
@@ -118,9 +136,10 @@ export class DeviceProber {
       // No load need wait for what a host without a GPU has nothing to gain from.
       if (!gpuSeen) this.#found.resolve();
       const outcomes = await this.#outcomes(gpus, gpuSeen, signal);
-      const before = JSON.stringify(this.#devices);
-      this.#conclude(outcomes, gpus[0]);
-      if (JSON.stringify(this.#devices) !== before) onChange();
+      const before = JSON.stringify(this.devices);
+      this.#conclude(outcomes, gpus);
+      if (JSON.stringify(this.devices) !== before) onChange();
+      if (this.gpus.pools.length > 0) this.#looking = this.#look(signal);
     } catch (error) {
       if (!signal.aborted) logger.warn({ err: error }, 'devices could not be probed');
     }
@@ -141,7 +160,7 @@ export class DeviceProber {
       );
       return known;
     }
-    const outcomes = await this.#tryAll(gpuSeen, signal);
+    const outcomes = await this.#tryAll(gpus, gpuSeen, signal);
     // A host on which not even the CPU works lacks the runtime: it is looked for again at each start.
     if (outcomes.every(({ provider, fault }) => provider !== 'cpu' || fault === null)) {
       await writeProbeCache(file, key, outcomes, Date.now());
@@ -149,50 +168,87 @@ export class DeviceProber {
     return outcomes;
   }
 
-  async #tryAll(gpuSeen: boolean, signal: AbortSignal): Promise<ProbeOutcome[]> {
-    const { trial } = this.#components;
-    const { logger } = this.#init;
-    const outcomes: ProbeOutcome[] = [];
-    let expected: Float32Array | undefined;
-    let candidates = ['cpu'];
-    for (let provider = candidates.shift(); provider !== undefined; provider = candidates.shift()) {
-      signal.throwIfAborted();
-      let fault: string | null = null;
-      try {
-        const { values, executeMs, runtimeProviders } = await trial(provider, signal);
-        const different = firstDifference(values, expected ?? values);
-        if (different !== undefined) {
-          fault = `element ${different} is ${values[different]}, the CPU says ${expected?.[different]}`;
-        } else if (expected === undefined) {
-          expected = values;
-          // Without a GPU a graphics API may still work, drawn by the CPU: 15 to 60 times slower than the CPU's own kernels.
-          const worthwhile = gpuSeen ? (CANDIDATES[process.platform] ?? OTHER_CANDIDATES) : [];
-          candidates = worthwhile.filter((name) => runtimeProviders.includes(name));
-        }
-        if (fault === null) logger.info({ provider, executeMs }, 'execution provider works');
-      } catch (error) {
-        signal.throwIfAborted();
-        fault = error instanceof Error ? error.message : String(error);
+  async #tryAll(
+    gpus: readonly NvidiaGpu[],
+    gpuSeen: boolean,
+    signal: AbortSignal,
+  ): Promise<ProbeOutcome[]> {
+    const cpu = await this.#tryOne({ provider: 'cpu' }, undefined, signal);
+    const outcomes = [cpu.outcome];
+    // Without a GPU a graphics API may still work, drawn by the CPU: 15 to 60 times slower than the CPU's own kernels.
+    if (!gpuSeen || cpu.result === undefined) return outcomes;
+    const { values, runtimeProviders } = cpu.result;
+    for (const provider of CANDIDATES[process.platform] ?? OTHER_CANDIDATES) {
+      if (!runtimeProviders.includes(provider)) continue;
+      // One GPU may be older than another, or broken: each is tried.
+      const several = PINNED_PROVIDERS.has(provider) && gpus.length > 1;
+      for (const gpu of several ? gpus.map(visibleName) : [undefined]) {
+        const { outcome } = await this.#tryOne({ provider, gpu }, values, signal);
+        outcomes.push(outcome);
       }
-      if (fault !== null) {
-        logger.info({ provider, reason: fault }, 'execution provider does not work here');
-      }
-      outcomes.push({ provider, fault });
     }
     return outcomes;
   }
 
-  #conclude(outcomes: readonly ProbeOutcome[], gpu: NvidiaGpu | undefined): void {
-    const working = outcomes.filter(({ fault }) => fault === null).map(({ provider }) => provider);
-    const cpu = describeCpu(working.filter((provider) => provider === 'cpu'));
-    const onGpu = working.filter((provider) => provider !== 'cpu');
-    if (onGpu.length === 0) {
-      this.#devices = [cpu];
+  async #tryOne(
+    { provider, gpu }: Pick<ProbeOutcome, 'provider' | 'gpu'>,
+    expected: Float32Array | undefined,
+    signal: AbortSignal,
+  ): Promise<{ readonly outcome: ProbeOutcome; readonly result: TrialResult | undefined }> {
+    const { logger } = this.#init;
+    const on = gpu === undefined ? {} : { gpu };
+    signal.throwIfAborted();
+    let fault: string;
+    try {
+      const result = await this.#components.trial(provider, signal, gpu);
+      const { values, executeMs } = result;
+      const different = firstDifference(values, expected ?? values);
+      if (different === undefined) {
+        logger.info({ provider, ...on, executeMs }, 'execution provider works');
+        return { outcome: { provider, fault: null, ...on }, result };
+      }
+      fault = `element ${different} is ${values[different]}, the CPU says ${expected?.[different]}`;
+    } catch (error) {
+      signal.throwIfAborted();
+      fault = error instanceof Error ? error.message : String(error);
+    }
+    logger.info({ provider, ...on, reason: fault }, 'execution provider does not work here');
+    return { outcome: { provider, fault, ...on }, result: undefined };
+  }
+
+  #conclude(outcomes: readonly ProbeOutcome[], gpus: readonly NvidiaGpu[]): void {
+    const working = outcomes.filter(({ fault }) => fault === null);
+    const providers = [...new Set(working.map(({ provider }) => provider))];
+    const cpu = describeCpu(providers.filter((provider) => provider === 'cpu'));
+    const onGpu = providers.filter((provider) => provider !== 'cpu');
+    this.#devices = [cpu];
+    if (onGpu.length === 0) return;
+    this.#providers = [...onGpu, 'cpu'];
+    if (gpus.length === 0) {
+      this.#devices = [{ kind: 'gpu', name: 'GPU', memoryBytes: null, providers: onGpu }, cpu];
       return;
     }
-    this.#providers = [...onGpu, 'cpu'];
-    const name = (gpu?.name ?? 'GPU').slice(0, MAX_DEVICE_NAME);
-    const device = { kind: 'gpu', name, memoryBytes: gpu?.memoryBytes ?? null } as const;
-    this.#devices = [{ ...device, providers: onGpu }, cpu];
+    // What cannot be pinned takes the first GPU.
+    const works = (provider: string, gpu: NvidiaGpu): boolean =>
+      PINNED_PROVIDERS.has(provider) && gpus.length > 1
+        ? working.some((one) => one.provider === provider && one.gpu === visibleName(gpu))
+        : gpu === gpus[0];
+    this.gpus.found(
+      gpus
+        .map((gpu) => ({ gpu, providers: onGpu.filter((provider) => works(provider, gpu)) }))
+        .filter((one) => one.providers.length > 0),
+    );
+  }
+
+  /** Looks at the GPUs again and again, for as long as the prober lives. */
+  async #look(signal: AbortSignal): Promise<void> {
+    const { queryGpus, queryProcesses } = this.#components;
+    while (!signal.aborted) {
+      const processes = await queryProcesses({ signal });
+      if (!signal.aborted) this.gpus.looked(await queryGpus({ signal }), processes);
+      await delay(LOOK_INTERVAL_MS, undefined, { signal, ref: false }).catch(() => {
+        // Stopped: the loop ends.
+      });
+    }
   }
 }

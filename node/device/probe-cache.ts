@@ -18,12 +18,20 @@ export interface ProbeOutcome {
   readonly provider: string;
   /** Why it does not work; null when it does. */
   readonly fault: string | null;
+  /** Which of several GPUs it was tried on, as {@link visibleName}; absent where there is at most one. */
+  readonly gpu?: string | undefined;
 }
 
 const cacheSchema = z.object({
   key: z.string(),
   probedAtMs: z.number(),
-  outcomes: z.array(z.object({ provider: z.string(), fault: z.string().nullable() })),
+  outcomes: z.array(
+    z.object({
+      provider: z.string(),
+      fault: z.string().nullable(),
+      gpu: z.string().optional(),
+    }),
+  ),
 });
 
 /**
@@ -66,7 +74,10 @@ export async function writeProbeCache(
 export async function probeKey(gpus: readonly NvidiaGpu[], gpuSeen: boolean): Promise<string> {
   const facts = {
     runtime: await describeRuntime(),
-    gpus,
+    // Not how full and busy they are, which changes all the time.
+    gpus: gpus.map(({ index, uuid, name, memoryBytes, driverVersion }) => {
+      return { index, uuid, name, memoryBytes, driverVersion };
+    }),
     gpuSeen,
     platform: process.platform,
     arch: process.arch,

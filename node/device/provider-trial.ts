@@ -36,7 +36,12 @@ export interface TrialResult {
 }
 
 /** Runs the probe model on one execution provider and returns what it answered. */
-export type ProviderTrial = (provider: string, signal: AbortSignal) => Promise<TrialResult>;
+export type ProviderTrial = (
+  provider: string,
+  signal: AbortSignal,
+  /** The only GPU it sees, as `CUDA_VISIBLE_DEVICES` names it. */
+  device?: string,
+) => Promise<TrialResult>;
 
 /**
  * Trials in throw-away processes, the same that models get, each on its own: a driver that breaks takes nothing with it.
@@ -45,21 +50,24 @@ export type ProviderTrial = (provider: string, signal: AbortSignal) => Promise<T
  * @param isolation that of models: what works only outside of it does not work
  */
 export function createProviderTrial(folder: string, isolation?: Isolation): ProviderTrial {
-  return async (provider, signal) => {
+  return async (provider, signal, device) => {
     await mkdir(folder, { recursive: true });
     const workDir = await mkdtemp(path.join(folder, 'probe-'));
     try {
-      return await runTrial(provider, { workDir, isolation }, signal);
+      return await runTrial(provider, { workDir, isolation, device }, signal);
     } finally {
       await rm(workDir, { recursive: true, force: true });
     }
   };
 }
 
+/** Where a trial runs. */
+type TrialPlace = Pick<ModelLoaderInit, 'workDir' | 'isolation' | 'device'>;
+
 /** @throws {ERR_CONFIG | ERR_INVALID_MODEL | ERR_EXECUTION | ERR_DEADLINE} when the provider does not work here. */
 async function runTrial(
   provider: string,
-  { workDir, isolation }: { readonly workDir: string; readonly isolation: Isolation | undefined },
+  { workDir, isolation, device }: TrialPlace,
   signal: AbortSignal,
 ): Promise<TrialResult> {
   const directory = path.join(workDir, 'files');
@@ -82,6 +90,7 @@ async function runTrial(
       isolation,
     }),
     workDir,
+    device,
   };
   const started = await startModel(files, [provider], init, signal);
   try {

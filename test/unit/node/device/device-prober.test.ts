@@ -10,8 +10,11 @@ import { createTestFolder } from '../../../support/test-folder.ts';
 
 const GPU: NvidiaGpu = {
   index: 0,
+  uuid: 'GPU-1',
   name: 'NVIDIA H100',
   memoryBytes: 80 * 1024 ** 3,
+  freeBytes: 79 * 1024 ** 3,
+  busyPercent: 0,
   driverVersion: '550',
 };
 
@@ -46,6 +49,7 @@ async function prepare(components: Partial<DeviceProberComponents>) {
       { cacheDir: folder.path, logger },
       {
         queryGpus: async () => [],
+        queryProcesses: async () => [],
         hasGpuSign: async () => false,
         ...components,
         ...changed,
@@ -99,6 +103,50 @@ describe.skipIf(process.platform !== 'linux')('DeviceProber', () => {
       { kind: 'cpu', providers: ['cpu'] },
     ]);
     await expect(prober.providers()).resolves.toEqual(['cuda', 'webgpu', 'cpu']);
+  });
+
+  test('announces several GPUs as so many devices, each with the providers that work on it, and pins models to one', async () => {
+    const second = { ...GPU, index: 1, uuid: 'GPU-2', name: 'NVIDIA GTX 680', freeBytes: null };
+    const third = { ...GPU, index: 2, uuid: 'GPU-3', name: 'NVIDIA T4' };
+    const asked: string[] = [];
+    await using under = await prepare({
+      queryGpus: async () => [GPU, second, third],
+      trial: async (provider, signal, device) => {
+        asked.push(device === undefined ? provider : `${provider} on ${device}`);
+        const works = device !== 'GPU-2';
+        return trialOf({ cpu: [1], webgpu: [1], ...(works ? { cuda: [1] } : {}) })(
+          provider === 'cuda' && !works ? 'absent' : provider,
+          signal,
+        ).then((result) => ({ ...result, runtimeProviders: ['cpu', 'webgpu', 'cuda'] }));
+      },
+    });
+    const prober = under.create();
+    await probe(prober);
+    expect(asked).toEqual(['cpu', 'cuda on GPU-1', 'cuda on GPU-2', 'cuda on GPU-3', 'webgpu']);
+    expect(prober.devices).toMatchObject([
+      { name: GPU.name, providers: ['cuda', 'webgpu'], freeBytes: GPU.freeBytes, busyPercent: 0 },
+      { name: 'NVIDIA T4', providers: ['cuda'] },
+      { kind: 'cpu' },
+    ]);
+    const { gpus } = prober;
+    expect(gpus.poolsOf('cuda')).toEqual(['gpu0', 'gpu1']);
+    expect(gpus.poolsOf('webgpu')).toEqual([]);
+    expect(gpus.pinOf('gpu1')).toBe('GPU-3');
+    await prober.stop();
+  });
+
+  test('looks at its GPUs and at the processes on them as soon as it knows that they work', async () => {
+    const looks = [[GPU], [{ ...GPU, freeBytes: 1, busyPercent: 100 }]];
+    await using under = await prepare({
+      trial: trialOf({ cpu: [1], cuda: [1] }),
+      queryGpus: async () => looks.shift() ?? [],
+      queryProcesses: async () => [{ pid: 42, memoryBytes: 7 }],
+    });
+    const prober = under.create();
+    await probe(prober);
+    await vi.waitFor(() => expect(prober.gpus.bytesOf(42)).toBe(7));
+    expect(prober.devices[0]).toMatchObject({ freeBytes: 1, busyPercent: 100 });
+    await prober.stop();
   });
 
   test('leaves out a provider that fails or answers otherwise, and says why', async () => {

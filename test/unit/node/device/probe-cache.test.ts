@@ -48,10 +48,20 @@ describe('readProbeCache', () => {
 });
 
 describe('probeKey', () => {
-  const gpu = { index: 0, name: 'NVIDIA H100', memoryBytes: 1, driverVersion: '550' };
+  const gpu = {
+    index: 0,
+    uuid: 'GPU-1',
+    name: 'NVIDIA H100',
+    memoryBytes: 1,
+    freeBytes: 1,
+    busyPercent: 0,
+    driverVersion: '550',
+  };
 
   test('is the same as long as nothing changes', async () => {
     expect(await probeKey([gpu], true)).toBe(await probeKey([gpu], true));
+    const busy = { ...gpu, freeBytes: 0, busyPercent: 100 };
+    expect(await probeKey([busy], true)).toBe(await probeKey([gpu], true));
   });
 
   test('changes with the driver, the GPUs and the environment that finds libraries', async () => {

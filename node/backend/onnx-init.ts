@@ -8,8 +8,8 @@ import type { Isolation } from './isolation.ts';
 /** Milliseconds to load a model; the largest that one GPU holds, from a slow disk. */
 export const DEFAULT_LOAD_TIMEOUT_MS = 120_000;
 
-/** Crashes in a row, with no answer between, after which a model is given up. */
-export const DEFAULT_MAX_CRASHES = 3;
+/** Crashes that speak against a model, with no answer between, with which it is given up. */
+export const DEFAULT_MAX_CRASHES = 2;
 
 /**
  * Milliseconds one run of a model with a loop may take: half of what others have until they are measured. How long it runs is
@@ -49,7 +49,7 @@ export interface OnnxBackendInit {
   readonly maxResponseBytes?: number | undefined;
   /** Milliseconds one load may take. @default 120000 */
   readonly loadTimeoutMs?: number | undefined;
-  /** Crashes in a row after which a model's state is `failed`. @default 3 */
+  /** Crashes that speak against a model, with no answer between, with which its state is `failed`. @default 2 */
   readonly maxCrashes?: number | undefined;
   /** Added to the priority of models' processes, 0 to 19. @default 5 */
   readonly niceness?: number | undefined;

@@ -9,6 +9,7 @@ import { checkInputs } from '../../protocols/input-check.ts';
 import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
+import { VersionFaults } from '../../src/policy/quarantine.ts';
 import type { LoadedModel, ModelFiles, ModelState, RunOptions, RunResult } from './backend.ts';
 import { type ModelLoaderInit, type StartedModel, startModel } from './model-loader.ts';
 import { describeExit, isFault } from './process-exit.ts';
@@ -40,6 +41,8 @@ export class OnnxModel implements LoadedModel {
   #process: StartedModel['process'];
   /** Deaths of the process, and loads that failed, since its last answer. */
   #crashes = 0;
+  /** Those of them that speak against the model. */
+  readonly #faults = new VersionFaults();
   /** How the last of them came about. */
   #crash = '';
 
@@ -53,7 +56,12 @@ export class OnnxModel implements LoadedModel {
     this.#inputIndex = new Map(this.inputs.map(({ name }, index) => [name, index]));
     this.#outputIndex = new Map(this.outputs.map(({ name }, index) => [name, index]));
     this.#process = started.process;
-    this.#runs = new RunQueue({ onAnswer: () => (this.#crashes = 0) });
+    this.#runs = new RunQueue({
+      onAnswer: () => {
+        this.#crashes = 0;
+        this.#faults.answered();
+      },
+    });
     this.#runs.memoryBytes = started.report.memoryBytes;
     this.#life = this.#live();
   }
@@ -132,7 +140,8 @@ export class OnnxModel implements LoadedModel {
       if (this.#unloading.signal.aborted) break;
       this.#crash = `process ${describeExit(exit, this.#init.maxMemoryBytes)}`;
       this.#crashes += 1;
-      const restart = this.#crashes <= this.#init.maxCrashes;
+      this.#faults.died(this.#runs.running);
+      const restart = !this.#faults.reached(this.#init.maxCrashes);
       if (restart) this.#become('restarting', this.#crash);
       const details = { endedProcess: true };
       const died = new ExecutionError(`model failed: its ${this.#crash}`, { details });
@@ -148,7 +157,7 @@ export class OnnxModel implements LoadedModel {
   /** Starts the process again; false when the model is unloaded or given up meanwhile. */
   async #restart(): Promise<boolean> {
     const { signal } = this.#unloading;
-    while (this.#crashes <= this.#init.maxCrashes && !signal.aborted) {
+    while (!this.#faults.reached(this.#init.maxCrashes) && !signal.aborted) {
       try {
         await this.#backOff(signal);
         // On the provider that worked: another one would answer with other bits.
@@ -160,6 +169,7 @@ export class OnnxModel implements LoadedModel {
         return true;
       } catch (error) {
         this.#crashes += 1;
+        this.#faults.died(false);
         this.#crash = `restart failed: ${error instanceof Error ? error.message : String(error)}`;
       }
     }

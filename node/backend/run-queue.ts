@@ -66,6 +66,11 @@ export class RunQueue {
     this.#init = init;
   }
 
+  /** Whether a run is in the process, be it one that its caller has given up. */
+  get running(): boolean {
+    return this.#current !== undefined;
+  }
+
   /** Adds a run and resolves with its answer; an aborted signal rejects and abandons the result. */
   async add(
     tensors: readonly IndexedTensor[],

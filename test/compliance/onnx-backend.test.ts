@@ -150,17 +150,35 @@ describe('OnnxModel', () => {
     });
   });
 
-  test('a model that dies more than maxCrashes times in a row is given up', async () => {
-    const { model } = await start(DIVIDE, { maxCrashes: 1 });
-    const kill = () =>
-      model.run([ints('a', [-(2 ** 31)]), ints('b', [-1])], { limitMs: LIMIT_MS }).catch(() => {});
+  test('a model that dies maxCrashes times without an input is given up', async () => {
+    const { model } = await start(DIVIDE, { maxCrashes: 2 });
+    const kill = async () => {
+      await vi.waitFor(() => expect(model.state).toBe('ready'), WAIT);
+      process.kill(pidOf(model), 'SIGKILL');
+    };
+    const reasons: string[] = [];
+    model.onStateChange((state, reason) => reasons.push(`${state}: ${reason}`));
     await kill();
-    await vi.waitFor(() => expect(model.state).toBe('ready'), WAIT);
+    await vi.waitFor(() => expect(reasons).toContain('ready: restarted'), WAIT);
     await kill();
     await vi.waitFor(() => expect(model.state).toBe('failed'), WAIT);
-    await expect(model.run([ints('a', [1]), ints('b', [1])], { limitMs: 1 })).rejects.toMatchObject(
-      { code: 'ERR_NOT_FOUND' },
+    expect(reasons.at(-1)).toBe(
+      'failed: 2 crashes in a row, the last: process was killed by SIGKILL',
     );
+    await expect(
+      model.run([ints('a', [6]), ints('b', [3])], { limitMs: LIMIT_MS }),
+    ).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
+  });
+
+  test('a model that has answered is not given up for inputs that kill it, however many', async () => {
+    const { model } = await start(DIVIDE, { maxCrashes: 1 });
+    const divide = async (a: number, b: number) =>
+      model.run([ints('a', [a]), ints('b', [b])], { limitMs: LIMIT_MS });
+    await divide(6, 3);
+    for (let round = 0; round < 3; round += 1) {
+      await expect(divide(-(2 ** 31), -1)).rejects.toMatchObject({ code: 'ERR_EXECUTION' });
+    }
+    await expect(divide(9, 3)).resolves.toMatchObject({ executeMs: expect.any(Number) });
   });
 
   test('a run past the memory bound fails, with both numbers, and the model serves again', async () => {

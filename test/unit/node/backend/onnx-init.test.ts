@@ -17,7 +17,7 @@ describe('resolveOnnxInit', () => {
       maxMemoryBytes: Math.floor((hostMemoryBytes() * 3) / 4),
       maxResponseBytes: MAX_BODY_BYTES,
       loadTimeoutMs: 120_000,
-      maxCrashes: 3,
+      maxCrashes: 2,
       niceness: 5,
     });
   });

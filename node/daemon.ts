@@ -39,6 +39,9 @@ const REPLICA_TIMEOUT_MS = 6 * 3_600_000;
 /** Streams one peer may have open here per protocol: libp2p's default of 32 resets the rest. */
 const MAX_STREAMS = 256;
 
+/** Resident bytes of a model's process that it shares with the others: the code of Node and the runtime. Measured: 78 MiB. */
+const RUNTIME_BYTES = 96 * 1024 * 1024;
+
 /** How long `stop` waits for what is under way. */
 const DRAIN_TIMEOUT_MS = 10_000;
 
@@ -164,7 +167,10 @@ async function assemble(
   const store: VersionStore = await VersionStore.open(path.join(dataDir, 'store'), {
     quotaBytes: init.storeQuotaBytes,
     knowledge: createVersionKnowledge(() => ({ peer, store, replicas })),
-    onEvicted: (removed) => logger.info(removed, 'version evicted to make room for another'),
+    onEvicted: (removed) => {
+      logger.info(removed, 'version evicted to make room for another');
+      replicas.forget(removed.cid);
+    },
   });
   opened.push(() => store.close());
   const packing = new PackingLoop(store.packing, logger);
@@ -179,6 +185,7 @@ async function assemble(
     threads: init.threads,
     loopLimitMs: init.loopLimitMs,
     isolation,
+    maxMemoryBytes: init.maxMemoryBytes + RUNTIME_BYTES,
     providers: (options) => devices.providers(options),
   });
   const peer: SwarmPeer = await SwarmPeer.start({
@@ -202,7 +209,7 @@ async function assemble(
     limit: limiterOf(init.downloadLimitBytes),
   });
   const replicas: ReplicaSet = new ReplicaSet(
-    { peer, store, fetcher, backend, releases, changed: () => changed() },
+    { peer, store, fetcher, backend, releases, gpus: devices.gpus, changed: () => changed() },
     init,
   );
   const ownerKey = init.ownerKey ?? privateKey;

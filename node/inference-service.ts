@@ -19,13 +19,20 @@ import { type AllowList, allows } from './node-init.ts';
 import type { Replica } from './replica.ts';
 import type { SubmitOptions } from './scheduler/version-queue.ts';
 
+/** Milliseconds after which a paused node may be asked again: an owner's pause is long, and others are there. */
+const PAUSED_RETRY_MS = 10_000;
+
 export interface InferenceServiceInit {
   readonly allowCallers: AllowList;
   readonly maxRequestBytes: number;
 }
 
 export interface InferenceServiceComponents {
-  readonly replicas: { get(cid: VersionCid): Replica | undefined };
+  readonly replicas: {
+    get(cid: VersionCid): Replica | undefined;
+    /** Has a cold version loaded; returns what to tell whoever asked for it. */
+    wake(cid: VersionCid): Error;
+  };
   /** Sequence of the newest release record this node knows for a model; 0 when none. */
   readonly sequenceOf: (replica: Replica) => number;
   /** Told how each request ended that says something of its version. */
@@ -37,6 +44,8 @@ export class InferenceService implements InferenceHandler {
   readonly #components: InferenceServiceComponents;
   readonly #init: InferenceServiceInit;
   #draining = false;
+  /** Why the node takes no requests for now; undefined when it does. */
+  #paused: string | undefined;
 
   constructor(components: InferenceServiceComponents, init: InferenceServiceInit) {
     this.#components = components;
@@ -46,6 +55,11 @@ export class InferenceService implements InferenceHandler {
   /** From now on every new request is refused as busy; those admitted go on. */
   drain(): void {
     this.#draining = true;
+  }
+
+  /** Refuses new requests as busy, for a reason, until it is told `undefined`; those admitted go on. */
+  pause(reason: string | undefined): void {
+    this.#paused = reason;
   }
 
   /**
@@ -62,6 +76,9 @@ export class InferenceService implements InferenceHandler {
     }
     if (this.#draining)
       throw new BusyError('this node is draining and takes no new requests', 1_000);
+    if (this.#paused !== undefined) {
+      throw new BusyError(`this node is paused: ${this.#paused}`, PAUSED_RETRY_MS);
+    }
     const replica = this.#ready(header.version);
     const { model, queue } = replica;
     if (model === undefined || queue === undefined) {
@@ -74,6 +91,7 @@ export class InferenceService implements InferenceHandler {
     }
     checkInputs(model.inputs, header.inputs);
     queue.admit(header.deadlineMs, elementsOf(header));
+    replica.expect(header.deadlineMs);
     // From the header on: the time a body takes on its way is the caller's time too.
     const deadlineAtMs = performance.now() + header.deadlineMs;
     return {
@@ -101,7 +119,11 @@ export class InferenceService implements InferenceHandler {
       case 'ready':
         return replica;
       case 'loading':
-        throw new LoadingError(`version ${cid} is still loading`, null);
+        throw new LoadingError(`version ${cid} is still loading`, replica.etaMs);
+      case 'cold':
+        throw this.#components.replicas.wake(cid);
+      case 'quarantined':
+        throw new NotFoundError(`this node does not serve version ${cid} for now: ${replica.note}`);
       default:
         throw new NotFoundError(`this node does not hold version ${cid}`);
     }
@@ -133,9 +155,10 @@ export class InferenceService implements InferenceHandler {
   ): Promise<ExecutionResult> {
     const { queue } = replica;
     if (queue === undefined) {
-      throw new LoadingError(`version ${replica.origin.cid} is still loading`, null);
+      throw new LoadingError(`version ${replica.origin.cid} is still loading`, replica.etaMs);
     }
-    const { outputs, queueMs, executeMs } = await queue.submit(inputs, options);
+    const release = replica.acquire();
+    const { outputs, queueMs, executeMs } = await queue.submit(inputs, options).finally(release);
     return {
       outputs,
       queueMs,

@@ -9,6 +9,7 @@ import type { Resolved } from '../protocols/types.ts';
 import { checkBootstrapAddresses } from '../src/swarm/peer.ts';
 import { ISOLATION_MODES, type IsolationMode } from './backend/isolation.ts';
 import { DEFAULT_LOOP_LIMIT_MS } from './backend/onnx-init.ts';
+import { hostMemoryBytes } from './device/host-memory.ts';
 
 /** How often a node announces itself when nothing changes; the lease is three of these. */
 export const DEFAULT_ANNOUNCE_INTERVAL_MS = 10_000;
@@ -18,6 +19,9 @@ export const DEFAULT_MAX_QUEUED = 256;
 
 /** Milliseconds one execution may take until enough were measured to know better. */
 export const DEFAULT_EXECUTION_LIMIT_MS = 10_000;
+
+/** Least memory that models may be given: one process, without a model in it, takes some 90 MiB. */
+export const MIN_MEMORY_BYTES = 128 * 1024 * 1024;
 
 /** Bytes a second above which a limit limits nothing. */
 export const MAX_RATE_BYTES = 2 ** 40;
@@ -48,6 +52,8 @@ export interface NodeInit {
   readonly ownerKey?: PrivateKey | undefined;
   /** ONNX Runtime threads of one model's process; undefined leaves it to the backend. @default cores - 1 */
   readonly threads?: number | undefined;
+  /** Bytes of the host's memory that models may take together. @default 3/4 of the memory of the host or container */
+  readonly maxMemoryBytes?: number | undefined;
   /** Bytes of tensors in one request. @default 201326592 (192 MiB) */
   readonly maxRequestBytes?: number | undefined;
   /** Requests waiting per version; more are refused as busy. @default 256 */
@@ -100,6 +106,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     zone: init.zone ?? '',
     ownerKey: init.ownerKey,
     threads: init.threads,
+    maxMemoryBytes: init.maxMemoryBytes ?? Math.floor((hostMemoryBytes() * 3) / 4),
     maxRequestBytes: init.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES,
     maxQueued: init.maxQueued ?? DEFAULT_MAX_QUEUED,
     executionLimitMs: init.executionLimitMs ?? DEFAULT_EXECUTION_LIMIT_MS,
@@ -114,6 +121,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
   for (const list of [resolved.allowPublishers, resolved.allowCallers]) {
     if (list !== 'any') for (const id of list) parsePublisherId(id);
   }
+  checkRange('maxMemoryBytes', resolved.maxMemoryBytes, MIN_MEMORY_BYTES, Number.MAX_SAFE_INTEGER);
   checkRange('maxRequestBytes', resolved.maxRequestBytes, 1, 1024 ** 3);
   checkRange('maxQueued', resolved.maxQueued, 1, 65_536);
   checkRange('executionLimitMs', resolved.executionLimitMs, 100, 3_600_000);

@@ -1,31 +1,26 @@
-import { CID } from 'multiformats/cid';
 import type { Logger } from 'pino';
 import type { AnnouncedVersion } from '../protocols/capacity/index.ts';
-import { ForbiddenError, isSwarmError } from '../protocols/errors.ts';
-import { resolveDeployment } from '../protocols/manifest/index.ts';
-import type { Delegation } from '../protocols/release/index.ts';
-import {
-  openPlacementGrant,
-  type ReplicaProgress,
-  type ReplicaRequest,
-} from '../protocols/replica/index.ts';
+import { BusyError, ForbiddenError, LoadingError, NotFoundError } from '../protocols/errors.ts';
+import { type ReplicaProgress, type ReplicaRequest } from '../protocols/replica/index.ts';
 import type { VersionCid } from '../protocols/types.ts';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
 import { Askers } from './askers.ts';
-import type { InferenceBackend } from './backend/backend.ts';
+import { type BringOptions, type Holding, watch } from './holding.ts';
+import { quarantineMs } from '../src/policy/quarantine.ts';
+import type { InferenceBackend, LoadedModel, ModelState } from './backend/backend.ts';
 import { type AllowList, allows } from './node-init.ts';
+import { openGrant, provideVersion } from './replica-records.ts';
 import { Replica, type ReplicaOrigin } from './replica.ts';
 import type { ReplicaFetcher } from './replica-fetch.ts';
 import type { ReleaseKeeper } from './release-keeper.ts';
-import { probeBatching } from './scheduler/batch-probe.ts';
-import { VersionQueue } from './scheduler/version-queue.ts';
-import type { VersionStore } from './store/version-store.ts';
-import { checkHost, loadVersion } from './version-load.ts';
-
-/** How often a waiting publisher hears how far the fetch is. */
-const PROGRESS_INTERVAL_MS = 250;
-
-const DHT_TIMEOUT_MS = 30_000;
+import type { GpuMemory } from './device/gpu-memory.ts';
+import { hostMemoryPool } from './device/host-memory.ts';
+import { isLasting, textOf } from './load-failure.ts';
+import { MemoryLedger } from './memory-ledger.ts';
+import { createQueue } from './replica-queue.ts';
+import type { StoredVersion, VersionStore } from './store/version-store.ts';
+import { checkHost } from './version-load.ts';
+import { VersionMemory } from './version-memory.ts';
 
 /** Versions whose end is still told, so that those who missed the first word hear it again. */
 const MAX_REMEMBERED_GONE = 16;
@@ -34,6 +29,8 @@ export interface ReplicaSetInit {
   readonly allowPublishers: AllowList;
   readonly maxQueued: number;
   readonly executionLimitMs: number;
+  /** Bytes of the host's memory that models may take together. */
+  readonly maxMemoryBytes: number;
   readonly logger: Logger;
 }
 
@@ -42,17 +39,10 @@ export interface ReplicaSetComponents {
   readonly store: VersionStore;
   readonly fetcher: ReplicaFetcher;
   readonly backend: InferenceBackend;
-  readonly releases: ReleaseKeeper;
+  readonly releases: Pick<ReleaseKeeper, 'learn'>;
+  readonly gpus: GpuMemory;
   /** Called after any change that others should hear of. */
   readonly changed: () => void;
-}
-
-interface Holding {
-  readonly replica: Replica;
-  readonly askers: Askers;
-  progress: ReplicaProgress;
-  /** Settles when the replica is ready or could not be brought up. */
-  done: Promise<void>;
 }
 
 /** The versions this node holds: takes them on when asked and allowed, brings them back after a restart. */
@@ -62,10 +52,31 @@ export class ReplicaSet {
   readonly #holdings = new Map<VersionCid, Holding>();
   readonly #gone: AnnouncedVersion[] = [];
   readonly #stopping = new AbortController();
+  readonly #ledger: MemoryLedger;
+  readonly #memory: VersionMemory;
 
   constructor(components: ReplicaSetComponents, init: ReplicaSetInit) {
     this.#components = components;
     this.#init = init;
+    const { backend, gpus } = components;
+    const { logger } = init;
+    this.#ledger = new MemoryLedger({
+      pools: () => [hostMemoryPool(init.maxMemoryBytes), ...gpus.pools],
+      standing: (cid) =>
+        this.get(cid)?.standing ?? { busy: true, lastUsedMs: 0, uses: 0, loadMs: 0 },
+      evict: (cid) => this.sleep(cid, 'its memory was needed'),
+    });
+    this.#memory = new VersionMemory({ backend, ledger: this.#ledger, gpus, logger });
+  }
+
+  /** Who has how much of the memory that models may take. */
+  get ledger(): MemoryLedger {
+    return this.#ledger;
+  }
+
+  /** Every version held, in any state. */
+  get replicas(): readonly Replica[] {
+    return [...this.#holdings.values()].map(({ replica }) => replica);
   }
 
   /** The replica of a version, in whatever state; undefined when this node does not hold it. */
@@ -92,30 +103,55 @@ export class ReplicaSet {
     asker: string,
     signal: AbortSignal,
   ): AsyncGenerator<ReplicaProgress> {
-    const { publisher, name, cid, delegation } = await openPlacementGrant(grant);
-    if (!allows(this.#init.allowPublishers, publisher)) {
-      throw new ForbiddenError(
-        `this node does not serve publisher ${publisher} (its --allow-publisher list says whom it serves)`,
-      );
-    }
-    if (delegation !== undefined) await this.#refuseRevoked(delegation, signal);
-    yield* watch(this.#take({ publisher, name, cid }, asker), signal);
+    const origin = await openGrant(grant, {
+      allowPublishers: this.#init.allowPublishers,
+      releases: this.#components.peer.releases,
+      signal: AbortSignal.any([signal, this.#stopping.signal]),
+    });
+    yield* watch(this.#take(origin, asker), signal);
   }
 
-  /** A delegate whose certificate the publisher has stepped over can release nothing any more, so it places nothing either. */
-  async #refuseRevoked(delegation: Delegation, signal: AbortSignal): Promise<void> {
-    const { publisher, name, delegate, untilSequence } = delegation;
-    const newest = await this.#components.peer.releases
-      .find(publisher, name, { signal: AbortSignal.any([signal, this.#dhtSignal()]) })
-      .catch((error: unknown) => {
-        signal.throwIfAborted();
-        if (isSwarmError(error) && error.code === 'ERR_NOT_FOUND') return undefined;
-        throw error;
-      });
-    if (newest === undefined || newest.record.sequence <= untilSequence) return;
-    throw new ForbiddenError(
-      `delegation of ${publisher}/${name} to ${delegate} ended at sequence ${untilSequence}, the release has ${newest.record.sequence}`,
-    );
+  /**
+   * Has a version loaded that is on the disk alone, once for however many ask, and says what to tell whoever asked: when to come
+   * back, or why it does not help.
+   *
+   * @returns {ERR_LOADING} with the time it may take; {ERR_BUSY} with the numbers when the last try found no room.
+   */
+  wake(cid: VersionCid): Error {
+    const holding = this.#holdings.get(cid);
+    if (holding === undefined) return new NotFoundError(`this node does not hold version ${cid}`);
+    const { refused, replica } = holding;
+    if (refused !== undefined && performance.now() < refused.untilMs) return refused.error;
+    const etaMs = replica.etaMs;
+    if (replica.state === 'cold') this.#rouse(holding, { evict: true, promised: true });
+    return new LoadingError(`version ${cid} is being loaded`, replica.etaMs ?? etaMs);
+  }
+
+  /** Takes a version out of memory and keeps it on the disk; resolves when its memory is back. */
+  async sleep(cid: VersionCid, why: string | null = null): Promise<void> {
+    const holding = this.#holdings.get(cid);
+    if (holding === undefined || holding.replica.state !== 'ready') return;
+    const left = holding.replica.sleep();
+    this.#components.changed();
+    await left;
+    this.#leftMemory(holding);
+    const { name } = holding.replica.origin;
+    this.#init.logger.info({ cid, name, why }, 'version taken out of memory');
+  }
+
+  /** Loads what is on the disk alone, as far as it fits without anyone leaving. */
+  wakeAll(): void {
+    for (const holding of this.#holdings.values()) {
+      if (holding.replica.state === 'cold') this.#rouse(holding, { evict: false, promised: false });
+    }
+  }
+
+  /** Forgets a version whose files have left the disk. */
+  forget(cid: VersionCid): void {
+    const holding = this.#holdings.get(cid);
+    if (holding === undefined || !['cold', 'quarantined'].includes(holding.replica.state)) return;
+    this.#drop(holding);
+    this.#components.changed();
   }
 
   /** Loads again what was held before a restart; a version that fails stays on disk and is told in the log. */
@@ -159,6 +195,7 @@ export class ReplicaSet {
     this.#stopping.abort(new ForbiddenError('this node is stopping'));
     const holdings = [...this.#holdings.values()];
     await Promise.allSettled(holdings.map(({ done }) => done));
+    for (const { timer } of holdings) clearTimeout(timer);
     await Promise.allSettled(holdings.map(({ replica }) => replica.unload()));
   }
 
@@ -167,6 +204,9 @@ export class ReplicaSet {
     if (known !== undefined && known.replica.state !== 'gone') {
       // What is fetched since a restart has nobody to fetch from until somebody asks who has it.
       if (asker !== undefined) known.askers.add(asker);
+      if (asker !== undefined && known.replica.state === 'cold') {
+        this.#rouse(known, { evict: true, promised: false });
+      }
       return known;
     }
     const replica = new Replica(origin);
@@ -175,6 +215,11 @@ export class ReplicaSet {
       askers: new Askers(),
       progress: { state: 'fetching', bytes: 0, totalBytes: null },
       done: Promise.resolve(),
+      lease: undefined,
+      refused: undefined,
+      quarantines: 0,
+      batches: new Map(),
+      timer: undefined,
     };
     if (asker !== undefined) holding.askers.add(asker);
     holding.done = this.#bring(holding, asker);
@@ -188,110 +233,177 @@ export class ReplicaSet {
 
   async #bring(holding: Holding, asker: string | undefined): Promise<void> {
     const { origin } = holding.replica;
-    const { peer, store, fetcher, backend, changed } = this.#components;
-    const signal = this.#stopping.signal;
+    const { peer, store, releases } = this.#components;
     try {
       if (asker !== undefined) {
         const { publisher, name } = origin;
         const release = peer.releases.cached(publisher, name)?.bytes ?? null;
         await store.want({ ...origin, release });
       }
-      const stored = await fetcher.fetch(origin.cid, {
-        askers: holding.askers,
-        signal,
-        accept: (manifest) => checkHost(backend, manifest, { signal }),
-        onProgress: (bytes, totalBytes) => {
-          holding.progress = { state: 'fetching', bytes, totalBytes };
-        },
-      });
-      store.noteUse(origin.cid);
+      const stored = await this.#fetch(holding);
       // From now on others may fetch it here, whether it can be run here or not.
-      void this.#provide(origin.cid);
-      holding.progress = { state: 'loading' };
-      const { logger } = this.#init;
-      const model = await loadVersion(backend, { cid: origin.cid, ...stored }, { signal, logger });
-      model.onStateChange(changed);
-      const deployment = resolveDeployment(stored.manifest.deployment);
-      const batches = await probeBatching(model, deployment, signal);
-      const queue = new VersionQueue(model, {
-        maxQueued: Math.min(this.#init.maxQueued, deployment.maxQueued ?? this.#init.maxQueued),
-        executionLimitMs: this.#init.executionLimitMs,
-        batching: {
-          axis: deployment.batchDimension,
-          maxRows: batches.maxRows,
-          maxDelayMs: deployment.maxBatchDelayMs,
-        },
+      void provideVersion(peer, origin.cid, {
+        signal: this.#stopping.signal,
+        logger: this.#init.logger,
       });
-      holding.replica.loaded(model, queue);
-      holding.progress = { state: 'ready' };
-      changed();
-      this.#init.logger.info(
-        { cid: origin.cid, name: origin.name, provider: model.provider, batches },
-        'replica ready',
-      );
-      this.#components.releases.learn(origin.publisher, origin.name);
+      // What is brought back after a restart takes no place from what is there already.
+      await this.#load(holding, stored, { evict: asker !== undefined, promised: false });
+      releases.learn(origin.publisher, origin.name);
     } catch (error) {
-      await this.#failed(holding, error);
+      if (!(error instanceof BusyError)) {
+        await this.#failed(holding, error);
+        throw error;
+      }
+      releases.learn(origin.publisher, origin.name);
+      await this.#foundNoRoom(holding, error);
+      // After a restart nobody waits to hear of it.
+      if (asker !== undefined) throw error;
+    }
+  }
+
+  /** Loads again what is on the disk. */
+  #rouse(holding: Holding, options: BringOptions): void {
+    const { cid } = holding.replica.origin;
+    holding.replica.loading();
+    holding.done = this.#reload(holding, options);
+    holding.done.catch((error: unknown) => {
+      if (this.#stopping.signal.aborted) return;
+      this.#init.logger.warn({ err: error, cid }, 'version could not be loaded again');
+    });
+    this.#components.changed();
+  }
+
+  async #reload(holding: Holding, options: BringOptions): Promise<void> {
+    try {
+      await this.#load(holding, await this.#fetch(holding), options);
+    } catch (error) {
+      if (error instanceof BusyError) await this.#foundNoRoom(holding, error);
+      else if (this.#stopping.signal.aborted || isLasting(error))
+        await this.#failed(holding, error);
+      else await this.#quarantine(holding, textOf(error));
       throw error;
     }
+  }
+
+  async #fetch(holding: Holding): Promise<StoredVersion> {
+    const { fetcher, backend, store } = this.#components;
+    const signal = this.#stopping.signal;
+    const { cid } = holding.replica.origin;
+    const stored = await fetcher.fetch(cid, {
+      askers: holding.askers,
+      signal,
+      accept: (manifest) =>
+        checkHost(backend, manifest, { signal, memoryBytes: this.#init.maxMemoryBytes }),
+      onProgress: (bytes, totalBytes) => {
+        holding.progress = { state: 'fetching', bytes, totalBytes };
+        holding.replica.fetched(bytes, totalBytes);
+      },
+    });
+    store.noteUse(cid);
+    return stored;
+  }
+
+  async #load(
+    holding: Holding,
+    stored: StoredVersion,
+    { evict, promised }: BringOptions,
+  ): Promise<void> {
+    const { replica } = holding;
+    const { cid, name } = replica.origin;
+    const { changed } = this.#components;
+    const version = { cid, ...stored };
+    holding.progress = { state: 'loading' };
+    replica.loading(this.#memory.assumedLoadMs(version));
+    changed();
+    const { model, lease, loadMs, note } = await this.#memory.load(version, {
+      signal: this.#stopping.signal,
+      evict,
+      memoryBytes: this.#init.maxMemoryBytes,
+    });
+    const queue = await createQueue(model, stored.manifest, {
+      ...this.#init,
+      batches: holding.batches,
+      signal: this.#stopping.signal,
+    });
+    holding.lease = lease;
+    holding.refused = undefined;
+    model.onStateChange((state, reason) => this.#modelChanged(holding, model, state, reason));
+    replica.loaded(model, queue, { loadMs, note }, promised);
+    holding.progress = { state: 'ready' };
+    changed();
+    const { provider, memoryBytes } = model;
+    const batches = holding.batches.get(provider);
+    const facts = { cid, name, provider, memoryBytes, loadMs, note, batches };
+    this.#init.logger.info(facts, 'replica ready');
+    await this.#reconcile();
+  }
+
+  /** Estimates were wrong: others leave until all is within its bounds, or the log says by how much it is not. */
+  async #reconcile(): Promise<void> {
+    const pools = ['host', ...this.#components.gpus.pools.map(({ id }) => id)];
+    for (const pool of pools) {
+      const excessBytes = await this.#ledger.reconcile(pool);
+      if (excessBytes === 0) continue;
+      this.#init.logger.warn({ pool, excessBytes }, 'models in use take more memory than they may');
+    }
+  }
+
+  #modelChanged(holding: Holding, model: LoadedModel, state: ModelState, reason: string): void {
+    this.#components.changed();
+    if (state !== 'failed' || holding.replica.model !== model) return;
+    void this.#quarantine(holding, reason);
+  }
+
+  /** Leaves a version alone that breaks here, for longer each time: on another node it may work, and others need this one. */
+  async #quarantine(holding: Holding, reason: string): Promise<void> {
+    const { replica } = holding;
+    const { cid, name } = replica.origin;
+    const quarantinedMs = quarantineMs(holding.quarantines);
+    holding.quarantines += 1;
+    const left = replica.quarantine(reason);
+    holding.timer = setTimeout(() => {
+      void replica.sleep(`was in quarantine: ${reason}`);
+      this.#components.changed();
+    }, quarantinedMs);
+    holding.timer.unref();
+    this.#components.changed();
+    this.#init.logger.warn({ cid, name, reason, quarantinedMs }, 'version is quarantined');
+    await left;
+    this.#leftMemory(holding);
+  }
+
+  /** It stays on the disk, and is loaded when it is asked for and there is room. */
+  async #foundNoRoom(holding: Holding, error: BusyError): Promise<void> {
+    const { retryAfterMs } = error;
+    holding.refused = { error, untilMs: performance.now() + retryAfterMs };
+    await holding.replica.sleep(error.message);
+    this.#components.changed();
+    const { cid, name } = holding.replica.origin;
+    this.#init.logger.info({ cid, name, ...error.details }, 'no room in memory for a version');
+  }
+
+  #leftMemory(holding: Holding): void {
+    holding.lease?.release();
+    holding.lease = undefined;
   }
 
   async #failed(holding: Holding, error: unknown): Promise<void> {
     const { cid, name } = holding.replica.origin;
     this.#init.logger.warn({ err: error, cid, name }, 'replica could not be brought up');
-    this.#holdings.delete(cid);
-    this.#gone.push({ ...holding.replica.announced(), state: 'gone' });
-    if (this.#gone.length > MAX_REMEMBERED_GONE) this.#gone.shift();
+    this.#drop(holding, textOf(error));
     // What can never work is not tried again at the next start; what lacked peers or room is.
-    const lasting =
-      isSwarmError(error) &&
-      ['ERR_INVALID_MODEL', 'ERR_INVALID_RECORD', 'ERR_LIMIT'].includes(error.code);
-    if (lasting) {
+    if (isLasting(error)) {
       await this.#components.store.unwant(cid);
       await this.#components.store.remove(cid);
     }
     this.#components.changed();
   }
 
-  /** Tells the DHT that this node holds the version. */
-  async #provide(cid: VersionCid): Promise<void> {
-    try {
-      await this.#components.peer.libp2p.contentRouting.provide(CID.parse(cid), {
-        signal: this.#dhtSignal(),
-      });
-    } catch (error) {
-      this.#dhtFailed(cid, error);
-    }
+  #drop(holding: Holding, note?: string): void {
+    clearTimeout(holding.timer);
+    this.#holdings.delete(holding.replica.origin.cid);
+    void holding.replica.unload(note);
+    this.#gone.push(holding.replica.announced());
+    if (this.#gone.length > MAX_REMEMBERED_GONE) this.#gone.shift();
   }
-
-  #dhtSignal(): AbortSignal {
-    return AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(DHT_TIMEOUT_MS)]);
-  }
-
-  #dhtFailed(cid: VersionCid, error: unknown): void {
-    if (this.#stopping.signal.aborted) return;
-    this.#init.logger.warn(
-      { err: error, cid },
-      'DHT could not be told; tried again within the hour',
-    );
-  }
-}
-
-async function* watch(holding: Holding, signal: AbortSignal): AsyncGenerator<ReplicaProgress> {
-  let settled = false;
-  const done = holding.done.finally(() => {
-    settled = true;
-  });
-  // Awaited below; until then a rejection must not count as unhandled.
-  done.catch(() => undefined);
-  while (!settled) {
-    signal.throwIfAborted();
-    yield holding.progress;
-    await Promise.race([
-      done.catch(() => undefined),
-      new Promise((wake) => setTimeout(wake, PROGRESS_INTERVAL_MS)),
-    ]);
-  }
-  await done;
-  yield { state: 'ready' };
 }

@@ -26,7 +26,7 @@ export function createVersionKnowledge(
   return {
     inUse: (cid) => {
       const state = components().replicas.get(cid)?.state;
-      return state !== undefined && state !== 'gone';
+      return state === 'loading' || state === 'ready';
     },
     released: async (cid) => {
       const record = await newestRecord(components(), cid);

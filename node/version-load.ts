@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { type Manifest, resolveDeployment } from '../protocols/manifest/index.ts';
 import type { AbortOptions, VersionCid } from '../protocols/types.ts';
 import { checkMemory, chooseProviders } from '../src/policy/host-fit.ts';
-import type { InferenceBackend, LoadedModel, ModelFiles } from './backend/backend.ts';
+import type { InferenceBackend, LoadedModel, LoadOptions, ModelFiles } from './backend/backend.ts';
 import { hostMemoryBytes } from './device/host-memory.ts';
 import { checkGolden } from './golden-check.ts';
 
@@ -23,7 +23,16 @@ export interface LoadVersionOptions extends CheckHostOptions {
   readonly signal: AbortSignal;
   /** Hears why an execution provider was passed over. */
   readonly logger: Pick<Logger, 'warn'>;
+  /** Execution providers whose answers to the golden vectors were right, which need not be asked again; grows by those found so. */
+  readonly proven?: Set<string> | undefined;
+  /** Makes room for an attempt on a provider and says which GPU it gets. What it throws counts as that provider's failure. */
+  readonly place?: ((provider: string) => Promise<Placement>) | undefined;
+  /** Hears of each provider that did not work, after whatever was loaded on it is gone. */
+  readonly passedOver?: ((provider: string, error: unknown) => void) | undefined;
 }
+
+/** Where an attempt runs. */
+export type Placement = Pick<LoadOptions, 'device'>;
 
 /**
  * Refuses a version that asks for what this host has not, by its manifest alone: before gigabytes of it are fetched. Waits for
@@ -53,8 +62,9 @@ export async function checkHost(
 export async function loadVersion(
   backend: InferenceBackend,
   { cid, manifest, directory }: LoadableVersion,
-  { signal, logger, memoryBytes = hostMemoryBytes() }: LoadVersionOptions,
+  options: LoadVersionOptions,
 ): Promise<LoadedModel> {
+  const { signal, logger, proven, memoryBytes = hostMemoryBytes() } = options;
   const { entry, inputs, outputs, golden, tolerance } = manifest;
   const { session } = resolveDeployment(manifest.deployment);
   checkMemory(manifest.deployment, { memoryBytes });
@@ -62,10 +72,11 @@ export async function loadVersion(
   const files: ModelFiles = { cid, directory, entry, inputs, outputs };
   let failure: unknown;
   for (const provider of chooseProviders(manifest.deployment, { providers: works })) {
-    const load = { signal, session, providers: [provider] };
     try {
-      if (golden !== undefined) {
+      const load = { signal, session, providers: [provider], ...(await options.place?.(provider)) };
+      if (golden !== undefined && proven?.has(provider) !== true) {
         await checkGolden(backend, files, { ...golden, tolerance }, load);
+        proven?.add(provider);
       }
       return await backend.load(files, load);
     } catch (error) {
@@ -74,6 +85,7 @@ export async function loadVersion(
         { err: error, cid, provider },
         'version does not work on this execution provider',
       );
+      options.passedOver?.(provider, error);
       failure = error;
     }
   }

@@ -76,7 +76,14 @@ answerQuestions<ServerQuestions>(
       });
       replica.loaded(loaded, queue);
       const service = new InferenceService(
-        { replicas: { get: () => replica }, sequenceOf: () => 1, countOutcome: () => {} },
+        {
+          replicas: {
+            get: () => replica,
+            wake: (cid) => new TypeError(`version ${cid} is always in memory`),
+          },
+          sequenceOf: () => 1,
+          countOutcome: () => {},
+        },
         { allowCallers: 'any', maxRequestBytes: 64 * 1024 * 1024 },
       );
       delay.enable();

@@ -65,7 +65,10 @@ export async function createExecutorService(directory: string, entry: string): P
   const outcomes = new OutcomeTally();
   const handler = new InferenceService(
     {
-      replicas: { get: (cid) => (cid === VERSION ? replica : undefined) },
+      replicas: {
+        get: (cid) => (cid === VERSION ? replica : undefined),
+        wake: (cid) => new TypeError(`version ${cid} is always in memory`),
+      },
       sequenceOf: () => 1,
       countOutcome: (_, outcome, caller) => outcomes.record(outcome, Date.now(), caller),
     },

@@ -65,7 +65,11 @@ function fitDevice(device: AnnouncedDevice): AnnouncedDevice {
   };
 }
 
-function withoutFigures({ freeBytes: _, busyPercent: __, ...device }: AnnouncedDevice): AnnouncedDevice {
+function withoutFigures({
+  freeBytes: _,
+  busyPercent: __,
+  ...device
+}: AnnouncedDevice): AnnouncedDevice {
   return device;
 }
 

@@ -1,0 +1,59 @@
+import type { BusyError } from '../protocols/errors.ts';
+import type { ReplicaProgress } from '../protocols/replica/index.ts';
+import type { Askers } from './askers.ts';
+import type { MemoryLease } from './memory-ledger.ts';
+import type { Replica } from './replica.ts';
+import type { BatchFinding } from './scheduler/batch-probe.ts';
+
+/** How often a waiting publisher hears how far the fetch is. */
+const PROGRESS_INTERVAL_MS = 250;
+
+/** A version this node holds, and what is under way with it. */
+export interface Holding {
+  readonly replica: Replica;
+  readonly askers: Askers;
+  progress: ReplicaProgress;
+  /** Settles when the replica is ready or could not be brought up. */
+  done: Promise<void>;
+  /** What it has of the memory; undefined while it has none. */
+  lease: MemoryLease | undefined;
+  /** Why the last load found no room, and until when that is the answer, on the clock of `performance.now()`. */
+  refused: { readonly error: BusyError; readonly untilMs: number } | undefined;
+  /** Times it was quarantined since this process began. */
+  quarantines: number;
+  /** How its requests run best together, by execution provider. */
+  readonly batches: Map<string, BatchFinding>;
+  /** Ends the quarantine. */
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** How a version is brought into memory. */
+export interface BringOptions {
+  /** Whether idle versions may leave for it. */
+  readonly evict: boolean;
+  /** Whether callers were told to come back for it. */
+  readonly promised: boolean;
+}
+
+/** How far a holding is, until it is ready; throws what it failed with. */
+export async function* watch(
+  holding: Holding,
+  signal: AbortSignal,
+): AsyncGenerator<ReplicaProgress> {
+  let settled = false;
+  const done = holding.done.finally(() => {
+    settled = true;
+  });
+  // Awaited below; until then a rejection must not count as unhandled.
+  done.catch(() => undefined);
+  while (!settled) {
+    signal.throwIfAborted();
+    yield holding.progress;
+    await Promise.race([
+      done.catch(() => undefined),
+      new Promise((wake) => setTimeout(wake, PROGRESS_INTERVAL_MS)),
+    ]);
+  }
+  await done;
+  yield { state: 'ready' };
+}

@@ -1,0 +1,165 @@
+import type { Logger } from 'pino';
+import { isSwarmError } from '../protocols/errors.ts';
+import { manifestBytes, resolveDeployment } from '../protocols/manifest/index.ts';
+import type { VersionCid } from '../protocols/types.ts';
+import { estimateMemory, type VersionSize } from '../src/policy/memory-need.ts';
+import type { InferenceBackend, LoadedModel } from './backend/backend.ts';
+import type { GpuMemory } from './device/gpu-memory.ts';
+import { privateBytes } from './device/process-memory.ts';
+import type { MemoryClaim, MemoryLease, MemoryLedger } from './memory-ledger.ts';
+import { type LoadableVersion, loadVersion } from './version-load.ts';
+
+/** Rows of a batch assumed where the manifest leaves the number to the node. */
+const ASSUMED_BATCH = 8;
+
+/** Bytes a millisecond at which models load where none was measured: from a disk, parsed and packed. */
+const ASSUMED_BYTES_PER_MS = 100_000;
+
+/** Milliseconds that a child and the runtime take to start. */
+const ASSUMED_START_MS = 500;
+
+export interface VersionMemoryComponents {
+  readonly backend: InferenceBackend;
+  readonly ledger: MemoryLedger;
+  readonly gpus: GpuMemory;
+  readonly logger: Logger;
+}
+
+export interface VersionMemoryOptions {
+  readonly signal: AbortSignal;
+  /** Whether idle versions may leave for it. */
+  readonly evict: boolean;
+  /** Bytes that models may take of the host's memory together. */
+  readonly memoryBytes: number;
+}
+
+/** A version in memory. */
+export interface VersionInMemory {
+  readonly model: LoadedModel;
+  /** Ends when the model's process has. */
+  readonly lease: MemoryLease;
+  readonly loadMs: number;
+  readonly note: string | null;
+}
+
+/** What one attempt on one execution provider holds. */
+interface Attempt {
+  readonly provider: string;
+  readonly gpu: string | null;
+  readonly lease: MemoryLease;
+}
+
+/** Brings versions from the disk into memory, never more than fits. */
+export class VersionMemory {
+  readonly #components: VersionMemoryComponents;
+  /** Execution providers on which the golden vectors of a version came out right since this process began. */
+  readonly #proven = new Map<VersionCid, Set<string>>();
+
+  constructor(components: VersionMemoryComponents) {
+    this.#components = components;
+  }
+
+  /**
+   * Loads a version as {@link loadVersion} does, each attempt with its memory reserved before it. What takes its place on a
+   * lesser execution provider says why in `note` and in the log.
+   *
+   * @throws {ERR_LIMIT | ERR_BUSY} as {@link MemoryLedger.reserve}, when no execution provider has room for it.
+   */
+  async load(version: LoadableVersion, options: VersionMemoryOptions): Promise<VersionInMemory> {
+    const { backend, logger } = this.#components;
+    const size = sizeOf(version);
+    const startedAtMs = performance.now();
+    const proven = this.#proven.get(version.cid) ?? new Set<string>();
+    this.#proven.set(version.cid, proven);
+    let attempt: Attempt | undefined;
+    const passedOver: string[] = [];
+    try {
+      const model = await loadVersion(backend, version, {
+        signal: options.signal,
+        logger,
+        memoryBytes: options.memoryBytes,
+        proven,
+        place: async (provider) => {
+          attempt = await this.#reserve(version.cid, size, provider, options.evict);
+          return { device: this.#components.gpus.pinOf(attempt.gpu) };
+        },
+        passedOver: (provider, error) => {
+          attempt?.lease.release();
+          attempt = undefined;
+          passedOver.push(`${provider}: ${error instanceof Error ? error.message : String(error)}`);
+        },
+      });
+      if (attempt === undefined)
+        throw new Error('a model was loaded for which nothing is reserved');
+      this.#settle(attempt, model);
+      const [best] = passedOver;
+      return {
+        model,
+        lease: attempt.lease,
+        loadMs: performance.now() - startedAtMs,
+        note: best === undefined ? null : `runs on ${model.provider}; ${best}`,
+      };
+    } catch (error) {
+      attempt?.lease.release();
+      throw error;
+    }
+  }
+
+  /** Milliseconds that a first load may take, by the size of the files. */
+  assumedLoadMs(version: LoadableVersion): number {
+    return ASSUMED_START_MS + manifestBytes(version.manifest) / ASSUMED_BYTES_PER_MS;
+  }
+
+  async #reserve(
+    cid: VersionCid,
+    size: VersionSize,
+    provider: string,
+    evict: boolean,
+  ): Promise<Attempt> {
+    const { ledger, gpus } = this.#components;
+    const candidates = gpus.poolsOf(provider);
+    const need = estimateMemory(size, candidates.length > 0);
+    const host: MemoryClaim = { pool: 'host', bytes: need.hostBytes };
+    if (candidates.length === 0) {
+      return { provider, gpu: null, lease: await ledger.reserve(cid, [host], { evict }) };
+    }
+    // The GPU with most room comes first; those that have to be cleared for it, after it.
+    const byRoom = candidates.toSorted((a, b) => ledger.freeBytes(b) - ledger.freeBytes(a));
+    let failure: unknown;
+    for (const gpu of byRoom) {
+      try {
+        const lease = await ledger.reserve(cid, [host, { pool: gpu, bytes: need.gpuBytes }], {
+          evict,
+        });
+        return { provider, gpu, lease };
+      } catch (error) {
+        if (!isSwarmError(error)) throw error;
+        failure ??= error;
+      }
+    }
+    throw failure;
+  }
+
+  #settle({ gpu, lease }: Attempt, model: LoadedModel): void {
+    // While its process is being restarted a model says nothing: what it had is about to be had again.
+    let hostBytes: number | null = null;
+    lease.settle('host', () => {
+      hostBytes = privateBytes(model.pid) ?? model.memoryBytes ?? hostBytes;
+      return hostBytes;
+    });
+    if (gpu !== null) lease.settle(gpu, () => this.#components.gpus.bytesOf(model.pid));
+  }
+}
+
+function sizeOf({ manifest }: LoadableVersion): VersionSize {
+  const { maxBatch, memoryBytes } = resolveDeployment(manifest.deployment);
+  const { inputs, outputs, golden } = manifest;
+  const goldenBytes = manifest.files.find(({ path }) => path === golden?.file)?.size ?? 0;
+  return {
+    modelBytes: manifestBytes(manifest) - goldenBytes,
+    statedBytes: memoryBytes,
+    inputs,
+    outputs,
+    maxBatch: maxBatch ?? ASSUMED_BATCH,
+  };
+}

@@ -47,6 +47,7 @@ export class Announcer {
   readonly #source: AnnouncerSource;
   readonly #init: AnnouncerInit;
   #draining = false;
+  #paused = false;
   #sequence = 0;
   #interval: NodeJS.Timeout | undefined;
   #debounce: NodeJS.Timeout | undefined;
@@ -76,6 +77,12 @@ export class Announcer {
       this.#debounce = undefined;
       void this.#speak();
     }, DEBOUNCE_MS);
+  }
+
+  /** Says from now on whether this node takes no requests for a while. */
+  pause(paused: boolean): void {
+    this.#paused = paused;
+    this.changed();
   }
 
   /** Says once more, at once, that this node takes nothing new. */
@@ -157,7 +164,7 @@ export class Announcer {
       owner: this.#init.owner,
       ownerCertificate: this.#init.ownerCertificate,
       zone: this.#init.zone,
-      state: this.#draining ? 'draining' : 'serving',
+      state: this.#draining ? 'draining' : this.#paused ? 'paused' : 'serving',
       devices: this.#source.devices(),
       memoryTotalBytes: os.totalmem(),
       memoryFreeBytes: os.freemem(),

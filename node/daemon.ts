@@ -8,6 +8,7 @@ import { handleReplica, REPLICA_VERSION } from '../protocols/replica/index.ts';
 import { handleTransfer, RateLimiter, TRANSFER_VERSION } from '../protocols/transfer/index.ts';
 import type { NodeId, OwnerId } from '../protocols/types.ts';
 import { loadOrCreateKey } from '../src/swarm/identity.ts';
+import { parseServingHours } from '../src/policy/serving-hours.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
 import { RecordStore } from '../src/swarm/record-store.ts';
 import { serveRouting } from '../src/swarm/routing-service.ts';
@@ -15,6 +16,7 @@ import { Announcer } from './announcer.ts';
 import { controlAddress } from './control/control-address.ts';
 import { ControlServer } from './control/control-server.ts';
 import type { ControlVerbs } from './control/control-verb.ts';
+import { nodeVerbs } from './control/node-verbs.ts';
 import { storeVerbs } from './control/store-verbs.ts';
 import type { InferenceBackend } from './backend/backend.ts';
 import { establishIsolation, type Isolation } from './backend/isolation.ts';
@@ -22,6 +24,9 @@ import { createOnnxBackend } from './backend/onnx-backend.ts';
 import { DeviceProber } from './device/device-prober.ts';
 import { InferenceService, type InferenceServiceComponents } from './inference-service.ts';
 import { type NodeInit, type ResolvedNodeInit, resolveNodeInit } from './node-init.ts';
+import { NodePause } from './node-pause.ts';
+import { rest } from './node-rest.ts';
+import { OwnerWatch } from './owner-watch.ts';
 import { ReleaseKeeper } from './release-keeper.ts';
 import type { Replica } from './replica.ts';
 import { ReplicaFetcher } from './replica-fetch.ts';
@@ -58,6 +63,8 @@ interface NodeParts {
   readonly inference: InferenceService;
   readonly announcer: Announcer;
   readonly packing: PackingLoop;
+  readonly pause: NodePause;
+  readonly watch: OwnerWatch;
   /** Undefined where the data folder's path is too long for a socket. */
   readonly control: ControlServer | undefined;
 }
@@ -113,6 +120,7 @@ export class SwarmNode implements AsyncDisposable {
   async #stop(): Promise<void> {
     const { announcer, releases, replicas, devices, backend, peer, packing, store, records } =
       this.#parts;
+    this.#parts.watch.stop();
     await this.#parts.control?.stop();
     await this.drain();
     await announcer.stop();
@@ -142,6 +150,8 @@ export async function createNode(nodeInit: NodeInit): Promise<SwarmNode> {
   try {
     const parts = await assemble(init, opened);
     await serve(parts);
+    rest({ ...parts, logger: init.logger }, parts.pause.reason);
+    parts.watch.start();
     parts.announcer.start();
     parts.devices.start(() => parts.announcer.changed());
     await parts.releases.start();
@@ -242,6 +252,26 @@ async function assemble(
     peer.outcomes.count(origin, outcome, caller);
   };
   const inference = new InferenceService({ replicas, sequenceOf, countOutcome }, init);
+  const pause: NodePause = await NodePause.open({
+    file: path.join(dataDir, 'paused'),
+    onChange: (reason) => rest({ inference, announcer, replicas, logger }, reason),
+  });
+  const watch = new OwnerWatch(
+    { pause, gpuProcesses: () => devices.gpus.processes },
+    {
+      hours: init.servingHours === undefined ? undefined : parseServingHours(init.servingHours),
+      yieldGpu: init.yieldGpu,
+    },
+  );
+  opened.push(async () => watch.stop());
+  const verbs = {
+    ...storeVerbs(store.upkeep, createVersionRepair({ fetcher, replicas, logger })),
+    ...nodeVerbs({
+      pause,
+      replicas: () => replicas.replicas,
+      facts: () => ({ node: peer.id, devices: devices.devices, memory: replicas.ledger.memory }),
+    }),
+  };
   return {
     init,
     records,
@@ -255,11 +285,9 @@ async function assemble(
     inference,
     announcer,
     packing,
-    control: await listen(
-      init,
-      storeVerbs(store.upkeep, createVersionRepair({ fetcher, replicas, logger })),
-      opened,
-    ),
+    pause,
+    watch,
+    control: await listen(init, verbs, opened),
   };
 }
 
@@ -304,7 +332,7 @@ function limiterOf(bytesPerSecond: number | undefined): RateLimiter | undefined 
   return bytesPerSecond === undefined ? undefined : new RateLimiter(bytesPerSecond);
 }
 
-async function serve({ init, peer, store, replicas, inference }: NodeParts): Promise<void> {
+async function serve({ init, peer, store, replicas, inference, pause }: NodeParts): Promise<void> {
   const { libp2p, network } = peer;
   const streams = { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS };
   await libp2p.handle(
@@ -340,7 +368,10 @@ async function serve({ init, peer, store, replicas, inference }: NodeParts): Pro
     (stream, connection) =>
       handleReplica(
         stream,
-        (request, signal) => replicas.hold(request, connection.remotePeer.toString(), signal),
+        (request, signal) => {
+          pause.check();
+          return replicas.hold(request, connection.remotePeer.toString(), signal);
+        },
         AbortSignal.timeout(REPLICA_TIMEOUT_MS),
       ),
     streams,

@@ -1,8 +1,8 @@
 import type { BusyError } from '../protocols/errors.ts';
 import type { ReplicaProgress } from '../protocols/replica/index.ts';
-import type { Askers } from './askers.ts';
+import { Askers } from './askers.ts';
 import type { MemoryLease } from './memory-ledger.ts';
-import type { Replica } from './replica.ts';
+import { Replica, type ReplicaOrigin } from './replica.ts';
 import type { BatchFinding } from './scheduler/batch-probe.ts';
 
 /** How often a waiting publisher hears how far the fetch is. */
@@ -25,6 +25,34 @@ export interface Holding {
   readonly batches: Map<string, BatchFinding>;
   /** Ends the quarantine. */
   timer: NodeJS.Timeout | undefined;
+}
+
+/** What begins to be held: as what, and for whom, if for anybody. */
+export function createHolding(origin: ReplicaOrigin, asker: string | undefined): Holding {
+  const askers = new Askers();
+  if (asker !== undefined) askers.add(asker);
+  return {
+    replica: new Replica(origin),
+    askers,
+    progress: { state: 'fetching', bytes: 0, totalBytes: null },
+    done: Promise.resolve(),
+    lease: undefined,
+    refused: undefined,
+    quarantines: 0,
+    batches: new Map(),
+    timer: undefined,
+  };
+}
+
+/**
+ * Ends what waits for a holding that leaves memory, and returns what gives its memory to others: to be called when its process is
+ * gone. A load that begins before that has a lease of its own.
+ */
+export function leavingMemory(holding: Holding): () => void {
+  const { lease } = holding;
+  holding.lease = undefined;
+  clearTimeout(holding.timer);
+  return () => lease?.release();
 }
 
 /** How a version is brought into memory. */

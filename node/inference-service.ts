@@ -121,9 +121,8 @@ export class InferenceService implements InferenceHandler {
       case 'loading':
         throw new LoadingError(`version ${cid} is still loading`, replica.etaMs);
       case 'cold':
-        throw this.#components.replicas.wake(cid);
       case 'quarantined':
-        throw new NotFoundError(`this node does not serve version ${cid} for now: ${replica.note}`);
+        throw this.#components.replicas.wake(cid);
       default:
         throw new NotFoundError(`this node does not hold version ${cid}`);
     }

@@ -7,6 +7,7 @@ import {
   planMemory,
   type Resident,
 } from '../src/policy/memory-budget.ts';
+import type { MemoryStatus } from './control/node-verbs.ts';
 
 /** Milliseconds after which a load that found no room should be asked for again: requests end, and versions fall idle. */
 const ROOM_RETRY_MS = 2_000;
@@ -99,6 +100,15 @@ export class MemoryLedger {
       settle: (pool, measuredBytes) => entry.measured.set(pool, measuredBytes),
       release: () => this.#entries.delete(entry),
     };
+  }
+
+  /** Each pool and what models have of it. */
+  get memory(): MemoryStatus[] {
+    return this.#components.pools().map(({ id, totalBytes }) => ({
+      pool: id,
+      totalBytes,
+      usedBytes: this.usedBytes(id),
+    }));
   }
 
   /** Bytes that a load could have of a pool now without anyone leaving. */

@@ -6,6 +6,8 @@ import { DEFAULT_NETWORK, parseNetwork } from '../protocols/protocol-id.ts';
 import { parsePublisherId } from '../protocols/reference.ts';
 import { MIN_RATE_BYTES } from '../protocols/transfer/index.ts';
 import type { Resolved } from '../protocols/types.ts';
+import { MIN_MEMORY_BYTES } from '../src/policy/memory-need.ts';
+import { parseServingHours } from '../src/policy/serving-hours.ts';
 import { checkBootstrapAddresses } from '../src/swarm/peer.ts';
 import { ISOLATION_MODES, type IsolationMode } from './backend/isolation.ts';
 import { DEFAULT_LOOP_LIMIT_MS } from './backend/onnx-init.ts';
@@ -19,9 +21,6 @@ export const DEFAULT_MAX_QUEUED = 256;
 
 /** Milliseconds one execution may take until enough were measured to know better. */
 export const DEFAULT_EXECUTION_LIMIT_MS = 10_000;
-
-/** Least memory that models may be given: one process, without a model in it, takes some 90 MiB. */
-export const MIN_MEMORY_BYTES = 128 * 1024 * 1024;
 
 /** Bytes a second above which a limit limits nothing. */
 export const MAX_RATE_BYTES = 2 ** 40;
@@ -54,6 +53,10 @@ export interface NodeInit {
   readonly threads?: number | undefined;
   /** Bytes of the host's memory that models may take together. @default 3/4 of the memory of the host or container */
   readonly maxMemoryBytes?: number | undefined;
+  /** When in a day it serves, by the host's local time, such as `22:00-07:00`; paused in between. @default always */
+  readonly servingHours?: string | undefined;
+  /** Pause while another program computes on a GPU of this host. @default false */
+  readonly yieldGpu?: boolean | undefined;
   /** Bytes of tensors in one request. @default 201326592 (192 MiB) */
   readonly maxRequestBytes?: number | undefined;
   /** Requests waiting per version; more are refused as busy. @default 256 */
@@ -84,6 +87,7 @@ type Unset =
   | 'announce'
   | 'ownerKey'
   | 'threads'
+  | 'servingHours'
   | 'storeQuotaBytes'
   | 'uploadLimitBytes'
   | 'downloadLimitBytes';
@@ -107,6 +111,8 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     ownerKey: init.ownerKey,
     threads: init.threads,
     maxMemoryBytes: init.maxMemoryBytes ?? Math.floor((hostMemoryBytes() * 3) / 4),
+    servingHours: init.servingHours,
+    yieldGpu: init.yieldGpu ?? false,
     maxRequestBytes: init.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES,
     maxQueued: init.maxQueued ?? DEFAULT_MAX_QUEUED,
     executionLimitMs: init.executionLimitMs ?? DEFAULT_EXECUTION_LIMIT_MS,
@@ -140,6 +146,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
   if (storeQuotaBytes !== undefined) {
     checkRange('storeQuotaBytes', storeQuotaBytes, 0, Number.MAX_SAFE_INTEGER);
   }
+  if (resolved.servingHours !== undefined) parseServingHours(resolved.servingHours);
   if (resolved.threads !== undefined) checkRange('threads', resolved.threads, 1, 512);
   if (resolved.zone.length > 64) {
     throw new ConfigError(`zone has ${resolved.zone.length} characters, expected at most 64`);

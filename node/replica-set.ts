@@ -1,49 +1,24 @@
-import type { Logger } from 'pino';
 import type { AnnouncedVersion } from '../protocols/capacity/index.ts';
 import { BusyError, ForbiddenError, LoadingError, NotFoundError } from '../protocols/errors.ts';
 import { type ReplicaProgress, type ReplicaRequest } from '../protocols/replica/index.ts';
 import type { VersionCid } from '../protocols/types.ts';
-import type { SwarmPeer } from '../src/swarm/peer.ts';
-import { Askers } from './askers.ts';
-import { type BringOptions, type Holding, watch } from './holding.ts';
+import { type BringOptions, createHolding, type Holding, leavingMemory, watch } from './holding.ts';
 import { quarantineMs } from '../src/policy/quarantine.ts';
-import type { InferenceBackend, LoadedModel, ModelState } from './backend/backend.ts';
-import { type AllowList, allows } from './node-init.ts';
+import type { LoadedModel, ModelState } from './backend/backend.ts';
+import { allows } from './node-init.ts';
 import { openGrant, provideVersion } from './replica-records.ts';
-import { Replica, type ReplicaOrigin } from './replica.ts';
-import type { ReplicaFetcher } from './replica-fetch.ts';
-import type { ReleaseKeeper } from './release-keeper.ts';
-import type { GpuMemory } from './device/gpu-memory.ts';
+import type { Replica, ReplicaOrigin } from './replica.ts';
+import type { ReplicaSetComponents, ReplicaSetInit } from './replica-set-init.ts';
 import { hostMemoryPool } from './device/host-memory.ts';
 import { isLasting, textOf } from './load-failure.ts';
 import { MemoryLedger } from './memory-ledger.ts';
 import { createQueue } from './replica-queue.ts';
-import type { StoredVersion, VersionStore } from './store/version-store.ts';
+import type { StoredVersion } from './store/version-store.ts';
 import { checkHost } from './version-load.ts';
 import { VersionMemory } from './version-memory.ts';
 
 /** Versions whose end is still told, so that those who missed the first word hear it again. */
 const MAX_REMEMBERED_GONE = 16;
-
-export interface ReplicaSetInit {
-  readonly allowPublishers: AllowList;
-  readonly maxQueued: number;
-  readonly executionLimitMs: number;
-  /** Bytes of the host's memory that models may take together. */
-  readonly maxMemoryBytes: number;
-  readonly logger: Logger;
-}
-
-export interface ReplicaSetComponents {
-  readonly peer: SwarmPeer;
-  readonly store: VersionStore;
-  readonly fetcher: ReplicaFetcher;
-  readonly backend: InferenceBackend;
-  readonly releases: Pick<ReleaseKeeper, 'learn'>;
-  readonly gpus: GpuMemory;
-  /** Called after any change that others should hear of. */
-  readonly changed: () => void;
-}
 
 /** The versions this node holds: takes them on when asked and allowed, brings them back after a restart. */
 export class ReplicaSet {
@@ -54,6 +29,8 @@ export class ReplicaSet {
   readonly #stopping = new AbortController();
   readonly #ledger: MemoryLedger;
   readonly #memory: VersionMemory;
+  /** Why nothing is loaded now; undefined when it is. */
+  #resting: string | undefined;
 
   constructor(components: ReplicaSetComponents, init: ReplicaSetInit) {
     this.#components = components;
@@ -122,6 +99,11 @@ export class ReplicaSet {
     if (holding === undefined) return new NotFoundError(`this node does not hold version ${cid}`);
     const { refused, replica } = holding;
     if (refused !== undefined && performance.now() < refused.untilMs) return refused.error;
+    if (replica.state === 'quarantined') {
+      return new NotFoundError(
+        `this node does not serve version ${cid} for now: ${replica.note ?? 'it failed'}`,
+      );
+    }
     const etaMs = replica.etaMs;
     if (replica.state === 'cold') this.#rouse(holding, { evict: true, promised: true });
     return new LoadingError(`version ${cid} is being loaded`, replica.etaMs ?? etaMs);
@@ -131,10 +113,11 @@ export class ReplicaSet {
   async sleep(cid: VersionCid, why: string | null = null): Promise<void> {
     const holding = this.#holdings.get(cid);
     if (holding === undefined || holding.replica.state !== 'ready') return;
+    const gone = leavingMemory(holding);
     const left = holding.replica.sleep();
     this.#components.changed();
     await left;
-    this.#leftMemory(holding);
+    gone();
     const { name } = holding.replica.origin;
     this.#init.logger.info({ cid, name, why }, 'version taken out of memory');
   }
@@ -144,6 +127,24 @@ export class ReplicaSet {
     for (const holding of this.#holdings.values()) {
       if (holding.replica.state === 'cold') this.#rouse(holding, { evict: false, promised: false });
     }
+  }
+
+  /** Takes every version out of memory once what it runs is done, and loads none, until {@link rise}. */
+  rest(reason: string): void {
+    this.#resting = reason;
+    for (const cid of this.#holdings.keys()) {
+      this.sleep(cid, reason).catch((error: unknown) => {
+        this.#init.logger.warn({ err: error, cid }, 'version could not be taken out of memory');
+      });
+    }
+  }
+
+  /** Ends the rest: loads what fits, and from now on what is asked for. */
+  rise(): void {
+    if (this.#resting === undefined) return;
+    this.#resting = undefined;
+    for (const holding of this.#holdings.values()) holding.refused = undefined;
+    this.wakeAll();
   }
 
   /** Forgets a version whose files have left the disk. */
@@ -183,7 +184,11 @@ export class ReplicaSet {
       // How it came up before does not matter: its files were damaged.
     });
     signal.throwIfAborted();
-    await known?.replica.unload();
+    if (known !== undefined) {
+      const gone = leavingMemory(known);
+      await known.replica.unload();
+      gone();
+    }
     if (this.#stopping.signal.aborted) return false;
     const { publisher, name } = origin;
     await this.#take({ publisher, name, cid }, undefined).done;
@@ -195,7 +200,7 @@ export class ReplicaSet {
     this.#stopping.abort(new ForbiddenError('this node is stopping'));
     const holdings = [...this.#holdings.values()];
     await Promise.allSettled(holdings.map(({ done }) => done));
-    for (const { timer } of holdings) clearTimeout(timer);
+    for (const holding of holdings) leavingMemory(holding);
     await Promise.allSettled(holdings.map(({ replica }) => replica.unload()));
   }
 
@@ -204,24 +209,13 @@ export class ReplicaSet {
     if (known !== undefined && known.replica.state !== 'gone') {
       // What is fetched since a restart has nobody to fetch from until somebody asks who has it.
       if (asker !== undefined) known.askers.add(asker);
-      if (asker !== undefined && known.replica.state === 'cold') {
+      // A publisher who places it again also has it tried again that was quarantined.
+      if (asker !== undefined && ['cold', 'quarantined'].includes(known.replica.state)) {
         this.#rouse(known, { evict: true, promised: false });
       }
       return known;
     }
-    const replica = new Replica(origin);
-    const holding: Holding = {
-      replica,
-      askers: new Askers(),
-      progress: { state: 'fetching', bytes: 0, totalBytes: null },
-      done: Promise.resolve(),
-      lease: undefined,
-      refused: undefined,
-      quarantines: 0,
-      batches: new Map(),
-      timer: undefined,
-    };
-    if (asker !== undefined) holding.askers.add(asker);
+    const holding = createHolding(origin, asker);
     holding.done = this.#bring(holding, asker);
     holding.done.catch(() => {
       // Whoever waits sees the failure; the log has it in any case.
@@ -264,6 +258,7 @@ export class ReplicaSet {
   /** Loads again what is on the disk. */
   #rouse(holding: Holding, options: BringOptions): void {
     const { cid } = holding.replica.origin;
+    clearTimeout(holding.timer);
     holding.replica.loading();
     holding.done = this.#reload(holding, options);
     holding.done.catch((error: unknown) => {
@@ -311,6 +306,7 @@ export class ReplicaSet {
     const { replica } = holding;
     const { cid, name } = replica.origin;
     const { changed } = this.#components;
+    if (this.#resting !== undefined) throw new BusyError(`this node rests: ${this.#resting}`, 0);
     const version = { cid, ...stored };
     holding.progress = { state: 'loading' };
     replica.loading(this.#memory.assumedLoadMs(version));
@@ -329,23 +325,15 @@ export class ReplicaSet {
     holding.refused = undefined;
     model.onStateChange((state, reason) => this.#modelChanged(holding, model, state, reason));
     replica.loaded(model, queue, { loadMs, note }, promised);
+    // The rest began while it was being loaded.
+    if (this.#resting !== undefined) await this.sleep(cid, this.#resting);
     holding.progress = { state: 'ready' };
     changed();
     const { provider, memoryBytes } = model;
     const batches = holding.batches.get(provider);
     const facts = { cid, name, provider, memoryBytes, loadMs, note, batches };
     this.#init.logger.info(facts, 'replica ready');
-    await this.#reconcile();
-  }
-
-  /** Estimates were wrong: others leave until all is within its bounds, or the log says by how much it is not. */
-  async #reconcile(): Promise<void> {
-    const pools = ['host', ...this.#components.gpus.pools.map(({ id }) => id)];
-    for (const pool of pools) {
-      const excessBytes = await this.#ledger.reconcile(pool);
-      if (excessBytes === 0) continue;
-      this.#init.logger.warn({ pool, excessBytes }, 'models in use take more memory than they may');
-    }
+    await this.#memory.reconcile();
   }
 
   #modelChanged(holding: Holding, model: LoadedModel, state: ModelState, reason: string): void {
@@ -360,6 +348,7 @@ export class ReplicaSet {
     const { cid, name } = replica.origin;
     const quarantinedMs = quarantineMs(holding.quarantines);
     holding.quarantines += 1;
+    const gone = leavingMemory(holding);
     const left = replica.quarantine(reason);
     holding.timer = setTimeout(() => {
       void replica.sleep(`was in quarantine: ${reason}`);
@@ -369,7 +358,7 @@ export class ReplicaSet {
     this.#components.changed();
     this.#init.logger.warn({ cid, name, reason, quarantinedMs }, 'version is quarantined');
     await left;
-    this.#leftMemory(holding);
+    gone();
   }
 
   /** It stays on the disk, and is loaded when it is asked for and there is room. */
@@ -380,11 +369,6 @@ export class ReplicaSet {
     this.#components.changed();
     const { cid, name } = holding.replica.origin;
     this.#init.logger.info({ cid, name, ...error.details }, 'no room in memory for a version');
-  }
-
-  #leftMemory(holding: Holding): void {
-    holding.lease?.release();
-    holding.lease = undefined;
   }
 
   async #failed(holding: Holding, error: unknown): Promise<void> {
@@ -400,9 +384,9 @@ export class ReplicaSet {
   }
 
   #drop(holding: Holding, note?: string): void {
-    clearTimeout(holding.timer);
+    const gone = leavingMemory(holding);
     this.#holdings.delete(holding.replica.origin.cid);
-    void holding.replica.unload(note);
+    void holding.replica.unload(note).then(gone);
     this.#gone.push(holding.replica.announced());
     if (this.#gone.length > MAX_REMEMBERED_GONE) this.#gone.shift();
   }

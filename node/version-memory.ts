@@ -105,6 +105,17 @@ export class VersionMemory {
     }
   }
 
+  /** Estimates were wrong: idle versions leave until all is within its bounds, or the log says by how much it is not. */
+  async reconcile(): Promise<void> {
+    const { ledger, gpus, logger } = this.#components;
+    for (const pool of ['host', ...gpus.pools.map(({ id }) => id)]) {
+      const excessBytes = await ledger.reconcile(pool);
+      if (excessBytes > 0) {
+        logger.warn({ pool, excessBytes }, 'models in use take more memory than they may');
+      }
+    }
+  }
+
   /** Milliseconds that a first load may take, by the size of the files. */
   assumedLoadMs(version: LoadableVersion): number {
     return ASSUMED_START_MS + manifestBytes(version.manifest) / ASSUMED_BYTES_PER_MS;

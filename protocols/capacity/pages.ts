@@ -65,12 +65,8 @@ function fitDevice(device: AnnouncedDevice): AnnouncedDevice {
   };
 }
 
-function withoutFigures({
-  freeBytes: _,
-  busyPercent: __,
-  ...device
-}: AnnouncedDevice): AnnouncedDevice {
-  return device;
+function withoutFigures({ kind, name, memoryBytes, providers }: AnnouncedDevice): AnnouncedDevice {
+  return { kind, name, memoryBytes, providers };
 }
 
 function announcedBytes(announcement: Announcement): number {

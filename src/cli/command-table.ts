@@ -1,5 +1,6 @@
 import type { RunCommand } from './command-context.ts';
 import { KEY_COMMANDS } from './key-commands.ts';
+import { NODE_COMMANDS } from './node-commands.ts';
 import { IMPORTABLE, IMPORT_OPTIONS, PACKAGE_COMMANDS } from './package-commands.ts';
 import { GUARD_OPTIONS, RELEASE_COMMANDS } from './release-commands.ts';
 import { STORE_COMMANDS } from './store-commands.ts';
@@ -59,6 +60,9 @@ export const COMMANDS: readonly CommandSpec[] = [
       'zone',
       'ownerKey',
       'threads',
+      'maxMemory',
+      'servingHours',
+      'yieldGpu',
       'maxRequestBytes',
       'maxQueued',
       'executionLimitMs',
@@ -75,6 +79,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     load: async () => (await import('./commands/node.ts')).runNode,
   },
+  ...NODE_COMMANDS,
   {
     path: 'bootstrap',
     summary: 'be a way in: helps peers find each other, never in the path of a request',

@@ -56,7 +56,10 @@ export function createProgram(host: CommandHost, done: (exitCode: number) => voi
       if (!groups.has(group)) program.addCommand(parent);
       groups.set(group, parent);
     }
-    parent.addCommand(createCommand(name, spec, host, done));
+    const command = createCommand(name, spec, host, done);
+    parent.addCommand(command);
+    // `swarm node` is a command itself and has others: what follows their names is theirs.
+    if (words.length === 1) groups.set(name, command.enablePositionalOptions());
   }
   return program;
 }

@@ -98,6 +98,26 @@ export const SETTINGS = {
     about: "ONNX Runtime threads of one model's process",
     range: [1, 512],
   },
+  maxMemory: {
+    kind: 'text',
+    flags: '--max-memory <bytes>',
+    env: 'SWARM_MAX_MEMORY',
+    about:
+      'what models may take of the memory together, such as 8GiB; by default three quarters of it',
+  },
+  servingHours: {
+    kind: 'text',
+    flags: '--serving-hours <from-to>',
+    env: 'SWARM_SERVING_HOURS',
+    about: 'when in a day the node serves, by local time, such as 22:00-07:00; paused in between',
+  },
+  yieldGpu: {
+    kind: 'switch',
+    flags: '--yield',
+    env: 'SWARM_YIELD',
+    about: 'pause while another program computes on the GPU',
+    fallback: false,
+  },
   maxRequestBytes: {
     kind: 'integer',
     flags: '--max-request-bytes <n>',
@@ -252,6 +272,9 @@ export interface Settings {
   readonly zone: string;
   readonly ownerKey: string | undefined;
   readonly threads: number | undefined;
+  readonly maxMemory: string | undefined;
+  readonly servingHours: string | undefined;
+  readonly yieldGpu: boolean;
   readonly maxRequestBytes: number;
   readonly maxQueued: number;
   readonly executionLimitMs: number;

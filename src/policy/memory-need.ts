@@ -6,6 +6,9 @@ const MIB = 1024 * 1024;
 /** Bytes of a child's own before it has a model: Node's heap and the runtime's. Measured: 74 MiB, resident 151. */
 export const PROCESS_BYTES = 90 * MIB;
 
+/** Least memory that models of a node may be given: a process, and some room for a model in it. */
+export const MIN_MEMORY_BYTES = 128 * MIB;
+
 /** Bytes that a GPU's driver takes for each process that computes on it. */
 export const GPU_CONTEXT_BYTES = 450 * MIB;
 

@@ -124,6 +124,11 @@ export class FakeModel implements LoadedModel {
     });
   }
 
+  /** Does what deaths do of which nobody knows the cause: the model is given up. */
+  fail(reason: string): void {
+    this.#become('failed', reason);
+  }
+
   async unload(): Promise<void> {
     if (this.#unloading.signal.aborted) return;
     this.#unloading.abort(gone());

@@ -16,6 +16,7 @@ export async function runNode(context: CommandContext): Promise<number> {
   const dataDir = path.resolve(cwd, dataFolder('node', settings.data, env));
   const allowPublishers = allowList('allowPublisher', settings.allowPublisher);
   const allowCallers = allowList('allowCaller', settings.allowCaller);
+  const maxMemoryBytes = byteSetting(context, 'maxMemory');
   const storeQuotaBytes = byteSetting(context, 'storeQuota');
   const uploadLimitBytes = byteSetting(context, 'uploadLimit');
   const downloadLimitBytes = byteSetting(context, 'downloadLimit');
@@ -41,6 +42,9 @@ export async function runNode(context: CommandContext): Promise<number> {
         zone: settings.zone,
         ownerKey: owner?.key,
         threads: settings.threads,
+        maxMemoryBytes,
+        servingHours: settings.servingHours,
+        yieldGpu: settings.yieldGpu,
         maxRequestBytes: settings.maxRequestBytes,
         maxQueued: settings.maxQueued,
         executionLimitMs: settings.executionLimitMs,

@@ -1,0 +1,71 @@
+import path from 'node:path';
+import { findNode, type NodeStatus } from '../../../node/index.ts';
+import { NotFoundError } from '../../../protocols/errors.ts';
+import type { CommandContext } from '../command-context.ts';
+import { dataFolder } from '../data-folder.ts';
+import { EXIT } from '../exit-code.ts';
+import { formatBytes } from '../figures.ts';
+import { printable } from '../printable.ts';
+import { printPairs, printTable } from '../table.ts';
+
+/** `swarm node status`: what a running node of this machine has in memory, and whether it is paused. */
+export async function runNodeStatus(context: CommandContext): Promise<number> {
+  return tell(context, await ask(context, 'node.status'));
+}
+
+/** `swarm node pause`: takes nothing new until it is resumed, also after a restart, and gives its models' memory back. */
+export async function runNodePause(context: CommandContext): Promise<number> {
+  return tell(context, await ask(context, 'node.pause'));
+}
+
+/** `swarm node resume`: takes the pause back. */
+export async function runNodeResume(context: CommandContext): Promise<number> {
+  return tell(context, await ask(context, 'node.resume'));
+}
+
+async function ask(
+  { settings, cwd, env, signal }: CommandContext,
+  verb: string,
+): Promise<NodeStatus> {
+  const dataDir = path.resolve(cwd, dataFolder('node', settings.data, env));
+  const node = await findNode(dataDir, signal);
+  if (node === undefined) throw new NotFoundError(`no node runs with the data folder ${dataDir}`);
+  let status: NodeStatus | undefined;
+  // The other end is this program.
+  for await (const item of node.ask({ verb }, signal)) status = item as NodeStatus;
+  if (status === undefined) throw new NotFoundError('the node says nothing of itself');
+  return status;
+}
+
+function tell({ terminal }: CommandContext, status: NodeStatus): number {
+  terminal.event({ event: 'node', ...status });
+  printPairs(terminal, [
+    ['node', status.node],
+    ['state', status.paused === null ? 'serving' : `paused: ${printable(status.paused, 200)}`],
+    ...status.memory.map(
+      ({ pool, usedBytes, totalBytes }) =>
+        [
+          `memory of ${pool}`,
+          `${formatBytes(usedBytes)} of ${totalBytes === null ? 'unknown' : formatBytes(totalBytes)}`,
+        ] as const,
+    ),
+  ]);
+  if (status.versions.length === 0) return EXIT.ok;
+  terminal.print('');
+  printTable(
+    terminal,
+    ['MODEL', 'VERSION', 'STATE', 'ON', 'MEMORY', 'IN FLIGHT', 'QUEUED', 'NOTE'],
+    status.versions.map(({ name, cid, state, provider, memoryBytes, load, note }) => [
+      printable(name, 64),
+      cid,
+      state,
+      provider ?? '-',
+      memoryBytes === null ? '-' : formatBytes(memoryBytes),
+      String(load.inFlight),
+      String(load.queued),
+      printable(note ?? '-', 100),
+    ]),
+    { right: [4, 5, 6] },
+  );
+  return EXIT.ok;
+}

@@ -1,0 +1,95 @@
+import pino from 'pino';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { controlAddress } from '../../../../../node/control/control-address.ts';
+import { ControlServer } from '../../../../../node/control/control-server.ts';
+import { nodeVerbs } from '../../../../../node/control/node-verbs.ts';
+import { Replica } from '../../../../../node/replica.ts';
+import type { PublisherId, VersionCid } from '../../../../../protocols/types.ts';
+import {
+  runNodePause,
+  runNodeResume,
+  runNodeStatus,
+} from '../../../../../src/cli/commands/node-control.ts';
+import { present } from '../../../../support/present.ts';
+import { createTestFolder } from '../../../../support/test-folder.ts';
+import { createTestContext, events } from '../command-host.ts';
+
+describe('swarm node status, pause and resume', () => {
+  let folder: Awaited<ReturnType<typeof createTestFolder>>;
+  let server: ControlServer | undefined;
+  let reason: string | undefined;
+
+  const serve = async (): Promise<void> => {
+    const replica = new Replica({
+      publisher: 'publisher' as PublisherId,
+      name: 'digits',
+      cid: 'bafy' as VersionCid,
+    });
+    await replica.quarantine('2 crashes in a row');
+    server = await ControlServer.start({
+      address: present(controlAddress(folder.path)),
+      logger: pino({ level: 'silent' }),
+      verbs: nodeVerbs({
+        pause: {
+          get reason() {
+            return reason;
+          },
+          pause: async () => {
+            reason = 'its owner paused it';
+          },
+          resume: async () => {
+            reason = undefined;
+          },
+        },
+        facts: () => ({
+          node: '12D3KooWnode',
+          devices: [],
+          memory: [
+            { pool: 'host', totalBytes: 2 ** 30, usedBytes: 2 ** 20 },
+            { pool: 'gpu0', totalBytes: null, usedBytes: 0 },
+          ],
+        }),
+        replicas: () => [replica],
+      }),
+    });
+  };
+  const run = async (command: typeof runNodeStatus, json = false) => {
+    const { context, written } = await createTestContext({ data: folder.path }, { json });
+    await command(context);
+    return written;
+  };
+
+  beforeEach(async () => {
+    folder = await createTestFolder();
+    reason = undefined;
+  });
+  afterEach(async () => {
+    await server?.stop();
+    server = undefined;
+    await folder[Symbol.asyncDispose]();
+  });
+
+  it('tells what is in memory, of which total, and why a version is not', async () => {
+    await serve();
+    const { stdout: out } = await run(runNodeStatus);
+    expect(out).toContain('serving');
+    expect(out).toMatch(/memory of host +1\.00? ?MiB of 1\.00? ?GiB/);
+    expect(out).toMatch(/memory of gpu0 +0 B of unknown/);
+    expect(out).toMatch(/digits +bafy +quarantined +- +- +0 +0 +2 crashes in a row/);
+  });
+
+  it('pauses and resumes the node that runs, and tells programs the same', async () => {
+    await serve();
+    expect((await run(runNodePause)).stdout).toContain('paused: its owner paused it');
+    expect(events((await run(runNodeStatus, true)).stdout)).toMatchObject([
+      { event: 'node', paused: 'its owner paused it', versions: [{ state: 'quarantined' }] },
+    ]);
+    expect(events((await run(runNodeResume, true)).stdout)).toMatchObject([{ paused: null }]);
+  });
+
+  it('fails where no node runs', async () => {
+    await expect(run(runNodePause)).rejects.toThrow(
+      `no node runs with the data folder ${folder.path}`,
+    );
+  });
+});

@@ -94,7 +94,7 @@ describe('A node that strangers publish hostile models to', () => {
         ),
     );
     bystander = await Bystander.start(testnet);
-    backend = createOnnxBackend({ threads: 1, maxMemoryBytes: MAX_MEMORY_BYTES, maxCrashes: 1 });
+    backend = createOnnxBackend({ threads: 1, maxMemoryBytes: MAX_MEMORY_BYTES, maxCrashes: 2 });
     // The node still tries what its host can run on: those processes end by themselves.
     before = await vi.waitFor(
       async () => {

@@ -31,6 +31,10 @@ export const ASSUMED_BYTES_PER_MS = 12_500;
 /** Milliseconds of one execution assumed when no candidate has measured any. */
 export const ASSUMED_SERVICE_MS = 20;
 
+/** Milliseconds, and the share of the least, within which two estimates are equal: measurements are no better. */
+export const TIE_MS = 0.5;
+export const TIE_SHARE = 0.1;
+
 /** What stands in for a measurement that a candidate lacks. */
 export interface Fallback {
   readonly serviceMs: number;
@@ -46,13 +50,15 @@ export function estimateCompletionMs(
   const { load } = candidate;
   const serviceMs = load.serviceMs ?? fallback.serviceMs;
   const waiting = load.queued + load.inFlight + candidate.sentSinceReport;
-  const turns = Math.max(0, (waiting - Math.max(0, load.slots - 1)) / Math.max(1, load.slots));
+  // Not whole turns: a node that could take all of them at once is still later than one that has none.
+  const turns = waiting / Math.max(1, load.slots);
   const transferMs = bodyBytes / (candidate.bytesPerMs ?? ASSUMED_BYTES_PER_MS);
   return (candidate.roundTripMs ?? fallback.roundTripMs) + transferMs + (turns + 1) * serviceMs;
 }
 
 /**
- * Picks the node with the least estimated completion time among those not tried and not cooling; ties fall at random.
+ * Picks a node with the least estimated completion time among those not tried and not cooling; ties fall at random, and
+ * estimates that differ by less than they are worth are ties: the nearest of equals must not get everything.
  *
  * When all are cooling, the one whose cooling ends first is tried: a single candidate must not be lost to one failure.
  * Undefined when every candidate was tried.
@@ -67,22 +73,13 @@ export function selectNode<C extends Candidate>(
   const warm = untried.filter((candidate) => candidate.coolingUntilMs <= nowMs);
   if (warm.length === 0) return leastBad(untried);
   const fallback = bestKnown(warm);
-  let best: C | undefined;
-  let bestScore = Number.POSITIVE_INFINITY;
-  let ties = 1;
-  for (const candidate of warm) {
-    const score = estimateCompletionMs(candidate, request.bodyBytes, fallback);
-    if (score < bestScore) {
-      best = candidate;
-      bestScore = score;
-      ties = 1;
-    } else if (score === bestScore) {
-      // Reservoir sampling: each of the tied nodes is as likely, whatever their order.
-      ties += 1;
-      if (random() * ties < 1) best = candidate;
-    }
-  }
-  return best;
+  const scores = warm.map((candidate) =>
+    estimateCompletionMs(candidate, request.bodyBytes, fallback),
+  );
+  const best = Math.min(...scores);
+  const bound = best + Math.max(TIE_MS, TIE_SHARE * best);
+  const tied = warm.filter((_, index) => (scores[index] ?? Number.POSITIVE_INFINITY) <= bound);
+  return tied[Math.floor(random() * tied.length)];
 }
 
 /** How long a node is avoided after its n-th failure in a row: 15 s, doubling to 5 min. */

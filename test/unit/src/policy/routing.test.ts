@@ -30,9 +30,9 @@ describe('estimateCompletionMs', () => {
       sentSinceReport: 1,
       bytesPerMs: 1000,
     });
-    // 1 ms round trip, 5 ms for 5 000 bytes, 5 waiting less the one free slot over 2 slots, and its own 10 ms.
+    // 1 ms round trip, 5 ms for 5 000 bytes, 5 waiting over 2 slots, and its own 10 ms.
     expect(estimateCompletionMs(busy, 5_000, { serviceMs: 99, roundTripMs: 99 })).toBe(
-      1 + 5 + 2 * 10 + 10,
+      1 + 5 + 2.5 * 10 + 10,
     );
   });
 });
@@ -80,6 +80,26 @@ describe('selectNode', () => {
   it('has no answer when every node was tried', () => {
     const tried = new Set(['a' as NodeId]);
     expect(selectNode([candidate('a')], { bodyBytes: 0, tried }, 0, first)).toBeUndefined();
+  });
+
+  it('takes estimates for equal that differ by half a millisecond or a tenth', () => {
+    const takesFar = (nearMs: number, farMs: number, serviceMs: number): boolean => {
+      const load = { inFlight: 0, queued: 0, slots: 1, serviceMs };
+      const near = candidate('near', { roundTripMs: nearMs, load });
+      const far = candidate('far', { roundTripMs: farMs, load });
+      return selectNode([near, far], request, 0, first)?.node === 'far';
+    };
+    expect(takesFar(0.2, 0.7, 0.1)).toBe(true);
+    expect(takesFar(0.2, 0.8, 0.1)).toBe(false);
+    expect(takesFar(50, 60, 50)).toBe(true);
+    expect(takesFar(50, 61, 50)).toBe(false);
+  });
+
+  it('counts what a node has before it though it could take more at once', () => {
+    const load = { inFlight: 4, queued: 0, slots: 8, serviceMs: 10 };
+    expect(selectNode([candidate('a', { load }), candidate('b')], request, 0, first)?.node).toBe(
+      'b',
+    );
   });
 
   it('spreads over equals', () => {

@@ -43,6 +43,8 @@ export function createProgram(host: CommandHost, done: (exitCode: number) => voi
     .version(packageVersion(), '--version', 'print the version')
     .helpOption('--help', 'print this help')
     .helpCommand(false)
+    // `swarm node` is a command itself and has others: what follows their names is theirs, not its own.
+    .enablePositionalOptions()
     .addHelpText('after', `\n${EXIT_CODE_HELP}\n\nswarm <command> --help has examples.`);
   quiet(program);
   const groups = new Map<string, Command>();
@@ -58,7 +60,6 @@ export function createProgram(host: CommandHost, done: (exitCode: number) => voi
     }
     const command = createCommand(name, spec, host, done);
     parent.addCommand(command);
-    // `swarm node` is a command itself and has others: what follows their names is theirs.
     if (words.length === 1) groups.set(name, command.enablePositionalOptions());
   }
   return program;

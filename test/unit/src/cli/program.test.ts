@@ -52,6 +52,15 @@ describe('runCommandLine', () => {
     expect(help).toContain('Exit codes:');
   });
 
+  it.each(['status', 'pause', 'resume'])(
+    'gives `swarm node %s` the options that follow it, though `swarm node` has the same',
+    async (verb) => {
+      await using folder = await createTestFolder();
+      const { code, stderr } = await run(`node ${verb} --data ${folder.path}`);
+      expect({ code, stderr }).toEqual({ code: 3, stderr: expect.stringContaining(folder.path) });
+    },
+  );
+
   it('prints the version of package.json', async () => {
     const { code, help } = await runForHelp('--version');
     expect([code, help]).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+\n$/)]);

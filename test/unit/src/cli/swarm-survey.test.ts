@@ -11,6 +11,7 @@ import type { NodeId, OwnerId, PublisherId, VersionCid } from '../../../../proto
 import { channelsOf, findHeldVersions, surveySwarm } from '../../../../src/cli/swarm-survey.ts';
 import { peerIdText } from '../../../../src/swarm/identity.ts';
 import { SwarmPeer } from '../../../../src/swarm/peer.ts';
+import { serveRouting } from '../../../../src/swarm/routing-service.ts';
 
 const signal = new AbortController().signal;
 
@@ -42,15 +43,32 @@ function announcement(node: string, versions: readonly AnnouncedVersion[]): Anno
   };
 }
 
+/** A peer with a neighbour that knows of nothing: who is alone has nobody to ask. */
 async function createPeer(): Promise<AsyncDisposable & { readonly peer: SwarmPeer }> {
-  const peer = await SwarmPeer.start({
-    network: 'test',
+  const init = { network: 'test', mdns: false } as const;
+  const neighbour = await SwarmPeer.start({
+    ...init,
     privateKey: await generateKeyPair('Ed25519'),
-    dhtMode: 'client',
+    dhtMode: 'server',
     bootstrap: [],
+    listen: ['/ip4/127.0.0.1/tcp/0'],
     sequences: createMemorySequenceStore(),
   });
-  return { peer, [Symbol.asyncDispose]: () => peer.stop() };
+  await serveRouting(neighbour);
+  const peer = await SwarmPeer.start({
+    ...init,
+    privateKey: await generateKeyPair('Ed25519'),
+    dhtMode: 'client',
+    bootstrap: neighbour.addresses,
+    sequences: createMemorySequenceStore(),
+  });
+  return {
+    peer,
+    [Symbol.asyncDispose]: async () => {
+      await peer.stop();
+      await neighbour.stop();
+    },
+  };
 }
 
 describe('findHeldVersions', () => {

@@ -20,7 +20,7 @@ test('DeviceProber announces the GPU with the name and memory that its driver sa
     memoryBytes: gpu?.memoryBytes ?? null,
     providers: working,
   };
-  expect(devices).toContainEqual(expected);
+  expect(devices).toContainEqual(expect.objectContaining(expected));
 });
 
 describe.each(working)('OnnxBackend on %s', (provider) => {

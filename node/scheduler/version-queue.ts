@@ -14,7 +14,7 @@ import { ServiceTime } from '../../src/policy/service-time.ts';
 import type { LoadedModel, RunResult } from '../backend/backend.ts';
 import { joinTensors, splitTensors } from './batch-tensors.ts';
 import { DeadlyInputs } from './deadly-inputs.ts';
-import { type WaitingRequest, WaitingLine } from './waiting-line.ts';
+import { type QueuedResult, type WaitingRequest, WaitingLine } from './waiting-line.ts';
 
 /** How requests of a version may run together. */
 export interface Batching {
@@ -46,15 +46,6 @@ export interface SubmitOptions extends AbortOptions {
   readonly priority?: number | undefined;
   /** Names of the outputs wanted; undefined or empty for all. */
   readonly outputs?: readonly string[] | undefined;
-}
-
-/** An answer and where its time went. */
-export interface QueuedResult {
-  readonly outputs: readonly NamedTensor[];
-  /** Milliseconds from `submit` to the begin of the execution. */
-  readonly queueMs: number;
-  /** Milliseconds inside the model, of the whole batch. */
-  readonly executeMs: number;
 }
 
 /** An execution under way. An abandoned one still counts: it holds the process. */

@@ -1,9 +1,17 @@
 import type { NamedTensor } from '../../protocols/tensor.ts';
 import { FairOrder, type Turn } from '../../src/policy/fair-order.ts';
-import type { QueuedResult } from './version-queue.ts';
 
 /** Longest delay a timer takes, in milliseconds; a later deadline is looked at again then. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** An answer and where its time went. */
+export interface QueuedResult {
+  readonly outputs: readonly NamedTensor[];
+  /** Milliseconds from `submit` to the begin of the execution. */
+  readonly queueMs: number;
+  /** Milliseconds inside the model, of the whole batch. */
+  readonly executeMs: number;
+}
 
 /** A request as it is handed in; its cost is the elements of its inputs. */
 export interface LineEntry extends Turn {

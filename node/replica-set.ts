@@ -245,7 +245,7 @@ export class ReplicaSet {
       releases.learn(origin.publisher, origin.name);
     } catch (error) {
       if (!(error instanceof BusyError)) {
-        await this.#failed(holding, error);
+        await this.#failed(holding, error, { isNew: asker !== undefined });
         throw error;
       }
       releases.learn(origin.publisher, origin.name);
@@ -274,7 +274,7 @@ export class ReplicaSet {
     } catch (error) {
       if (error instanceof BusyError) await this.#foundNoRoom(holding, error);
       else if (this.#stopping.signal.aborted || isLasting(error))
-        await this.#failed(holding, error);
+        await this.#failed(holding, error, { isNew: false });
       else await this.#quarantine(holding, textOf(error));
       throw error;
     }
@@ -371,12 +371,16 @@ export class ReplicaSet {
     this.#init.logger.info({ cid, name, ...error.details }, 'no room in memory for a version');
   }
 
-  async #failed(holding: Holding, error: unknown): Promise<void> {
+  async #failed(
+    holding: Holding,
+    error: unknown,
+    { isNew }: { readonly isNew: boolean },
+  ): Promise<void> {
     const { cid, name } = holding.replica.origin;
     this.#init.logger.warn({ err: error, cid, name }, 'replica could not be brought up');
     this.#drop(holding, textOf(error));
-    // What can never work is not tried again at the next start; what lacked peers or room is.
-    if (isLasting(error)) {
+    // What can never work leaves the disk; what has worked here may again, when the driver does that it runs on.
+    if (isNew && isLasting(error)) {
       await this.#components.store.unwant(cid);
       await this.#components.store.remove(cid);
     }

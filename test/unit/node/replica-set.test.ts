@@ -4,6 +4,7 @@ import type { LoadOptions, ModelFiles } from '../../../node/backend/backend.ts';
 import { GpuMemory } from '../../../node/device/gpu-memory.ts';
 import { ReplicaSet } from '../../../node/replica-set.ts';
 import type { ReplicaSetComponents } from '../../../node/replica-set-init.ts';
+import { InvalidModelError } from '../../../protocols/errors.ts';
 import type { Manifest } from '../../../protocols/manifest/index.ts';
 import type { PublisherId, VersionCid } from '../../../protocols/types.ts';
 import { QUARANTINE_MS } from '../../../src/policy/quarantine.ts';
@@ -31,7 +32,7 @@ class CountingBackend extends FakeBackend {
 }
 
 /** A set that finds `names` on its disk when it starts; what of a node is not looked at is not there. */
-async function prepare(names: readonly string[], maxMemoryBytes = GIB) {
+async function prepare(names: readonly string[], maxMemoryBytes = GIB, failure?: Error) {
   const folder = await createModelFolder(echoModel({ x: { datatype: 'FP32', shape: ['n'] } }));
   const { directory, entry, inputs, outputs } = folder.files;
   const manifest: Manifest = {
@@ -44,14 +45,16 @@ async function prepare(names: readonly string[], maxMemoryBytes = GIB) {
     metadata: {},
   };
   const backend = new CountingBackend({ provider: 'cpu' });
+  backend.failure = failure;
+  const removed: string[] = [];
   const stubs = {
     peer: { libp2p: { contentRouting: { provide: async () => {} } } },
     store: {
       wanted: async () =>
         names.map((name) => ({ publisher: PUBLISHER, name, cid: version(name), release: null })),
       noteUse: () => {},
-      unwant: async () => {},
-      remove: async () => {},
+      unwant: async (cid: string) => removed.push(cid),
+      remove: async (cid: string) => removed.push(cid),
     },
     fetcher: { fetch: async () => ({ manifest, directory }) },
     releases: { learn: () => {} },
@@ -77,6 +80,7 @@ async function prepare(names: readonly string[], maxMemoryBytes = GIB) {
   return {
     set,
     backend,
+    removed,
     become,
     async [Symbol.asyncDispose]() {
       await set.stop();
@@ -94,6 +98,15 @@ describe('ReplicaSet', () => {
       expect(made.set.replicas.map(({ state }) => state).toSorted()).toEqual(['cold', 'ready']),
     );
     expect(made.backend.models).toHaveLength(1);
+  });
+
+  it('keeps on the disk what worked before a restart and does not after it', async () => {
+    const broken = new InvalidModelError('no kernel on a broken driver');
+    await using made = await prepare(['a'], GIB, broken);
+    await vi.waitFor(() =>
+      expect(made.set.announced()).toMatchObject([{ state: 'gone', note: broken.message }]),
+    );
+    expect(made.removed).toEqual([]);
   });
 
   it('quarantines a version that is given up, announces why, and lets it be tried again when the time is over', async () => {

@@ -256,7 +256,7 @@ export class InferenceRouter {
     const what = formatModelRef(call.ref);
     return new NoNodeError(
       loading > 0
-        ? `no node is READY for ${what} (version ${cid}): ${loading} still load it`
+        ? `no node is READY for ${what} (version ${cid}): ${loading} hold it, and load it or are paused`
         : `no node serves ${what} (version ${cid})`,
       { details: { version: cid, loading } },
     );

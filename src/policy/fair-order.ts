@@ -54,8 +54,11 @@ export class FairOrder<T extends Turn> {
   take(): T | undefined {
     const lane = this.#lanes.get(Math.max(...this.#lanes.keys()));
     if (lane === undefined) return undefined;
-    // As much as the dearest: then each caller gets one within two rounds.
+    // As much as the dearest, so that who owes nothing gets one within two rounds.
     const quantum = Math.max(...[...lane.values()].map(({ items }) => firstOf(items)?.cost ?? 0));
+    // Rounds that nobody can use are given at once: a caller may owe for far more than the next ones cost.
+    const idle = Math.min(...[...lane.values()].map((waiting) => idleRounds(waiting, quantum)));
+    for (const waiting of lane.values()) waiting.credit += idle * quantum;
     for (;;) {
       const [entry] = lane;
       const head = entry === undefined ? undefined : firstOf(entry[1].items);
@@ -88,6 +91,12 @@ export class FairOrder<T extends Turn> {
     this.remove(item);
     return item;
   }
+}
+
+/** Whole rounds after which a caller still has not enough credit for its first item. */
+function idleRounds<T extends Turn>({ items, credit }: Waiting<T>, quantum: number): number {
+  const missing = (firstOf(items)?.cost ?? 0) - credit;
+  return Math.max(0, Math.ceil(missing / quantum) - 1);
 }
 
 function firstOf<T>(items: ReadonlySet<T>): T | undefined {

@@ -42,6 +42,14 @@ describe('FairOrder', () => {
     expect(order.takeAlong(() => true)).toBeUndefined();
   });
 
+  it('serves a caller that owes for far more than its next one costs without counting round by round', () => {
+    const order = new FairOrder<Turn>();
+    for (const cost of [2 ** 50, 2 ** 50, 1]) order.add(turn('a', cost));
+    expect(order.take()?.cost).toBe(2 ** 50);
+    expect(order.takeAlong(() => true)?.cost).toBe(2 ** 50);
+    expect(order.take()?.cost).toBe(1);
+  });
+
   it('forgets the credit of a caller that has left', () => {
     const order = new FairOrder<Turn>();
     const cheap = turn('a', 1);

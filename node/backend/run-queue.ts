@@ -122,7 +122,7 @@ export class RunQueue {
     if (run.stopped) {
       const { limitMs } = run;
       const message = `model was stopped after ${limitMs} ms, the limit of one execution`;
-      run.reject(new ExecutionError(message, { details: { limitMs } }));
+      run.reject(new ExecutionError(message, { details: { limitMs, endedProcess: true } }));
     } else if (isFault || run.retried) {
       // Its input would kill the next process too.
       run.reject(error);

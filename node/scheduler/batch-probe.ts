@@ -15,7 +15,7 @@ import {
 import type { LoadedModel } from '../backend/backend.ts';
 import { joinTensors, splitTensors } from './batch-tensors.ts';
 
-/** Milliseconds the probe may take besides the run it is in: a version that is slow to run gets small batches, not a late start. */
+/** Milliseconds the probe may take after its first run: a version that is slow to run gets small batches, not a late start. */
 const PROBE_MS = 1_500;
 
 /** Rows tried at most where the manifest sets no bound: beyond them no model here has gained. */
@@ -27,8 +27,8 @@ const MAX_ELEMENTS = 16 * 1024 * 1024;
 /** What twice the rows must save of the time for each, to be worth the longer wait of the first. */
 const MIN_GAIN = 0.1;
 
-/** Milliseconds one run may take. */
-const LIMIT_MS = 10_000;
+/** Milliseconds one run may take, as golden vectors may: a slow model must not be killed for being tried. */
+const LIMIT_MS = 60_000;
 
 /** Runs of each size; the best counts, for others use this machine too. */
 const RUNS = 3;
@@ -67,11 +67,26 @@ export async function probeBatching(
   }
 }
 
+/** A request of one row, and the answer to it alone. */
+interface TriedRow {
+  readonly inputs: readonly NamedTensor[];
+  readonly outputs: readonly NamedTensor[];
+}
+
+/** The probe's time would be over before the next run is. */
+class ProbeOver extends Error {
+  constructor() {
+    super(`more would take longer than ${PROBE_MS} ms`);
+  }
+}
+
 class BatchProbe {
   readonly #model: LoadedModel;
   readonly #deployment: ProbedDeployment;
   readonly #signal: AbortSignal;
-  readonly #startedAtMs = performance.now();
+  /** What one row takes: assumed of each further one too, until it is known better. */
+  #rowMs = 0;
+  #endsAtMs = Number.POSITIVE_INFINITY;
 
   constructor(model: LoadedModel, deployment: ProbedDeployment, signal: AbortSignal) {
     this.#model = model;
@@ -84,41 +99,47 @@ class BatchProbe {
     if (rows === undefined) return alone('it takes no made-up inputs');
     const different = await this.#difference(rows);
     if (different !== undefined) return alone(`in a batch ${different}`);
-    return this.#grow(rows[0]);
+    return this.#grow(rows[0].inputs);
   }
 
   /** Two requests of one row each, of one form, that the model takes. */
-  async #rows(): Promise<readonly [readonly NamedTensor[], readonly NamedTensor[]] | undefined> {
+  async #rows(): Promise<readonly [TriedRow, TriedRow] | undefined> {
     const specs = this.#model.inputs.map((spec) => this.#oneRow(spec));
     for (const kind of SEEDED_INPUT_KINDS) {
       const init = { ...kind, rows: 1, maxElements: MAX_ELEMENTS };
       const first = createSeededInputs(specs, { ...init, seed: 1 });
       const second = createSeededInputs(specs, { ...init, seed: 2 });
       if (first === undefined || second === undefined) continue;
+      const startedAtMs = performance.now();
       try {
-        await this.#answers(first);
-        return [first, second];
+        const outputs = await this.#answers(first, 1);
+        this.#rowMs = performance.now() - startedAtMs;
+        this.#endsAtMs = performance.now() + PROBE_MS;
+        return [
+          { inputs: first, outputs },
+          { inputs: second, outputs: await this.#answers(second, 1) },
+        ];
       } catch (error) {
-        if (!isRefusal(error) || this.#isOver()) throw error;
+        if (!isRefusal(error) || performance.now() - startedAtMs > PROBE_MS) throw error;
       }
     }
     return undefined;
   }
 
   /** How the answer to one of two in a batch differs from the answer to it alone, in words. */
-  async #difference(rows: readonly (readonly NamedTensor[])[]): Promise<string | undefined> {
+  async #difference(rows: readonly TriedRow[]): Promise<string | undefined> {
     const { batchDimension: axis } = this.#deployment;
-    const together = await this.#answers(joinTensors(rows, axis));
-    const split = splitTensors(
-      together,
-      rows.map(() => 1),
+    const inputs = joinTensors(
+      rows.map((row) => row.inputs),
       axis,
     );
+    const together = await this.#answers(inputs, rows.length);
+    const ones = rows.map(() => 1);
+    const split = splitTensors(together, ones, axis);
     if (split === undefined) return 'outputs do not have the rows of the inputs';
-    for (const [index, inputs] of rows.entries()) {
-      const expected = await this.#answers(inputs);
-      const tolerance = toleranceFor(expected);
-      const difference = findOutputDifference(expected, split[index] ?? [], () => tolerance);
+    for (const [index, { outputs }] of rows.entries()) {
+      const tolerance = toleranceFor(outputs);
+      const difference = findOutputDifference(outputs, split[index] ?? [], () => tolerance);
       if (difference !== undefined) return describeOutputDifference(difference);
     }
     return undefined;
@@ -126,48 +147,54 @@ class BatchProbe {
 
   /** Doubles the rows while each takes less time than before; one size that gains nothing may be a disturbance, two are not. */
   async #grow(row: readonly NamedTensor[]): Promise<BatchFinding> {
-    const { maxBatch, latencyObjectiveMs, batchDimension: axis } = this.#deployment;
+    const { maxBatch } = this.#deployment;
     const bound = Math.min(maxBatch ?? MAX_ROWS, MAX_ELEMENTS / elementsOf(row));
-    const best = { rows: 1, rowMs: await this.#timeMs(row) };
+    const best = { rows: 1, rowMs: this.#rowMs };
     const found = (reason: string): BatchFinding => ({ maxRows: best.rows, reason });
-    for (let rows = 2; rows <= bound; rows *= 2) {
-      if (this.#isOver()) return found(`the probe's ${PROBE_MS} ms were over`);
-      const batch = Array.from({ length: rows }, () => row);
-      const batchMs = await this.#timeMs(joinTensors(batch, axis));
-      if (latencyObjectiveMs !== null && batchMs > latencyObjectiveMs) {
-        return found(`${rows} rows take longer than the objective of ${latencyObjectiveMs} ms`);
+    try {
+      best.rowMs = await this.#timeMs(row, 1);
+      for (let rows = 2; rows <= bound; rows *= 2) {
+        const batchMs = await this.#timeMs(row, rows);
+        const { latencyObjectiveMs } = this.#deployment;
+        if (latencyObjectiveMs !== null && batchMs > latencyObjectiveMs) {
+          return found(`${rows} rows take longer than the objective of ${latencyObjectiveMs} ms`);
+        }
+        if (batchMs / rows <= best.rowMs * (1 - MIN_GAIN)) {
+          best.rows = rows;
+          best.rowMs = batchMs / rows;
+          this.#rowMs = best.rowMs;
+        } else if (rows > 2 * best.rows) {
+          return found(`more rows gain less than ${100 * MIN_GAIN} %`);
+        }
       }
-      if (batchMs / rows <= best.rowMs * (1 - MIN_GAIN)) {
-        best.rows = rows;
-        best.rowMs = batchMs / rows;
-      } else if (rows > 2 * best.rows) {
-        return found(`more rows gain less than ${100 * MIN_GAIN} %`);
-      }
+    } catch (error) {
+      if (!(error instanceof ProbeOver)) throw error;
+      return found(error.message);
     }
     return found(`${bound} are the bound`);
   }
 
-  async #timeMs(inputs: readonly NamedTensor[]): Promise<number> {
+  async #timeMs(row: readonly NamedTensor[], rows: number): Promise<number> {
+    const batch = Array.from({ length: rows }, () => row);
+    const inputs = joinTensors(batch, this.#deployment.batchDimension);
     let best = Number.POSITIVE_INFINITY;
     for (let run = 0; run < RUNS; run += 1) {
       const startedAtMs = performance.now();
-      await this.#answers(inputs);
+      await this.#answers(inputs, rows);
       best = Math.min(best, performance.now() - startedAtMs);
     }
     return best;
   }
 
-  async #answers(inputs: readonly NamedTensor[]): Promise<readonly NamedTensor[]> {
+  /** A run cannot be called back, so one that should end too late is not begun. */
+  async #answers(inputs: readonly NamedTensor[], rows: number): Promise<readonly NamedTensor[]> {
+    if (performance.now() + rows * this.#rowMs > this.#endsAtMs) throw new ProbeOver();
     const options = { limitMs: LIMIT_MS, signal: this.#signal };
     return (await this.#model.run(inputs, options)).outputs;
   }
 
   #oneRow({ name, datatype, shape }: TensorSpec): TensorSpec {
     return { name, datatype, shape: shape.with(this.#deployment.batchDimension, 1) };
-  }
-
-  #isOver(): boolean {
-    return performance.now() - this.#startedAtMs > PROBE_MS;
   }
 }
 

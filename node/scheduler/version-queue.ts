@@ -233,19 +233,29 @@ export class VersionQueue {
     }
   }
 
-  /** A request with all that may run with it, as many as fit. */
+  /** A request with all that may run with it, as many as fit and are done in time together. */
   #joined(first: WaitingRequest): readonly WaitingRequest[] {
     const { form } = first;
     if (form === undefined) return [first];
     const batch = [first];
+    const nowMs = performance.now();
     let restRows = this.#batching.maxRows - form.rows;
+    let cost = first.cost;
+    // One that is late already has nothing to lose by the others.
+    let untilMs = first.deadlineAtMs;
+    if (nowMs + (this.#service.estimateMs(cost) ?? 0) > untilMs) untilMs = Number.POSITIVE_INFINITY;
+    const fits = (other: WaitingRequest): boolean =>
+      other.form?.key === form.key &&
+      other.form.rows <= restRows &&
+      nowMs + (this.#service.estimateMs(cost + other.cost) ?? 0) <=
+        Math.min(untilMs, other.deadlineAtMs);
     while (restRows > 0) {
-      const next = this.#line.takeAlong(
-        (other) => other.form?.key === form.key && other.form.rows <= restRows,
-      );
+      const next = this.#line.takeAlong(fits);
       if (next === undefined) break;
       batch.push(next);
       restRows -= next.form?.rows ?? 0;
+      cost += next.cost;
+      untilMs = Math.min(untilMs, next.deadlineAtMs);
     }
     return batch;
   }

@@ -99,7 +99,10 @@ describe('RunQueue', () => {
     // An answer that was on its way changes nothing any more.
     process.answer();
     queue.detach(new ExecutionError('was killed by SIGKILL'), false);
-    await expect(slow).rejects.toMatchObject({ code: 'ERR_EXECUTION', details: { limitMs: 300 } });
+    await expect(slow).rejects.toMatchObject({
+      code: 'ERR_EXECUTION',
+      details: { limitMs: 300, endedProcess: true },
+    });
     const next = new ScriptedProcess();
     queue.attach(next);
     next.answer();

@@ -401,4 +401,35 @@ describe('VersionQueue with batches', () => {
     void queue.submit(rows(14));
     expect(valuesOf(model.runs.at(-1)?.inputs)).toEqual([14]);
   });
+
+  test('an input that was stopped at its limit twice is refused too', async () => {
+    const { model, queue } = prepareBatches();
+    const details = { limitMs: 1_000, endedProcess: true };
+    for (let death = 0; death < 2; death += 1) {
+      const attempt = failure(queue.submit(rows(13)));
+      model.runs.at(-1)?.reject(new ExecutionError('stopped', { details }));
+      expect(await attempt).toMatchObject({ code: 'ERR_EXECUTION' });
+    }
+    await expect(queue.submit(rows(13))).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' });
+    expect(model.runs).toHaveLength(2);
+  });
+
+  test('one that would be late in a batch does not go along, and makes none of it late', async () => {
+    const { model, queue } = prepareBatches();
+    void queue.submit(rows(0));
+    await vi.advanceTimersByTimeAsync(100);
+    await echo(model);
+    void queue.submit(rows(1));
+    void queue.submit(rows(2), { deadlineAtMs: inMs(350) });
+    const hasty = failure(queue.submit(rows(3), { deadlineAtMs: inMs(250) }));
+    void queue.submit(rows(4));
+    void queue.submit(rows(5));
+    await vi.advanceTimersByTimeAsync(100);
+    await echo(model);
+    // A row takes 100 ms: two are done in time for the second, a third would not be, and the hasty one's own time is over with one.
+    expect(valuesOf(model.runs[2]?.inputs)).toEqual([2, 4]);
+    await vi.advanceTimersByTimeAsync(200);
+    await echo(model);
+    expect(await hasty).toMatchObject({ code: 'ERR_DEADLINE', phase: 'queue' });
+  });
 });

@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest';
+import type { LoadedModel, ModelState, RunResult } from '../../../../node/backend/backend.ts';
+import { probeBatching } from '../../../../node/scheduler/batch-probe.ts';
+import type { NamedTensor } from '../../../../protocols/tensor.ts';
+
+const DEPLOYMENT = { maxBatch: null, batchDimension: 0, latencyObjectiveMs: null };
+const SPEC = { name: 'x', datatype: 'FP32', shape: ['batch', 4] } as const;
+
+/** A model that sends its input back, after as long as a test says that so many rows take. */
+class TimedModel implements LoadedModel {
+  readonly inputs = [SPEC];
+  readonly outputs = [{ ...SPEC, name: 'y' }];
+  readonly provider = 'cpu';
+  readonly memoryBytes = null;
+  readonly pid = undefined;
+  readonly state: ModelState = 'ready';
+  readonly rows: number[] = [];
+  readonly #msOf: (rows: number) => number;
+
+  constructor(msOf: (rows: number) => number) {
+    this.#msOf = msOf;
+  }
+
+  onStateChange(): void {}
+
+  async run(inputs: readonly NamedTensor[]): Promise<RunResult> {
+    const rows = inputs[0]?.tensor.shape[0] ?? 0;
+    this.rows.push(rows);
+    await new Promise((resolve) => setTimeout(resolve, this.#msOf(rows)));
+    const outputs = inputs.map(({ tensor }) => ({ name: 'y', tensor }));
+    return { outputs, executeMs: 0 };
+  }
+
+  async unload(): Promise<void> {}
+}
+
+const probe = async (model: LoadedModel) =>
+  probeBatching(model, DEPLOYMENT, new AbortController().signal);
+
+describe('probeBatching', () => {
+  test('begins no further run of a model whose first took nearly all the time there is', async () => {
+    const model = new TimedModel(() => 1_600);
+    expect(await probe(model)).toEqual({
+      maxRows: 1,
+      reason: 'more would take longer than 1500 ms',
+    });
+    expect(model.rows).toEqual([1]);
+  });
+
+  test('ends with the largest size that gained when the next would take too long', async () => {
+    const model = new TimedModel((rows) => (rows <= 2 ? 150 : 300));
+    const { maxRows, reason } = await probe(model);
+    expect(reason).toBe('more would take longer than 1500 ms');
+    expect(maxRows).toBeLessThanOrEqual(2);
+    expect(model.rows.length).toBeLessThan(12);
+  });
+});

@@ -22,6 +22,9 @@ export interface OpenLoop {
 }
 
 export interface OpenLoopFound {
+  /** Requests a second that were sent: fewer than asked for where this process is too slow for them. */
+  readonly sentPerSecond: number;
+  /** Within the time in which requests were sent. */
   readonly answeredPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -85,12 +88,14 @@ answerQuestions<ClientQuestions>(
 async function openLoop({ requestsPerSecond, seconds, deadlineMs }: OpenLoop) {
   const answeredMs: number[] = [];
   const refusedMs: number[] = [];
-  let lost = 0;
+  let [inWindow, lost] = [0, 0];
   const send = async (): Promise<void> => {
     const sentAtMs = performance.now();
     try {
       await call(deadlineMs);
-      answeredMs.push(performance.now() - sentAtMs);
+      const nowMs = performance.now();
+      answeredMs.push(nowMs - sentAtMs);
+      if (nowMs <= endMs) inWindow += 1;
     } catch (error) {
       if (isSwarmError(error) && error.code === 'ERR_BUSY') {
         refusedMs.push(performance.now() - sentAtMs);
@@ -109,10 +114,12 @@ async function openLoop({ requestsPerSecond, seconds, deadlineMs }: OpenLoop) {
     sent.push(send());
     dueMs += (-Math.log(1 - Math.random()) * 1000) / requestsPerSecond;
   }
+  const sendingSeconds = Math.max(seconds, (performance.now() - startMs) / 1000);
   await Promise.all(sent);
   const [answers, refusals] = [answeredMs, refusedMs].map((times) => times.sort((a, b) => a - b));
   return {
-    answeredPerSecond: answeredMs.length / seconds,
+    sentPerSecond: sent.length / sendingSeconds,
+    answeredPerSecond: inWindow / seconds,
     p50Ms: quantile(answers ?? [], 0.5),
     p99Ms: quantile(answers ?? [], 0.99),
     refused: refusedMs.length,

@@ -7,7 +7,7 @@ import { digestOfCid, sha256 } from '../../protocols/digest.ts';
 import { type BlockSource, WHOLE } from '../../protocols/transfer/index.ts';
 import type { PublisherId, VersionCid } from '../../protocols/types.ts';
 import { fetchVersion } from '../../src/swarm/fetch.ts';
-import type { ChunkPlace, VersionSink, VersionTarget } from '../../src/swarm/version-sink.ts';
+import type { ChunkPlace, VersionTarget } from '../../src/swarm/version-sink.ts';
 import { noise } from '../support/noise.ts';
 import { present } from '../support/present.ts';
 import { createTestFolder } from '../support/test-folder.ts';
@@ -18,6 +18,7 @@ import {
   manifestFile,
   type VersionFixture,
 } from '../support/version-fixture.ts';
+import { beginVersion as begin, writeVersion as store } from '../support/version-writer.ts';
 
 /** A node's store under test. */
 export interface StoreUnderTest extends VersionTarget, BlockSource {
@@ -52,28 +53,6 @@ export const changedVersion = createVersionFixture({
     'weights.bin': withBytes(WEIGHTS, 2_000, noise(1_000, 4)),
   },
 });
-
-/** Puts a version into a store by hand; returns the places that the store asked for. */
-export async function store(
-  target: VersionTarget,
-  version: VersionFixture,
-): Promise<readonly ChunkPlace[]> {
-  const sink = await begin(target, version);
-  const missing = await sink.missing(version.lists);
-  for (const place of missing) await sink.write(place, blockOf(version, place.digest));
-  await sink.finish();
-  await sink.close();
-  return missing;
-}
-
-/** Begins a version and gives it its chunk lists. */
-export async function begin(target: VersionTarget, version: VersionFixture): Promise<VersionSink> {
-  const sink = await target.begin(version.cid, version.manifestBytes);
-  for (const { chunks } of version.manifest.files) {
-    await sink.putChunkList(chunks, blockOf(version, digestOfCid(chunks)));
-  }
-  return sink;
-}
 
 /** The files of a complete version by name, whatever lies in its folder; undefined when it is not complete. */
 export async function storedFiles(

@@ -15,15 +15,8 @@ import { digestOfCid, digestText, sha256 } from '../../protocols/digest.ts';
 import { present } from '../support/present.ts';
 import { createTestFolder } from '../support/test-folder.ts';
 import { blockOf, manifestFile, type VersionFixture } from '../support/version-fixture.ts';
-import {
-  begin,
-  changedVersion,
-  storedFiles,
-  smallVersion,
-  store,
-  tests,
-  withBytes,
-} from './store.suite.ts';
+import { beginVersion as begin, writeVersion as store } from '../support/version-writer.ts';
+import { changedVersion, storedFiles, smallVersion, tests, withBytes } from './store.suite.ts';
 
 const weights = present(smallVersion.files.get('weights.bin'));
 

@@ -9,7 +9,7 @@ import { DEFAULT_TOLERANCE } from '../../protocols/manifest/index.ts';
 import { formatGoldenFile } from '../../src/model/golden-file.ts';
 import { findGpuProviders } from '../support/gpu-providers.ts';
 import { checkSample } from '../support/library-samples.ts';
-import { describeFiles } from '../support/model-folder.ts';
+import { bareManifest, describeFiles } from '../support/model-folder.ts';
 import {
   type LibraryModel,
   type LibraryTensors,
@@ -95,23 +95,11 @@ async function prepare(model: LibraryModel) {
       outputs: named(outputs),
     }));
   await writeFile(path.join(copy.path, GOLDEN), formatGoldenFile(cases));
-  const { cid, directory, entry, inputs, outputs } = await describeFiles(
-    copy.path,
-    path.basename(model.file),
-  );
+  const files = await describeFiles(copy.path, path.basename(model.file));
   return {
-    cid,
-    directory,
-    manifest: {
-      schema: 1 as const,
-      entry,
-      files: [],
-      inputs,
-      outputs,
-      deployment: {},
-      metadata: {},
-      ...(cases.length === 0 ? {} : { golden: { file: GOLDEN } }),
-    },
+    cid: files.cid,
+    directory: files.directory,
+    manifest: bareManifest(files, cases.length === 0 ? {} : { golden: { file: GOLDEN } }),
     [Symbol.asyncDispose]: async () => copy[Symbol.asyncDispose](),
   };
 }

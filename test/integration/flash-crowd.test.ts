@@ -1,8 +1,9 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type BlockSource, RateLimiter } from '../../protocols/transfer/index.ts';
 import { digestText } from '../../protocols/digest.ts';
 import { DistrustedPeers } from '../../src/swarm/distrusted-peers.ts';
 import { CrowdPeer, joinCrowd } from '../support/transfer-crowd.ts';
+import { keepUntilTestEnds } from '../support/kept.ts';
 import { noise } from '../support/noise.ts';
 import { createVersionFixture } from '../support/version-fixture.ts';
 
@@ -17,14 +18,7 @@ const version = createVersionFixture({
 });
 
 describe('A flash crowd', () => {
-  const stack: AsyncDisposable[] = [];
-  const keep = <T extends AsyncDisposable>(one: T): T => {
-    stack.push(one);
-    return one;
-  };
-  afterEach(async () => {
-    for (const one of stack.splice(0).toReversed()) await one[Symbol.asyncDispose]();
-  });
+  const keep = keepUntilTestEnds();
 
   it('takes each block from a slow seeder little more than once: the members give them to each other', async () => {
     const limit = new RateLimiter(4 * MIB);

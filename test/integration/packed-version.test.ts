@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { loadVersion } from '../../node/version-load.ts';
 import type { VersionStore } from '../../node/store/version-store.ts';
@@ -10,6 +10,7 @@ import { WHOLE } from '../../protocols/transfer/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import { packModel } from '../../src/model/package.ts';
 import { fetchVersion } from '../../src/swarm/fetch.ts';
+import { keepUntilTestEnds } from '../support/kept.ts';
 import { buildModel } from '../support/onnx-builder.ts';
 import { noise } from '../support/noise.ts';
 import { PackingStore } from '../support/packing-store.ts';
@@ -54,14 +55,7 @@ function sumModel(third: number): { readonly bytes: Uint8Array; readonly sum: st
 }
 
 describe('A version that another, which differs in one tensor, took the place of', () => {
-  const stack: AsyncDisposable[] = [];
-  const keep = <T extends AsyncDisposable>(one: T): T => {
-    stack.push(one);
-    return one;
-  };
-  afterEach(async () => {
-    for (const one of stack.splice(0).toReversed()) await one[Symbol.asyncDispose]();
-  });
+  const keep = keepUntilTestEnds();
 
   /** Packs a model and brings it into a store, as a node fetches it; the bytes that came. */
   const publish = async (store: VersionStore, bytes: Uint8Array) => {

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { VersionCid } from '../../protocols/types.ts';
 import type { ModelFiles } from '../../node/backend/backend.ts';
+import type { Manifest } from '../../protocols/manifest/index.ts';
 import { openFileSource } from '../../src/model/byte-source.ts';
 import { checkOnnxGraph } from '../../src/model/model-scan.ts';
 import { readOnnxGraph } from '../../src/model/onnx-graph.ts';
@@ -43,4 +44,12 @@ export async function describeFiles(directory: string, entry: string): Promise<M
   } finally {
     await source.close();
   }
+}
+
+/** A manifest that says of such files what has to be said, and no more. */
+export function bareManifest(
+  { entry, inputs, outputs }: Pick<ModelFiles, 'entry' | 'inputs' | 'outputs'>,
+  changes: Partial<Manifest> = {},
+): Manifest {
+  return { schema: 1, entry, files: [], inputs, outputs, deployment: {}, metadata: {}, ...changes };
 }

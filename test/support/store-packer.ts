@@ -3,10 +3,9 @@
  * older ones, and unpacks them again, without end; a line for every step that is about to be taken.
  */
 import { VersionStore } from '../../node/store/version-store.ts';
-import { digestOfCid } from '../../protocols/digest.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import { createRevision } from './written-version.ts';
-import { blockOf } from './version-fixture.ts';
+import { writeVersion } from './version-writer.ts';
 
 const [folder = '', first = '0'] = process.argv.slice(2);
 // The parent kills in answer to a line: each must leave at once.
@@ -27,15 +26,7 @@ for (let round = Number(first); ; round += 1) {
   const version = createRevision(round);
   const { cid } = version;
   if ((await store.manifest(cid)) === undefined) {
-    const sink = await store.begin(cid, version.manifestBytes);
-    for (const { chunks } of version.manifest.files) {
-      await sink.putChunkList(chunks, blockOf(version, digestOfCid(chunks)));
-    }
-    for (const place of await sink.missing(version.lists)) {
-      await sink.write(place, blockOf(version, place.digest));
-    }
-    await sink.finish();
-    await sink.close();
+    await writeVersion(store, version);
   }
   used = cid;
   say(`finished ${round}`);

@@ -3,9 +3,9 @@
  * step that is about to be taken and for every one that the store acknowledged.
  */
 import { VersionStore } from '../../node/store/version-store.ts';
-import { digestOfCid } from '../../protocols/digest.ts';
 import type { PublisherId } from '../../protocols/types.ts';
 import { blockOf } from './version-fixture.ts';
+import { beginVersion } from './version-writer.ts';
 import { createWrittenVersion } from './written-version.ts';
 
 const [folder = '', first = '0'] = process.argv.slice(2);
@@ -20,10 +20,7 @@ for (let round = Number(first); ; round += 1) {
   const { cid } = version;
   await store.want({ publisher: 'p' as PublisherId, name: `m${round}`, cid, release: null });
   say(`wanted ${round}`);
-  const sink = await store.begin(cid, version.manifestBytes);
-  for (const { chunks } of version.manifest.files) {
-    await sink.putChunkList(chunks, blockOf(version, digestOfCid(chunks)));
-  }
+  const sink = await beginVersion(store, version);
   for (const place of await sink.missing(version.lists)) {
     await sink.write(place, blockOf(version, place.digest));
     say(`wrote ${round}`);

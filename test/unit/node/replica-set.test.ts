@@ -5,12 +5,11 @@ import { GpuMemory } from '../../../node/device/gpu-memory.ts';
 import { ReplicaSet } from '../../../node/replica-set.ts';
 import type { ReplicaSetComponents } from '../../../node/replica-set-init.ts';
 import { InvalidModelError } from '../../../protocols/errors.ts';
-import type { Manifest } from '../../../protocols/manifest/index.ts';
 import type { PublisherId, VersionCid } from '../../../protocols/types.ts';
 import { QUARANTINE_MS } from '../../../src/policy/quarantine.ts';
 import { echoModel } from '../../support/echo-model.ts';
 import { FakeBackend, type FakeModel } from '../../support/fake-backend.ts';
-import { createModelFolder } from '../../support/model-folder.ts';
+import { bareManifest, createModelFolder } from '../../support/model-folder.ts';
 import { present } from '../../support/present.ts';
 
 const GIB = 1024 ** 3;
@@ -34,16 +33,8 @@ class CountingBackend extends FakeBackend {
 /** A set that finds `names` on its disk when it starts; what of a node is not looked at is not there. */
 async function prepare(names: readonly string[], maxMemoryBytes = GIB, failure?: Error) {
   const folder = await createModelFolder(echoModel({ x: { datatype: 'FP32', shape: ['n'] } }));
-  const { directory, entry, inputs, outputs } = folder.files;
-  const manifest: Manifest = {
-    schema: 1,
-    entry,
-    files: [],
-    inputs,
-    outputs,
-    deployment: {},
-    metadata: {},
-  };
+  const { directory } = folder.files;
+  const manifest = bareManifest(folder.files);
   const backend = new CountingBackend({ provider: 'cpu' });
   backend.failure = failure;
   const removed: string[] = [];

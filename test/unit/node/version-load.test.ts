@@ -8,7 +8,7 @@ import { InvalidModelError } from '../../../protocols/errors.ts';
 import type { Manifest } from '../../../protocols/manifest/index.ts';
 import { FakeBackend, type FakeModel } from '../../support/fake-backend.ts';
 import { echoModel } from '../../support/echo-model.ts';
-import { createModelFolder } from '../../support/model-folder.ts';
+import { bareManifest, createModelFolder } from '../../support/model-folder.ts';
 import { refusal } from '../../support/refusal.ts';
 
 const OPTIONS = {
@@ -62,19 +62,12 @@ class HostBackend extends FakeBackend {
 
 async function echoVersion(changes: Partial<Manifest>, golden?: string) {
   const folder = await createModelFolder(echoModel({ x: { datatype: 'FP32', shape: ['n'] } }));
-  const { cid, directory, entry, inputs, outputs } = folder.files;
+  const { cid, directory } = folder.files;
   if (golden !== undefined) await writeFile(path.join(directory, 'golden.json'), golden);
-  const manifest: Manifest = {
-    schema: 1,
-    entry,
-    files: [],
-    inputs,
-    outputs,
-    deployment: {},
-    metadata: {},
+  const manifest = bareManifest(folder.files, {
     golden: golden === undefined ? undefined : { file: 'golden.json' },
     ...changes,
-  };
+  });
   return {
     version: { cid, directory, manifest },
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { noise } from '../../../support/noise.ts';
 import { present } from '../../../support/present.ts';
-import { store as put } from '../../../compliance/store.suite.ts';
+import { writeVersion as put } from '../../../support/version-writer.ts';
 import {
   CHUNK_BYTES,
   CHUNKS,

@@ -1,7 +1,7 @@
 import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { present } from '../../../support/present.ts';
-import { begin, store as put } from '../../../compliance/store.suite.ts';
+import { beginVersion as begin, writeVersion as put } from '../../../support/version-writer.ts';
 import { PackingStore, revision } from '../../../support/packing-store.ts';
 import { blockOf } from '../../../support/version-fixture.ts';
 

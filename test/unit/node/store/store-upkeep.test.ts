@@ -5,16 +5,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CollectedVersion, VersionKnowledge } from '../../../../node/store/store-upkeep.ts';
 import type { VerifiedVersion } from '../../../../node/store/store-verify.ts';
 import { VersionStore, type VersionStoreInit } from '../../../../node/store/version-store.ts';
-import { digestOfCid, sha256 } from '../../../../protocols/digest.ts';
+import { sha256 } from '../../../../protocols/digest.ts';
 import type { PublisherId, VersionCid } from '../../../../protocols/types.ts';
 import { noise } from '../../../support/noise.ts';
 import { present } from '../../../support/present.ts';
 import { createTestFolder } from '../../../support/test-folder.ts';
-import {
-  blockOf,
-  createVersionFixture,
-  type VersionFixture,
-} from '../../../support/version-fixture.ts';
+import { createVersionFixture, type VersionFixture } from '../../../support/version-fixture.ts';
+import { writeVersion } from '../../../support/version-writer.ts';
 
 const WEIGHTS = noise(40_000, 1);
 const first = createVersionFixture({
@@ -53,20 +50,8 @@ describe('StoreUpkeep', () => {
     await store.close();
     store = await VersionStore.open(folder.path, init);
   };
-  const put = async (version: VersionFixture): Promise<number> => {
-    const sink = await store.begin(version.cid, version.manifestBytes);
-    try {
-      for (const { chunks } of version.manifest.files) {
-        await sink.putChunkList(chunks, blockOf(version, digestOfCid(chunks)));
-      }
-      const missing = await sink.missing(version.lists);
-      for (const place of missing) await sink.write(place, blockOf(version, place.digest));
-      await sink.finish();
-      return missing.length;
-    } finally {
-      await sink.close();
-    }
-  };
+  const put = async (version: VersionFixture): Promise<number> =>
+    (await writeVersion(store, version)).length;
   const want = ({ cid }: VersionFixture, name = 'm'): Promise<void> =>
     store.want({ publisher: 'p' as PublisherId, name, cid, release: null });
   const verify = async (): Promise<VerifiedVersion[]> => {

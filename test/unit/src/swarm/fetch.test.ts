@@ -26,6 +26,7 @@ import {
   createVersionFixture,
   type VersionFixture,
 } from '../../../support/version-fixture.ts';
+import { beginVersion } from '../../../support/version-writer.ts';
 
 const version = createVersionFixture({
   files: { 'model.onnx': noise(2_345, 1), 'weights.bin': noise(20_500, 2) },
@@ -196,10 +197,7 @@ describe('fetchVersion', () => {
   it('takes blocks from a node that is still fetching the version itself', async () => {
     await using other = await createTestFolder();
     const half = await VersionStore.open(other.path);
-    const sink = await half.begin(version.cid, version.manifestBytes);
-    for (const { chunks } of version.manifest.files) {
-      await sink.putChunkList(chunks, blockOf(version, digestOfCid(chunks)));
-    }
+    const sink = await beginVersion(half, version);
     const missing = await sink.missing(version.lists);
     for (const place of missing.slice(0, 12))
       await sink.write(place, blockOf(version, place.digest));

@@ -5,7 +5,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { controlAddress } from '../../../../../node/control/control-address.ts';
 import { ControlServer } from '../../../../../node/control/control-server.ts';
 import { storeVerbs, VersionStore } from '../../../../../node/index.ts';
-import { digestOfCid } from '../../../../../protocols/digest.ts';
 import type { CommandOptions } from '../../../../../src/cli/command-table.ts';
 import {
   runStoreCollect,
@@ -17,7 +16,8 @@ import {
 import { noise } from '../../../../support/noise.ts';
 import { present } from '../../../../support/present.ts';
 import { createTestFolder } from '../../../../support/test-folder.ts';
-import { blockOf, createVersionFixture } from '../../../../support/version-fixture.ts';
+import { createVersionFixture } from '../../../../support/version-fixture.ts';
+import { writeVersion } from '../../../../support/version-writer.ts';
 import { createTestContext, events, type Written } from '../command-host.ts';
 
 const version = createVersionFixture({ files: { 'model.onnx': noise(5_000, 1) } });
@@ -44,15 +44,7 @@ describe('swarm store', () => {
   beforeEach(async () => {
     folder = await createTestFolder();
     const store = await openStore();
-    const sink = await store.begin(cid, version.manifestBytes);
-    for (const { chunks } of version.manifest.files) {
-      await sink.putChunkList(chunks, blockOf(version, digestOfCid(chunks)));
-    }
-    for (const place of await sink.missing(version.lists)) {
-      await sink.write(place, blockOf(version, place.digest));
-    }
-    await sink.finish();
-    await sink.close();
+    await writeVersion(store, version);
     await store.close();
   });
   afterEach(() => folder[Symbol.asyncDispose]());

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { BoundedMap } from '../../protocols/bounded-map.ts';
 import { InvalidInputError } from '../../protocols/errors.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
 
@@ -10,15 +11,11 @@ const MAX_REMEMBERED = 64;
 
 /** Inputs that ended the model's process when they ran alone. Whoever sends one again must not take the process from the others. */
 export class DeadlyInputs {
-  readonly #deaths = new Map<string, number>();
+  readonly #deaths = new BoundedMap<string, number>(MAX_REMEMBERED);
 
   add(inputs: readonly NamedTensor[]): void {
     const digest = digestOf(inputs);
-    const deaths = (this.#deaths.get(digest) ?? 0) + 1;
-    this.#deaths.delete(digest);
-    this.#deaths.set(digest, deaths);
-    const [oldest] = this.#deaths.keys();
-    if (this.#deaths.size > MAX_REMEMBERED && oldest !== undefined) this.#deaths.delete(oldest);
+    this.#deaths.set(digest, (this.#deaths.get(digest) ?? 0) + 1);
   }
 
   /** @throws {ERR_INVALID_INPUT} when the input has done so twice. */

@@ -1,3 +1,5 @@
+import { BoundedMap } from '../bounded-map.ts';
+
 /** Blocks remembered; the one noted longest ago goes first. */
 const MAX_GIVEN = 4_096;
 
@@ -21,16 +23,13 @@ interface Given {
  */
 export class GivenBlocks {
   /** By digest in hexadecimal, in the order in which they were promised. */
-  readonly #given = new Map<string, Given>();
+  readonly #given = new BoundedMap<string, Given>(MAX_GIVEN);
 
   /** Promises a block to a peer; false when another peer got it just now, or is about to: ask that one, or later. */
   promise(key: string, peer: string, nowMs: number): boolean {
     const given = this.#given.get(key);
     if (given !== undefined && given.peer !== peer && !isOver(given, nowMs)) return false;
-    this.#given.delete(key);
     this.#given.set(key, { peer, promisedAtMs: nowMs, sentAtMs: undefined });
-    const [oldest] = this.#given.keys();
-    if (this.#given.size > MAX_GIVEN && oldest !== undefined) this.#given.delete(oldest);
     return true;
   }
 

@@ -5,7 +5,6 @@ import type { Delegation } from '../protocols/release/index.ts';
 import type { VersionCid } from '../protocols/types.ts';
 import { openPlacementGrant } from '../protocols/replica/index.ts';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
-
 import { type AllowList, allows } from './node-init.ts';
 import type { ReplicaOrigin } from './replica.ts';
 

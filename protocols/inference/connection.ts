@@ -61,6 +61,8 @@ export interface InferenceConnectionInit {
   readonly silenceTimeoutMs?: number | undefined;
   /** Bytes of one response's tensors. @default MAX_BODY_BYTES of docs/limits.md */
   readonly maxResponseBytes?: number | undefined;
+  /** Hears how many milliseconds each pong took. */
+  readonly onRoundTrip?: ((ms: number) => void) | undefined;
 }
 
 interface Pending {
@@ -80,12 +82,16 @@ export class InferenceConnection {
   readonly #maxResponseBytes: number;
   readonly #pending = new Map<number, Pending>();
   readonly #silence: PeerSilence;
+  readonly #onRoundTrip: ((ms: number) => void) | undefined;
+  /** When each ping was sent that has no pong yet: pongs come in the order of the pings. */
+  readonly #pingedAtMs: number[] = [];
   readonly #closeListeners: (() => void)[] = [];
   #lastId = 0;
   #failure: Error | undefined;
 
   constructor(stream: Stream, init: InferenceConnectionInit = {}) {
     this.#maxResponseBytes = init.maxResponseBytes ?? MAX_BODY_BYTES;
+    this.#onRoundTrip = init.onRoundTrip;
     this.#frames = new FrameStream(stream, {
       onFrame: (frame) => this.#receive(frame),
       divisibleType: FRAME.data,
@@ -93,7 +99,7 @@ export class InferenceConnection {
     });
     this.#silence = new PeerSilence({
       timeoutMs: init.silenceTimeoutMs,
-      ping: () => this.#frames.send(FRAME.ping, 0),
+      ping: () => this.#ping(),
       onSilent: (ms) => {
         this.#frames.abort(new ConnectionError(`node sent nothing for ${ms} ms`));
       },
@@ -146,6 +152,11 @@ export class InferenceConnection {
     }
   }
 
+  /** Measures the round trip, for `onRoundTrip` to hear; nothing when a pong is on its way already. */
+  measure(): void {
+    if (this.#failure === undefined && this.#pingedAtMs.length === 0) this.#ping();
+  }
+
   /** Ends the stream; requests that are open fail. Never rejects. */
   async close(): Promise<void> {
     const closing = this.#frames.close(AbortSignal.timeout(CLOSE_TIMEOUT_MS));
@@ -195,7 +206,7 @@ export class InferenceConnection {
     const pending = this.#pending.get(id);
     switch (type) {
       case FRAME.pong:
-        return;
+        return this.#ponged();
       case FRAME.response:
         return pending && this.#begin(id, pending, payload);
       case FRAME.data:
@@ -208,6 +219,16 @@ export class InferenceConnection {
       default:
         throw new InvalidMessageError(`node sent a frame of type ${type}`);
     }
+  }
+
+  #ping(): void {
+    this.#pingedAtMs.push(performance.now());
+    this.#frames.send(FRAME.ping, 0);
+  }
+
+  #ponged(): void {
+    const pingedAtMs = this.#pingedAtMs.shift();
+    if (pingedAtMs !== undefined) this.#onRoundTrip?.(performance.now() - pingedAtMs);
   }
 
   #begin(id: number, pending: Pending, payload: Uint8Array): void {

@@ -272,6 +272,7 @@ export class InferenceRouter {
     return replicas.map(({ node, version, heardAtMs }) => {
       const { node: id, owner } = node.announcement;
       const link = this.#linkTo(id);
+      link.keepMeasured();
       const { load, sentSince } = link.loadOf(cid, version.load, heardAtMs);
       return {
         node: id,

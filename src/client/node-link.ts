@@ -16,6 +16,9 @@ const SMOOTHING = 0.2;
 /** Round trips that are looked back on, and how long: a node that measured badly once is asked again soon. */
 const ROUND_TRIP_WINDOW = { samples: 16, maxAgeMs: 10_000 };
 
+/** Milliseconds after which a round trip is measured anew when the node might be chosen. */
+const MEASURE_INTERVAL_MS = 1_000;
+
 /** Below this many bytes a body says nothing of the path's bandwidth. */
 const BANDWIDTH_SAMPLE_BYTES = 256 * 1024;
 
@@ -37,7 +40,10 @@ export class NodeLink {
   readonly #peer: SwarmPeer;
   readonly #reports = new Map<VersionCid, ReportedLoad>();
   #connection: Promise<InferenceConnection> | undefined;
+  /** The connection once it stands. */
+  #open: InferenceConnection | undefined;
   readonly #roundTrip = new WindowedMin(ROUND_TRIP_WINDOW);
+  #roundTripAtMs = 0;
   #bytesPerMs: number | null = null;
   #failuresInARow = 0;
   #coolingUntilMs = 0;
@@ -70,6 +76,14 @@ export class NodeLink {
       return { load: reported.load, sentSince: reported.sentSince };
     }
     return { load: announced, sentSince: reported?.sentSince ?? 0 };
+  }
+
+  /**
+   * Measures the round trip in the background where that was not done lately. The first requests to a node, with everything
+   * cold, say little of its path, and who is not asked for them would never be measured again.
+   */
+  keepMeasured(): void {
+    if (Date.now() - this.#roundTripAtMs > MEASURE_INTERVAL_MS) this.#open?.measure();
   }
 
   /**
@@ -131,8 +145,13 @@ export class NodeLink {
     if (bodyBytes >= BANDWIDTH_SAMPLE_BYTES) {
       this.#bytesPerMs = smooth(this.#bytesPerMs, bodyBytes / Math.max(0.1, outsideMs));
     } else {
-      this.#roundTrip.add(outsideMs, Date.now());
+      this.#measured(outsideMs);
     }
+  }
+
+  #measured(roundTripMs: number): void {
+    this.#roundTripAtMs = Date.now();
+    this.#roundTrip.add(roundTripMs, this.#roundTripAtMs);
   }
 
   #failed(error: unknown, version: VersionCid): void {
@@ -151,10 +170,13 @@ export class NodeLink {
 
   #connected(signal: AbortSignal): Promise<InferenceConnection> {
     if (this.#connection === undefined) {
-      const opening = this.#open();
+      const opening = this.#dial();
       this.#connection = opening;
       opening.then(
-        (connection) => connection.onClose(() => this.#forget(opening)),
+        (connection) => {
+          this.#open = connection;
+          connection.onClose(() => this.#forget(opening));
+        },
         () => this.#forget(opening),
       );
     }
@@ -162,14 +184,16 @@ export class NodeLink {
   }
 
   #forget(connection: Promise<InferenceConnection>): void {
-    if (this.#connection === connection) this.#connection = undefined;
+    if (this.#connection !== connection) return;
+    this.#connection = undefined;
+    this.#open = undefined;
   }
 
-  async #open(): Promise<InferenceConnection> {
+  async #dial(): Promise<InferenceConnection> {
     try {
       const signal = AbortSignal.timeout(DIAL_TIMEOUT_MS);
       const stream = await this.#peer.openStream(this.node, 'inference', INFERENCE_VERSION, signal);
-      return new InferenceConnection(stream);
+      return new InferenceConnection(stream, { onRoundTrip: (ms) => this.#measured(ms) });
     } catch (cause) {
       throw new ConnectionError(`node ${this.node} could not be dialled`, {
         cause,

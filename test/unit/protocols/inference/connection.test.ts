@@ -283,6 +283,21 @@ describe('InferenceConnection, to a node that goes away', () => {
     await answered;
   });
 
+  it('tells how long a pong took, with one ping under way at a time', async () => {
+    const roundTrips: number[] = [];
+    const opened = await open({ onRoundTrip: (ms) => roundTrips.push(ms) });
+    const pings = () => opened.node.frames.filter(({ type }) => type === FRAME.ping).length;
+    opened.connection.measure();
+    opened.connection.measure();
+    await vi.waitFor(() => expect(pings()).toBe(1), WAIT);
+    opened.node.frame(FRAME.pong, 0);
+    await vi.waitFor(() => expect(roundTrips).toHaveLength(1), WAIT);
+    expect(roundTrips[0]).toBeGreaterThanOrEqual(0);
+    opened.connection.measure();
+    await vi.waitFor(() => expect(pings()).toBe(2), WAIT);
+    expect(roundTrips).toHaveLength(1);
+  });
+
   it('fails all requests when it is closed here, and closes twice', async () => {
     const opened = await open();
     const { answered } = await opened.ask();

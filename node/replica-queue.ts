@@ -29,5 +29,6 @@ export async function createQueue(
       maxRows: finding.maxRows,
       maxDelayMs: deployment.maxBatchDelayMs,
     },
+    timings: finding.timings,
   });
 }

@@ -68,6 +68,7 @@ answerQuestions<ServerQuestions>(
         maxQueued: MAX_QUEUED,
         executionLimitMs: 10_000,
         batching: { axis: 0, maxRows: finding.maxRows, maxDelayMs: 0 },
+        timings: finding.timings,
       });
       const replica = new Replica({
         publisher: 'bench' as PublisherId,

@@ -12,6 +12,7 @@ import {
   describeOutputDifference,
   findOutputDifference,
 } from '../../src/policy/output-comparison.ts';
+import type { RunTiming } from '../../src/policy/service-time.ts';
 import type { LoadedModel } from '../backend/backend.ts';
 import { joinTensors, splitTensors } from './batch-tensors.ts';
 
@@ -37,6 +38,8 @@ const RUNS = 3;
 export interface BatchFinding {
   readonly maxRows: number;
   readonly reason: string;
+  /** The best run of each size that was tried, the model being warm. */
+  readonly timings: readonly RunTiming[];
 }
 
 export type ProbedDeployment = Pick<
@@ -86,6 +89,7 @@ class BatchProbe {
   readonly #signal: AbortSignal;
   /** What one row takes: assumed of each further one too, until it is known better. */
   #rowMs = 0;
+  readonly #timings: RunTiming[] = [];
   #endsAtMs = Number.POSITIVE_INFINITY;
 
   constructor(model: LoadedModel, deployment: ProbedDeployment, signal: AbortSignal) {
@@ -150,7 +154,8 @@ class BatchProbe {
     const { maxBatch } = this.#deployment;
     const bound = Math.min(maxBatch ?? MAX_ROWS, MAX_ELEMENTS / elementsOf(row));
     const best = { rows: 1, rowMs: this.#rowMs };
-    const found = (reason: string): BatchFinding => ({ maxRows: best.rows, reason });
+    const timings = this.#timings;
+    const found = (reason: string): BatchFinding => ({ maxRows: best.rows, reason, timings });
     try {
       best.rowMs = await this.#timeMs(row, 1);
       for (let rows = 2; rows <= bound; rows *= 2) {
@@ -183,6 +188,7 @@ class BatchProbe {
       await this.#answers(inputs, rows);
       best = Math.min(best, performance.now() - startedAtMs);
     }
+    this.#timings.push({ elements: elementsOf(inputs), ms: best });
     return best;
   }
 
@@ -221,7 +227,7 @@ function toleranceFor(expected: readonly NamedTensor[]): Tolerance {
 }
 
 function alone(reason: string): BatchFinding {
-  return { maxRows: 1, reason };
+  return { maxRows: 1, reason, timings: [] };
 }
 
 function elementsOf(inputs: readonly NamedTensor[]): number {

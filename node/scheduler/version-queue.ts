@@ -10,7 +10,7 @@ import type { AbortOptions, LoadReport } from '../../protocols/types.ts';
 import { decideAdmission, estimateWaitMs } from '../../src/policy/admission.ts';
 import { batchFormOf } from '../../src/policy/batch-form.ts';
 import { ExecutionTimes, executionLimitMs } from '../../src/policy/execution-limit.ts';
-import { ServiceTime } from '../../src/policy/service-time.ts';
+import { type RunTiming, ServiceTime } from '../../src/policy/service-time.ts';
 import type { LoadedModel, RunResult } from '../backend/backend.ts';
 import { joinTensors, splitTensors } from './batch-tensors.ts';
 import { DeadlyInputs } from './deadly-inputs.ts';
@@ -26,6 +26,9 @@ export interface Batching {
   readonly maxDelayMs: number;
 }
 
+/** Milliseconds without a request after which the times of the last runs are forgotten. */
+const FORGET_MS = 10_000;
+
 export const NO_BATCHING: Batching = { axis: 0, maxRows: 1, maxDelayMs: 0 };
 
 export interface VersionQueueInit {
@@ -35,6 +38,8 @@ export interface VersionQueueInit {
   readonly executionLimitMs: number;
   /** @default no batches */
   readonly batching?: Batching | undefined;
+  /** Runs of the model that were measured before, at its best. @default [] */
+  readonly timings?: readonly RunTiming[] | undefined;
 }
 
 export interface SubmitOptions extends AbortOptions {
@@ -67,12 +72,13 @@ export class VersionQueue {
   readonly #init: VersionQueueInit;
   readonly #line = new WaitingLine();
   readonly #times = new ExecutionTimes();
-  readonly #service = new ServiceTime();
+  readonly #service: ServiceTime;
   readonly #deadly = new DeadlyInputs();
   #batching: Batching;
   /** Elements of one row, of the last requests that ran. */
   #rowElements = 0;
   #running: Running | undefined;
+  #lastRunAtMs = performance.now();
   /** Since when a request is held back for others to join it. */
   #heldSinceMs: number | undefined;
   #holding: NodeJS.Timeout | undefined;
@@ -83,6 +89,11 @@ export class VersionQueue {
     this.#model = model;
     this.#init = init;
     this.#batching = init.batching ?? NO_BATCHING;
+    const { timings = [] } = init;
+    this.#service = new ServiceTime(timings);
+    // The smallest that was tried is one row.
+    const [first] = timings.toSorted((a, b) => a.elements - b.elements);
+    this.#rowElements = first?.elements ?? 0;
     model.onStateChange(() => this.#advance());
   }
 
@@ -151,6 +162,8 @@ export class VersionQueue {
 
   /** What a caller elsewhere needs to know of this queue. */
   load(): LoadReport {
+    // Who was slow once, being cold or disturbed, is asked no more, and would be slow for ever.
+    if (this.#idle() && performance.now() - this.#lastRunAtMs > FORGET_MS) this.#service.reset();
     return {
       inFlight: this.#running?.requests ?? 0,
       queued: this.#line.length,
@@ -267,6 +280,7 @@ export class VersionQueue {
       else await this.#runBatch(batch);
     } finally {
       this.#running = undefined;
+      this.#lastRunAtMs = performance.now();
       this.#advance();
     }
   }

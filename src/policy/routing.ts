@@ -32,7 +32,7 @@ export const ASSUMED_BYTES_PER_MS = 12_500;
 export const ASSUMED_SERVICE_MS = 20;
 
 /** Milliseconds, and the share of the least, within which two estimates are equal: measurements are no better. */
-export const TIE_MS = 0.5;
+export const TIE_MS = 1;
 export const TIE_SHARE = 0.1;
 
 /** What stands in for a measurement that a candidate lacks. */

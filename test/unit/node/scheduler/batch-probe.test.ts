@@ -40,7 +40,7 @@ const probe = async (model: LoadedModel) =>
 describe('probeBatching', () => {
   test('begins no further run of a model whose first took nearly all the time there is', async () => {
     const model = new TimedModel(() => 1_600);
-    expect(await probe(model)).toEqual({
+    expect(await probe(model)).toMatchObject({
       maxRows: 1,
       reason: 'more would take longer than 1500 ms',
     });

@@ -92,6 +92,20 @@ describe('VersionQueue', () => {
     expect(queue.load().serviceMs).toBeCloseTo(19.68);
   });
 
+  test('forgets after ten idle seconds what the last runs took, and knows what was measured before', async () => {
+    const { model, queue } = prepare({ timings: [{ elements: 1, ms: 5 }] });
+    const input = [{ name: 'x', tensor: Tensor.from('FP32', [1], [1]) }];
+    expect(queue.load().serviceMs).toBe(5);
+    void queue.submit(input);
+    await vi.advanceTimersByTimeAsync(20);
+    await model.answer();
+    expect(queue.load().serviceMs).toBeGreaterThan(5);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(queue.load().serviceMs).toBeGreaterThan(5);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(queue.load().serviceMs).toBe(5);
+  });
+
   test('runs the higher priority first', async () => {
     const { model, queue } = prepare();
     void queue.submit([], { outputs: ['running'] });

@@ -82,15 +82,15 @@ describe('selectNode', () => {
     expect(selectNode([candidate('a')], { bodyBytes: 0, tried }, 0, first)).toBeUndefined();
   });
 
-  it('takes estimates for equal that differ by half a millisecond or a tenth', () => {
+  it('takes estimates for equal that differ by a millisecond or a tenth', () => {
     const takesFar = (nearMs: number, farMs: number, serviceMs: number): boolean => {
       const load = { inFlight: 0, queued: 0, slots: 1, serviceMs };
       const near = candidate('near', { roundTripMs: nearMs, load });
       const far = candidate('far', { roundTripMs: farMs, load });
       return selectNode([near, far], request, 0, first)?.node === 'far';
     };
-    expect(takesFar(0.2, 0.7, 0.1)).toBe(true);
-    expect(takesFar(0.2, 0.8, 0.1)).toBe(false);
+    expect(takesFar(0.2, 1.2, 0.1)).toBe(true);
+    expect(takesFar(0.2, 1.3, 0.1)).toBe(false);
     expect(takesFar(50, 60, 50)).toBe(true);
     expect(takesFar(50, 61, 50)).toBe(false);
   });

@@ -41,4 +41,22 @@ describe('ServiceTime', () => {
     expect(falling.estimateMs(10_000)).toBeGreaterThanOrEqual(falling.estimateMs(10) ?? 0);
     expect(measured([100, 1], [1000, 100]).estimateMs(1)).toBeGreaterThanOrEqual(0);
   });
+
+  it('takes a run for four times what was expected at most', () => {
+    const service = measured(...Array.from({ length: 100 }, () => [100, 10] as const));
+    service.record(100, 10_000);
+    expect(service.estimateMs(100)).toBeLessThan(12);
+  });
+
+  it('begins with what was known before, and goes back to it', () => {
+    const service = new ServiceTime([
+      { elements: 100, ms: 12 },
+      { elements: 200, ms: 14 },
+    ]);
+    expect(service.estimateMs(400)).toBeCloseTo(18);
+    for (let run = 0; run < 50; run += 1) service.record(100, 40);
+    expect(service.estimateMs(100)).toBeGreaterThan(30);
+    service.reset();
+    expect(service.estimateMs(400)).toBeCloseTo(18);
+  });
 });

@@ -32,9 +32,11 @@ import type { Replica } from './replica.ts';
 import { ReplicaFetcher } from './replica-fetch.ts';
 import { ReplicaSet } from './replica-set.ts';
 import { PackingLoop } from './store/packing-loop.ts';
+import type { VersionKnowledge } from './store/store-upkeep.ts';
 import { VersionStore } from './store/version-store.ts';
 import { createVersionKnowledge } from './version-knowledge.ts';
 import { createVersionRepair } from './version-repair.ts';
+import { isSuperseded, VersionRetirement } from './version-retirement.ts';
 
 const AGENT = 'gpu-swarm/0.1.0';
 
@@ -63,6 +65,8 @@ interface NodeParts {
   readonly inference: InferenceService;
   readonly announcer: Announcer;
   readonly packing: PackingLoop;
+  readonly knowledge: VersionKnowledge;
+  readonly retirement: VersionRetirement;
   readonly pause: NodePause;
   readonly watch: OwnerWatch;
   /** Undefined where the data folder's path is too long for a socket. */
@@ -121,6 +125,7 @@ export class SwarmNode implements AsyncDisposable {
     const { announcer, releases, replicas, devices, backend, peer, packing, store, records } =
       this.#parts;
     this.#parts.watch.stop();
+    await this.#parts.retirement.stop();
     await this.#parts.control?.stop();
     await this.drain();
     await announcer.stop();
@@ -155,7 +160,8 @@ export async function createNode(nodeInit: NodeInit): Promise<SwarmNode> {
     parts.announcer.start();
     parts.devices.start(() => parts.announcer.changed());
     await parts.releases.start();
-    await parts.replicas.restore();
+    await parts.replicas.restore((cid) => isSuperseded(cid, parts));
+    parts.retirement.start();
     parts.packing.start();
     return new SwarmNode(parts);
   } catch (error) {
@@ -174,16 +180,17 @@ async function assemble(
   const privateKey = await loadOrCreateKey(path.join(dataDir, 'node.key'), {
     onWarning: (message) => logger.warn(message),
   });
+  const knowledge = createVersionKnowledge(() => ({ peer, store, replicas }));
   const store: VersionStore = await VersionStore.open(path.join(dataDir, 'store'), {
     quotaBytes: init.storeQuotaBytes,
-    knowledge: createVersionKnowledge(() => ({ peer, store, replicas })),
+    knowledge,
     onEvicted: (removed) => {
       logger.info(removed, 'version evicted to make room for another');
       replicas.forget(removed.cid);
     },
   });
   opened.push(() => store.close());
-  const packing = new PackingLoop(store.packing, logger);
+  const packing = new PackingLoop(store.packing, { idleMs: init.retireAfterMs, logger });
   opened.push(() => packing.stop());
   const records = await RecordStore.open(path.join(dataDir, 'records'));
   opened.push(() => records.close());
@@ -222,6 +229,14 @@ async function assemble(
     { peer, store, fetcher, backend, releases, gpus: devices.gpus, changed: () => changed() },
     init,
   );
+  const retirement = new VersionRetirement({
+    replicas,
+    knowledge,
+    releases: peer.releases,
+    idleMs: init.retireAfterMs,
+    logger,
+  });
+  opened.push(() => retirement.stop());
   const ownerKey = init.ownerKey ?? privateKey;
   const announcer: Announcer = new Announcer(
     peer,
@@ -285,6 +300,8 @@ async function assemble(
     inference,
     announcer,
     packing,
+    knowledge,
+    retirement,
     pause,
     watch,
     control: await listen(init, verbs, opened),

@@ -1,4 +1,4 @@
-import type { BusyError } from '../protocols/errors.ts';
+import { type BusyError, NotFoundError } from '../protocols/errors.ts';
 import type { ReplicaProgress } from '../protocols/replica/index.ts';
 import { Askers } from './askers.ts';
 import type { MemoryLease } from './memory-ledger.ts';
@@ -23,6 +23,8 @@ export interface Holding {
   quarantines: number;
   /** How its requests run best together, by execution provider. */
   readonly batches: Map<string, BatchFinding>;
+  /** Whether it is out of memory because no channel points at it: then it is not loaded only because there is room. */
+  retired: boolean;
   /** Ends the quarantine. */
   timer: NodeJS.Timeout | undefined;
 }
@@ -40,6 +42,7 @@ export function createHolding(origin: ReplicaOrigin, asker: string | undefined):
     refused: undefined,
     quarantines: 0,
     batches: new Map(),
+    retired: false,
     timer: undefined,
   };
 }
@@ -61,6 +64,15 @@ export interface BringOptions {
   readonly evict: boolean;
   /** Whether callers were told to come back for it. */
   readonly promised: boolean;
+}
+
+/** Why a version is not loaded now however often it is asked for; undefined when nothing speaks against it. */
+export function wakeRefusal({ refused, replica }: Holding): Error | undefined {
+  if (refused !== undefined && performance.now() < refused.untilMs) return refused.error;
+  if (replica.state !== 'quarantined') return undefined;
+  return new NotFoundError(
+    `this node does not serve version ${replica.origin.cid} for now: ${replica.note ?? 'it failed'}`,
+  );
 }
 
 /** How far a holding is, until it is ready; throws what it failed with. */

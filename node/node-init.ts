@@ -7,6 +7,7 @@ import { parsePublisherId } from '../protocols/reference.ts';
 import { MIN_RATE_BYTES } from '../protocols/transfer/index.ts';
 import type { Resolved } from '../protocols/types.ts';
 import { MIN_MEMORY_BYTES } from '../src/policy/memory-need.ts';
+import { RETIRE_AFTER_MS, RETIRE_RANGE_MS } from '../src/policy/retirement.ts';
 import { parseServingHours } from '../src/policy/serving-hours.ts';
 import { checkBootstrapAddresses } from '../src/swarm/peer.ts';
 import { ISOLATION_MODES, type IsolationMode } from './backend/isolation.ts';
@@ -65,6 +66,8 @@ export interface NodeInit {
   readonly executionLimitMs?: number | undefined;
   /** Milliseconds one run of a model that can loop may take; 0 refuses such models. @default 5000 */
   readonly loopLimitMs?: number | undefined;
+  /** Milliseconds without a request after which a version that no channel points at leaves memory, and is packed. @default 600000 */
+  readonly retireAfterMs?: number | undefined;
   /** Whether models' processes are shut in as far as the host allows, must be, or are not. @default 'auto' */
   readonly isolation?: IsolationMode | undefined;
   /** Milliseconds between announcements. @default 10000 */
@@ -117,6 +120,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     maxQueued: init.maxQueued ?? DEFAULT_MAX_QUEUED,
     executionLimitMs: init.executionLimitMs ?? DEFAULT_EXECUTION_LIMIT_MS,
     loopLimitMs: init.loopLimitMs ?? DEFAULT_LOOP_LIMIT_MS,
+    retireAfterMs: init.retireAfterMs ?? RETIRE_AFTER_MS,
     isolation: init.isolation ?? 'auto',
     announceIntervalMs: init.announceIntervalMs ?? DEFAULT_ANNOUNCE_INTERVAL_MS,
     storeQuotaBytes: init.storeQuotaBytes,
@@ -132,6 +136,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
   checkRange('maxQueued', resolved.maxQueued, 1, 65_536);
   checkRange('executionLimitMs', resolved.executionLimitMs, 100, 3_600_000);
   checkRange('loopLimitMs', resolved.loopLimitMs, 0, 3_600_000);
+  checkRange('retireAfterMs', resolved.retireAfterMs, ...RETIRE_RANGE_MS);
   if (!ISOLATION_MODES.includes(resolved.isolation)) {
     throw new ConfigError(
       `isolation is '${resolved.isolation}', expected ${ISOLATION_MODES.join(', ')}`,

@@ -2,41 +2,51 @@ import type { AnnouncedVersion } from '../protocols/capacity/index.ts';
 import { BusyError, ForbiddenError, LoadingError, NotFoundError } from '../protocols/errors.ts';
 import { type ReplicaProgress, type ReplicaRequest } from '../protocols/replica/index.ts';
 import type { VersionCid } from '../protocols/types.ts';
-import { type BringOptions, createHolding, type Holding, leavingMemory, watch } from './holding.ts';
-import { quarantineMs } from '../src/policy/quarantine.ts';
+import {
+  type BringOptions,
+  createHolding,
+  type Holding,
+  leavingMemory,
+  wakeRefusal,
+  watch,
+} from './holding.ts';
 import type { LoadedModel, ModelState } from './backend/backend.ts';
+import { GoneVersions } from './gone-versions.ts';
 import { allows } from './node-init.ts';
 import { openGrant, provideVersion } from './replica-records.ts';
 import type { Replica, ReplicaOrigin } from './replica.ts';
 import type { ReplicaSetComponents, ReplicaSetInit } from './replica-set-init.ts';
 import { hostMemoryPool } from './device/host-memory.ts';
 import { isLasting, textOf } from './load-failure.ts';
+import { leaveCold, type MemoryLeaveComponents, putToSleep, quarantine } from './memory-leave.ts';
 import { MemoryLedger } from './memory-ledger.ts';
 import { createQueue } from './replica-queue.ts';
 import type { StoredVersion } from './store/version-store.ts';
 import { checkHost } from './version-load.ts';
 import { VersionMemory } from './version-memory.ts';
 
-/** Versions whose end is still told, so that those who missed the first word hear it again. */
-const MAX_REMEMBERED_GONE = 16;
+/** What is told of a version that is on the disk alone because another took its place. */
+const RETIRED = 'no channel points at it and nobody asks for it';
 
 /** The versions this node holds: takes them on when asked and allowed, brings them back after a restart. */
 export class ReplicaSet {
   readonly #init: ReplicaSetInit;
   readonly #components: ReplicaSetComponents;
   readonly #holdings = new Map<VersionCid, Holding>();
-  readonly #gone: AnnouncedVersion[] = [];
+  readonly #gone = new GoneVersions();
   readonly #stopping = new AbortController();
   readonly #ledger: MemoryLedger;
   readonly #memory: VersionMemory;
+  readonly #heard: MemoryLeaveComponents;
   /** Why nothing is loaded now; undefined when it is. */
   #resting: string | undefined;
 
   constructor(components: ReplicaSetComponents, init: ReplicaSetInit) {
     this.#components = components;
     this.#init = init;
-    const { backend, gpus } = components;
+    const { backend, gpus, changed } = components;
     const { logger } = init;
+    this.#heard = { changed, logger };
     this.#ledger = new MemoryLedger({
       pools: () => [hostMemoryPool(init.maxMemoryBytes), ...gpus.pools],
       standing: (cid) =>
@@ -62,10 +72,7 @@ export class ReplicaSet {
   }
 
   announced(): AnnouncedVersion[] {
-    return [
-      ...[...this.#holdings.values()].map(({ replica }) => replica.announced()),
-      ...this.#gone,
-    ];
+    return [...this.replicas.map((replica) => replica.announced()), ...this.#gone.announced()];
   }
 
   /**
@@ -97,13 +104,9 @@ export class ReplicaSet {
   wake(cid: VersionCid): Error {
     const holding = this.#holdings.get(cid);
     if (holding === undefined) return new NotFoundError(`this node does not hold version ${cid}`);
-    const { refused, replica } = holding;
-    if (refused !== undefined && performance.now() < refused.untilMs) return refused.error;
-    if (replica.state === 'quarantined') {
-      return new NotFoundError(
-        `this node does not serve version ${cid} for now: ${replica.note ?? 'it failed'}`,
-      );
-    }
+    const { replica } = holding;
+    const refusal = wakeRefusal(holding);
+    if (refusal !== undefined) return refusal;
     const etaMs = replica.etaMs;
     if (replica.state === 'cold') this.#rouse(holding, { evict: true, promised: true });
     return new LoadingError(`version ${cid} is being loaded`, replica.etaMs ?? etaMs);
@@ -112,20 +115,29 @@ export class ReplicaSet {
   /** Takes a version out of memory and keeps it on the disk; resolves when its memory is back. */
   async sleep(cid: VersionCid, why: string | null = null): Promise<void> {
     const holding = this.#holdings.get(cid);
-    if (holding === undefined || holding.replica.state !== 'ready') return;
-    const gone = leavingMemory(holding);
-    const left = holding.replica.sleep();
-    this.#components.changed();
-    await left;
-    gone();
-    const { name } = holding.replica.origin;
-    this.#init.logger.info({ cid, name, why }, 'version taken out of memory');
+    if (holding?.replica.state === 'ready') await putToSleep(holding, why, this.#heard);
+  }
+
+  /** Takes a version out of memory that another took the place of; it is loaded when it is asked for, or by {@link revive}. */
+  async retire(cid: VersionCid): Promise<void> {
+    const holding = this.#holdings.get(cid);
+    if (holding !== undefined) holding.retired = true;
+    await this.sleep(cid, RETIRED);
+  }
+
+  /** Loads a version that a channel points at again, before anybody asks for it. */
+  revive(cid: VersionCid): void {
+    const holding = this.#holdings.get(cid);
+    if (holding?.retired !== true || holding.replica.state !== 'cold') return;
+    if (this.#resting === undefined) this.#rouse(holding, { evict: true, promised: false });
+    else holding.retired = false;
   }
 
   /** Loads what is on the disk alone, as far as it fits without anyone leaving. */
   wakeAll(): void {
     for (const holding of this.#holdings.values()) {
-      if (holding.replica.state === 'cold') this.#rouse(holding, { evict: false, promised: false });
+      if (holding.replica.state !== 'cold' || holding.retired) continue;
+      this.#rouse(holding, { evict: false, promised: false });
     }
   }
 
@@ -155,8 +167,13 @@ export class ReplicaSet {
     this.#components.changed();
   }
 
-  /** Loads again what was held before a restart; a version that fails stays on disk and is told in the log. */
-  async restore(): Promise<void> {
+  /**
+   * Loads again what was held before a restart, and leaves on the disk what is retired by now; a version that fails stays there too
+   * and is told in the log.
+   */
+  async restore(
+    isRetired: (cid: VersionCid) => Promise<boolean> = async () => false,
+  ): Promise<void> {
     for (const { publisher, name, cid } of await this.#components.store.wanted()) {
       if (!allows(this.#init.allowPublishers, publisher)) {
         this.#init.logger.warn(
@@ -165,7 +182,8 @@ export class ReplicaSet {
         );
         continue;
       }
-      this.#take({ publisher, name, cid }, undefined);
+      if (await isRetired(cid)) this.#keepCold({ publisher, name, cid });
+      else this.#take({ publisher, name, cid }, undefined);
     }
   }
 
@@ -225,6 +243,16 @@ export class ReplicaSet {
     return holding;
   }
 
+  #keepCold(origin: ReplicaOrigin): void {
+    const holding = createHolding(origin, undefined);
+    holding.retired = true;
+    void holding.replica.sleep(RETIRED);
+    this.#holdings.set(origin.cid, holding);
+    this.#provide(origin.cid);
+    this.#components.releases.learn(origin.publisher, origin.name);
+    this.#components.changed();
+  }
+
   async #bring(holding: Holding, asker: string | undefined): Promise<void> {
     const { origin } = holding.replica;
     const { peer, store, releases } = this.#components;
@@ -236,10 +264,7 @@ export class ReplicaSet {
       }
       const stored = await this.#fetch(holding);
       // From now on others may fetch it here, whether it can be run here or not.
-      void provideVersion(peer, origin.cid, {
-        signal: this.#stopping.signal,
-        logger: this.#init.logger,
-      });
+      this.#provide(origin.cid);
       // What is brought back after a restart takes no place from what is there already.
       await this.#load(holding, stored, { evict: asker !== undefined, promised: false });
       releases.learn(origin.publisher, origin.name);
@@ -249,16 +274,22 @@ export class ReplicaSet {
         throw error;
       }
       releases.learn(origin.publisher, origin.name);
-      await this.#foundNoRoom(holding, error);
+      await leaveCold(holding, error, this.#heard);
       // After a restart nobody waits to hear of it.
       if (asker !== undefined) throw error;
     }
+  }
+
+  #provide(cid: VersionCid): void {
+    const options = { signal: this.#stopping.signal, logger: this.#init.logger };
+    void provideVersion(this.#components.peer, cid, options);
   }
 
   /** Loads again what is on the disk. */
   #rouse(holding: Holding, options: BringOptions): void {
     const { cid } = holding.replica.origin;
     clearTimeout(holding.timer);
+    holding.retired = false;
     holding.replica.loading();
     holding.done = this.#reload(holding, options);
     holding.done.catch((error: unknown) => {
@@ -272,10 +303,10 @@ export class ReplicaSet {
     try {
       await this.#load(holding, await this.#fetch(holding), options);
     } catch (error) {
-      if (error instanceof BusyError) await this.#foundNoRoom(holding, error);
+      if (error instanceof BusyError) await leaveCold(holding, error, this.#heard);
       else if (this.#stopping.signal.aborted || isLasting(error))
         await this.#failed(holding, error, { isNew: false });
-      else await this.#quarantine(holding, textOf(error));
+      else await quarantine(holding, textOf(error), this.#heard);
       throw error;
     }
   }
@@ -339,36 +370,7 @@ export class ReplicaSet {
   #modelChanged(holding: Holding, model: LoadedModel, state: ModelState, reason: string): void {
     this.#components.changed();
     if (state !== 'failed' || holding.replica.model !== model) return;
-    void this.#quarantine(holding, reason);
-  }
-
-  /** Leaves a version alone that breaks here, for longer each time: on another node it may work, and others need this one. */
-  async #quarantine(holding: Holding, reason: string): Promise<void> {
-    const { replica } = holding;
-    const { cid, name } = replica.origin;
-    const quarantinedMs = quarantineMs(holding.quarantines);
-    holding.quarantines += 1;
-    const gone = leavingMemory(holding);
-    const left = replica.quarantine(reason);
-    holding.timer = setTimeout(() => {
-      void replica.sleep(`was in quarantine: ${reason}`);
-      this.#components.changed();
-    }, quarantinedMs);
-    holding.timer.unref();
-    this.#components.changed();
-    this.#init.logger.warn({ cid, name, reason, quarantinedMs }, 'version is quarantined');
-    await left;
-    gone();
-  }
-
-  /** It stays on the disk, and is loaded when it is asked for and there is room. */
-  async #foundNoRoom(holding: Holding, error: BusyError): Promise<void> {
-    const { retryAfterMs } = error;
-    holding.refused = { error, untilMs: performance.now() + retryAfterMs };
-    await holding.replica.sleep(error.message);
-    this.#components.changed();
-    const { cid, name } = holding.replica.origin;
-    this.#init.logger.info({ cid, name, ...error.details }, 'no room in memory for a version');
+    void quarantine(holding, reason, this.#heard);
   }
 
   async #failed(
@@ -391,7 +393,6 @@ export class ReplicaSet {
     const gone = leavingMemory(holding);
     this.#holdings.delete(holding.replica.origin.cid);
     void holding.replica.unload(note).then(gone);
-    this.#gone.push(holding.replica.announced());
-    if (this.#gone.length > MAX_REMEMBERED_GONE) this.#gone.shift();
+    this.#gone.add(holding.replica.announced());
   }
 }

@@ -1,23 +1,27 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { retirementIntervalMs } from '../../src/policy/retirement.ts';
 import type { StorePacking } from './store-packing.ts';
 
-/**
- * Milliseconds between two looks at what can be packed: a half of the time that a version must have been idle. A look at a
- * store where nothing changed reads the index and no file.
- */
-const PACK_INTERVAL_MS = 5 * 60_000;
+/** Milliseconds between two looks at what can be packed, at most. A look at a store where nothing changed reads the index and no file. */
+const MAX_PACK_INTERVAL_MS = 5 * 60_000;
+
+export interface PackingLoopInit {
+  /** Milliseconds without a load or a request. */
+  readonly idleMs: number;
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
+}
 
 /** Packs what the node has stopped using, in the background. */
 export class PackingLoop {
   readonly #packing: StorePacking;
-  readonly #logger: Pick<Logger, 'info' | 'warn'>;
+  readonly #init: PackingLoopInit;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
 
-  constructor(packing: StorePacking, logger: Pick<Logger, 'info' | 'warn'>) {
+  constructor(packing: StorePacking, init: PackingLoopInit) {
     this.#packing = packing;
-    this.#logger = logger;
+    this.#init = init;
   }
 
   start(): void {
@@ -32,15 +36,17 @@ export class PackingLoop {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
+    const { idleMs, logger } = this.#init;
+    const intervalMs = retirementIntervalMs(idleMs, MAX_PACK_INTERVAL_MS);
     while (!signal.aborted) {
       try {
-        await delay(PACK_INTERVAL_MS, undefined, { signal, ref: false });
-        for await (const version of this.#packing.pack({ signal })) {
-          this.#logger.info(version, version.packed ? 'version packed' : 'version unpacked');
+        await delay(intervalMs, undefined, { signal, ref: false });
+        for await (const version of this.#packing.pack({ idleMs, signal })) {
+          logger.info(version, version.packed ? 'version packed' : 'version unpacked');
         }
       } catch (error) {
         if (signal.aborted) return;
-        this.#logger.warn({ err: error }, 'versions cannot be packed, tried again later');
+        logger.warn({ err: error }, 'versions cannot be packed, tried again later');
       }
     }
   }

@@ -4,6 +4,7 @@ import { digestText } from '../../protocols/digest.ts';
 import { isSwarmError } from '../../protocols/errors.ts';
 import { type ChunkList, type Manifest, manifestBytes } from '../../protocols/manifest/index.ts';
 import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
+import { RETIRE_AFTER_MS } from '../../src/policy/retirement.ts';
 import {
   isWorthPacking,
   type PackingCandidate,
@@ -22,14 +23,11 @@ import type { VersionKnowledge } from './store-upkeep.ts';
 import { readChunkLists } from './version-files.ts';
 import type { VersionUses } from './version-uses.ts';
 
-/** Milliseconds without a load or a request before a version is packed: a rollback soon after an update finds it whole. */
-export const PACK_IDLE_MS = 10 * 60_000;
-
 /** How file systems say that they have no hard links. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV']);
 
 export interface PackOptions extends AbortOptions {
-  /** Milliseconds without a use. @default {@link PACK_IDLE_MS} */
+  /** Milliseconds without a use. @default {@link RETIRE_AFTER_MS} */
   readonly idleMs?: number | undefined;
 }
 
@@ -82,7 +80,7 @@ export class StorePacking {
 
   /** Packs what can be, and unpacks what takes more that way. One pass at a time. */
   async *pack({
-    idleMs = PACK_IDLE_MS,
+    idleMs = RETIRE_AFTER_MS,
     signal,
   }: PackOptions = {}): AsyncGenerator<RepackedVersion> {
     const { knowledge, unpack } = this.#components;

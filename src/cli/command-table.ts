@@ -67,6 +67,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'maxQueued',
       'executionLimitMs',
       'loopLimitMs',
+      'retireAfterMs',
       'isolation',
       'announceIntervalMs',
       'storeQuota',

@@ -1,6 +1,7 @@
 import { ISOLATION_MODES, type IsolationMode } from '../../node/backend/isolation.ts';
 import { DEFAULT_MAX_REQUEST_BYTES, MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { DEFAULT_NETWORK } from '../../protocols/protocol-id.ts';
+import { RETIRE_AFTER_MS, RETIRE_RANGE_MS } from '../policy/retirement.ts';
 
 /** How a setting is written on the command line, in the environment and in the configuration file. */
 interface SettingSpec {
@@ -150,6 +151,15 @@ export const SETTINGS = {
     range: [0, 3_600_000],
     fallback: 5_000,
   },
+  retireAfterMs: {
+    kind: 'integer',
+    flags: '--retire-after <ms>',
+    env: 'SWARM_RETIRE_AFTER_MS',
+    about:
+      'milliseconds without a request after which a version that no channel points at leaves memory',
+    range: RETIRE_RANGE_MS,
+    fallback: RETIRE_AFTER_MS,
+  },
   isolation: {
     kind: 'text',
     flags: '--isolation <mode>',
@@ -279,6 +289,7 @@ export interface Settings {
   readonly maxQueued: number;
   readonly executionLimitMs: number;
   readonly loopLimitMs: number;
+  readonly retireAfterMs: number;
   readonly isolation: IsolationMode;
   readonly announceIntervalMs: number;
   readonly storeQuota: string | undefined;

@@ -7,9 +7,11 @@ import {
   type ReleaseRecord,
   signRelease,
 } from '../../protocols/release/index.ts';
+import type { RoutingQuery } from '../../protocols/routing/index.ts';
 import type { AbortOptions, NodeId, PublisherId, VersionCid } from '../../protocols/types.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import type { SignedRelease } from '../swarm/releases.ts';
+import type { ReplicaView } from '../swarm/view.ts';
 
 /** How long a holder that is READY is looked for: those around answer in milliseconds, and some have just been heard of. */
 const READY_WAIT_MS = 3_000;
@@ -34,7 +36,7 @@ export interface ReleaseTurn extends AsyncDisposable {
   keep(record: Uint8Array): Promise<void>;
 }
 
-/** A channel whose version no node is known to serve. */
+/** A channel whose version no node is known to serve, or to have for the moment it is asked for. */
 export interface UnreadyTarget {
   readonly channel: string;
   readonly cid: VersionCid;
@@ -93,19 +95,36 @@ export async function moveRelease(
 /** The nodes around that serve a version, asked of the peers around; empty when none was heard of in time. */
 export async function findReady(
   peer: SwarmPeer,
-  { publisher, name }: { readonly publisher: PublisherId; readonly name: string },
+  model: Pick<ReleaseRecord, 'publisher' | 'name'>,
   cid: VersionCid,
   signal: AbortSignal,
 ): Promise<readonly NodeId[]> {
+  const ready = (): ReplicaView[] => peer.view.ready(cid, Date.now());
+  const found = await lookFor(peer, queryOf(model, cid), ready, signal);
+  return found.map(({ node }) => node.announcement.node);
+}
+
+/** Asks around until somebody is found, or for as long as it makes sense. */
+async function lookFor(
+  peer: SwarmPeer,
+  query: RoutingQuery,
+  find: () => readonly ReplicaView[],
+  signal: AbortSignal,
+): Promise<readonly ReplicaView[]> {
   const untilMs = Date.now() + READY_WAIT_MS;
-  const query = { kind: 'model', publisher, name, selector: cid } as const;
   for (;;) {
     await peer.survey(query, { signal, atMost: READY_PEERS });
-    const ready = peer.view.ready(cid, Date.now());
-    if (ready.length > 0) return ready.map(({ node }) => node.announcement.node);
-    if (Date.now() >= untilMs) return [];
+    const found = find();
+    if (found.length > 0 || Date.now() >= untilMs) return found;
     await delay(READY_INTERVAL_MS, undefined, { signal });
   }
+}
+
+function queryOf(
+  { publisher, name }: Pick<ReleaseRecord, 'publisher' | 'name'>,
+  selector: VersionCid,
+): RoutingQuery {
+  return { kind: 'model', publisher, name, selector };
 }
 
 /** The newest of what the DHT has and memory holds. */
@@ -147,8 +166,11 @@ async function findUnready(
   const unready: UnreadyTarget[] = [];
   for (const [channel, { cid }] of Object.entries(next.channels)) {
     if (previous?.channels[channel]?.cid === cid) continue;
-    const ready = await findReady(peer, next, cid, signal);
-    if (ready.length === 0) unready.push({ channel, cid });
+    // Who has retired it loads it as soon as it hears of the move.
+    const serving = (): ReplicaView[] =>
+      [peer.view.ready(cid, Date.now()), peer.view.cold(cid, Date.now())].flat();
+    const found = await lookFor(peer, queryOf(next, cid), serving, signal);
+    if (found.length === 0) unready.push({ channel, cid });
   }
   return unready;
 }

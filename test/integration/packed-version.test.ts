@@ -11,48 +11,13 @@ import type { VersionCid } from '../../protocols/types.ts';
 import { packModel } from '../../src/model/package.ts';
 import { fetchVersion } from '../../src/swarm/fetch.ts';
 import { keepUntilTestEnds } from '../support/kept.ts';
-import { buildModel } from '../support/onnx-builder.ts';
-import { noise } from '../support/noise.ts';
 import { PackingStore } from '../support/packing-store.ts';
 import { present } from '../support/present.ts';
+import { SUM_SHAPE, sumModel } from '../support/sum-model.ts';
 import { createTestFolder } from '../support/test-folder.ts';
 import { CrowdPeer, joinCrowd } from '../support/transfer-crowd.ts';
 
 const MIB = 1024 ** 2;
-const SIDE = 1024;
-const SHAPE = [SIDE, SIDE];
-const TENSORS = 6;
-
-/** Weights of whole numbers, so that sums of them are exact. */
-function weights(seed: number): Float32Array {
-  return Float32Array.from(noise(SIDE * SIDE, seed));
-}
-
-/** A model that adds six tensors of 4 MiB to its input, the third made of a seed, and the digest of their sum. */
-function sumModel(third: number): { readonly bytes: Uint8Array; readonly sum: string } {
-  const seeds = [1, 2, third, 4, 5, 6];
-  const tensors = seeds.map(weights);
-  const value = (index: number): string => (index === 0 ? 'x' : `x${index}`);
-  const bytes = buildModel({
-    inputs: [{ name: 'x', datatype: 'FP32', shape: SHAPE }],
-    outputs: [{ name: value(TENSORS), datatype: 'FP32', shape: SHAPE }],
-    nodes: seeds.map((_, index) => ({
-      op: 'Add',
-      inputs: [value(index), `w${index}`],
-      outputs: [value(index + 1)],
-    })),
-    initializers: tensors.map((data, index) => ({
-      name: `w${index}`,
-      datatype: 'FP32' as const,
-      shape: SHAPE,
-      data: new Uint8Array(data.buffer),
-    })),
-  });
-  const sum = new Float32Array(SIDE * SIDE);
-  for (const tensor of tensors)
-    tensor.forEach((one, index) => (sum[index] = (sum[index] ?? 0) + one));
-  return { bytes, sum: digestText(sha256(new Uint8Array(sum.buffer))) };
-}
 
 describe('A version that another, which differs in one tensor, took the place of', () => {
   const keep = keepUntilTestEnds();
@@ -91,7 +56,7 @@ describe('A version that another, which differs in one tensor, took the place of
     const signal = AbortSignal.timeout(30_000);
     const logger = { warn: () => undefined };
     const model = await loadVersion(backend, { cid, ...stored }, { signal, logger });
-    const tensor = Tensor.from('FP32', SHAPE, new Float32Array(SIDE * SIDE));
+    const tensor = Tensor.from('FP32', SUM_SHAPE, new Float32Array(1024 * 1024));
     const { outputs } = await model.run([{ name: 'x', tensor }], { limitMs: 20_000 });
     return digestText(sha256(present(outputs[0]).tensor.bytes));
   };

@@ -49,6 +49,7 @@ export async function runNode(context: CommandContext): Promise<number> {
         maxQueued: settings.maxQueued,
         executionLimitMs: settings.executionLimitMs,
         loopLimitMs: settings.loopLimitMs,
+        retireAfterMs: settings.retireAfterMs,
         isolation: settings.isolation,
         announceIntervalMs: settings.announceIntervalMs,
         storeQuotaBytes,

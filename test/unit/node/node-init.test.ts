@@ -45,6 +45,16 @@ describe('resolveNodeInit', () => {
     expect(() => resolveNodeInit({ ...init, loopLimitMs: -1 })).toThrow(/^loopLimitMs is -1/);
   });
 
+  it('retires what is idle for ten minutes by default, and for a second to thirty days as set', () => {
+    expect(resolveNodeInit(init).retireAfterMs).toBe(600_000);
+    for (const retireAfterMs of [1_000, 2_592_000_000]) {
+      expect(resolveNodeInit({ ...init, retireAfterMs }).retireAfterMs).toBe(retireAfterMs);
+    }
+    for (const retireAfterMs of [999, 2_592_000_001]) {
+      expect(() => resolveNodeInit({ ...init, retireAfterMs })).toThrow(/^retireAfterMs is/);
+    }
+  });
+
   it('takes any quota that is not below nothing', () => {
     expect(resolveNodeInit({ ...init, storeQuotaBytes: 0 }).storeQuotaBytes).toBe(0);
     expect(() => resolveNodeInit({ ...init, storeQuotaBytes: -1 })).toThrow(

@@ -31,7 +31,12 @@ class CountingBackend extends FakeBackend {
 }
 
 /** A set that finds `names` on its disk when it starts; what of a node is not looked at is not there. */
-async function prepare(names: readonly string[], maxMemoryBytes = GIB, failure?: Error) {
+async function prepare(
+  names: readonly string[],
+  maxMemoryBytes = GIB,
+  failure?: Error,
+  retired: readonly string[] = [],
+) {
   const folder = await createModelFolder(echoModel({ x: { datatype: 'FP32', shape: ['n'] } }));
   const { directory } = folder.files;
   const manifest = bareManifest(folder.files);
@@ -65,7 +70,7 @@ async function prepare(names: readonly string[], maxMemoryBytes = GIB, failure?:
       logger: pino({ level: 'silent' }),
     },
   );
-  await set.restore();
+  await set.restore(async (cid) => retired.includes(cid));
   const become = async (name: string, state: string) =>
     vi.waitFor(() => expect(set.get(version(name))?.state).toBe(state));
   return {
@@ -196,6 +201,50 @@ describe('ReplicaSet', () => {
     set.rise();
     await become('a', 'ready');
     expect(backend.models).toHaveLength(2);
+  });
+
+  it('loads a retired version when a channel points at it again or somebody asks, not because there is room', async () => {
+    await using made = await prepare(['a']);
+    const { set, backend, become } = made;
+    await become('a', 'ready');
+    await set.retire(version('a'));
+    expect(set.get(version('a'))?.state).toBe('cold');
+    set.wakeAll();
+    expect(set.get(version('a'))?.state).toBe('cold');
+    set.revive(version('a'));
+    await become('a', 'ready');
+    await set.retire(version('a'));
+    expect(set.wake(version('a'))).toMatchObject({ code: 'ERR_LOADING' });
+    await become('a', 'ready');
+    expect(backend.models).toHaveLength(3);
+  });
+
+  it('loads after a rest what was pointed at again during it, and leaves what only left for want of memory to its callers', async () => {
+    await using made = await prepare(['a', 'b']);
+    const { set, become } = made;
+    await become('a', 'ready');
+    await become('b', 'ready');
+    await set.retire(version('a'));
+    set.rest('late');
+    await become('b', 'cold');
+    set.revive(version('a'));
+    expect(set.get(version('a'))?.state).toBe('cold');
+    set.rise();
+    await become('a', 'ready');
+    await become('b', 'ready');
+    await set.sleep(version('b'));
+    set.revive(version('b'));
+    expect(set.get(version('b'))?.state).toBe('cold');
+  });
+
+  it('holds after a restart on the disk alone what is retired by then, and loads it when it is asked for', async () => {
+    await using made = await prepare(['a', 'b'], GIB, undefined, ['b']);
+    const { set, backend, become } = made;
+    await become('a', 'ready');
+    expect(set.get(version('b'))?.state).toBe('cold');
+    expect(backend.models).toHaveLength(1);
+    set.wake(version('b'));
+    await become('b', 'ready');
   });
 
   it('forgets a cold version whose files are gone, and never one in memory', async () => {

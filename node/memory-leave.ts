@@ -53,7 +53,7 @@ export async function putToSleep(
   { changed, logger }: MemoryLeaveComponents,
 ): Promise<void> {
   const gone = leavingMemory(holding);
-  const left = holding.replica.sleep();
+  const left = holding.replica.sleep(why);
   changed();
   await left;
   gone();

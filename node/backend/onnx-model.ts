@@ -25,6 +25,8 @@ export class OnnxModel implements LoadedModel {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
   readonly provider: string;
+  /** The pipe holds one. */
+  readonly ahead = 1;
   readonly #files: ModelFiles;
   readonly #init: ModelLoaderInit;
   readonly #inputIndex: ReadonlyMap<string, number>;

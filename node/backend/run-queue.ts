@@ -8,6 +8,12 @@ import { decodeTensorFrame, encodeTensorFrame, type IndexedTensor } from './tens
 /** Runs of one model that may wait or run: whoever queues requests bounds them far below. */
 export const MAX_PENDING_RUNS = 4096;
 
+/**
+ * Bytes of inputs that are sent while another run executes. What the pipe does not hold waits in this process, beside the
+ * requests that it was made of: a larger one executes for long enough to be sent when it may begin.
+ */
+export const MAX_AHEAD_BYTES = 16 * 1024 * 1024;
+
 /** Longest delay a timer takes, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -24,6 +30,8 @@ export interface PendingRun {
   /** Indices of the outputs wanted. */
   readonly wanted: readonly number[];
   readonly limitMs: number;
+  /** Told when the run is all that the process has to do. */
+  readonly onBegin: (() => void) | undefined;
   /** True once the caller has its answer, its error, or has given up. */
   settled: boolean;
   /** True once a process that was killed from outside has taken the run with it. */
@@ -32,6 +40,13 @@ export interface PendingRun {
   stopped: boolean;
   readonly resolve: (answer: RunAnswer) => void;
   readonly reject: (reason: unknown) => void;
+}
+
+/** A run that was handed to the process. */
+interface SentRun {
+  readonly run: PendingRun;
+  /** Number of its frame, so that an answer is known to be its own. */
+  readonly id: number;
 }
 
 /** The part of {@link ModelProcess} that runs pass through. */
@@ -43,22 +58,25 @@ export interface RunQueueInit {
 }
 
 /**
- * Runs of one model, one after another on whatever process serves it now.
+ * Runs of one model, one after another on whatever process serves it now. While one executes, the next is sent, so that the
+ * process finds it when it is free.
  *
  * Between {@link detach} and the next {@link attach} there is no process, and runs wait. A run that a process took with it
- * fails alone when the fault was its own, and is tried once more when the process was killed from outside.
+ * fails alone when the fault was its own, and is tried once more when the process was killed from outside. One that was sent
+ * ahead has done nothing and waits again.
  */
 export class RunQueue {
   /** Resident bytes of the process after its last answer; null when unknown. */
   memoryBytes: number | null = null;
   readonly #init: RunQueueInit;
   readonly #line: PendingRun[] = [];
-  /** The run in the process; it stays there when its caller gives up. */
-  #current: PendingRun | undefined;
+  /** The run that executes; it stays there when its caller gives up. */
+  #current: SentRun | undefined;
+  /** The run that is to execute next and lies in the pipe; only while there is a current one. */
+  #ahead: SentRun | undefined;
   #process: RunProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Number of the current run's frame, so that an answer is known to be its own. */
-  #id = 0;
+  #lastId = 0;
   /** Why no run is taken any more. */
   #closed: Error | undefined;
 
@@ -75,7 +93,7 @@ export class RunQueue {
   async add(
     tensors: readonly IndexedTensor[],
     wanted: readonly number[],
-    { signal, limitMs }: Pick<RunOptions, 'signal' | 'limitMs'>,
+    { signal, limitMs, onBegin }: Pick<RunOptions, 'signal' | 'limitMs' | 'onBegin'>,
   ): Promise<RunAnswer> {
     signal?.throwIfAborted();
     if (this.#closed !== undefined) throw this.#closed;
@@ -94,6 +112,7 @@ export class RunQueue {
         tensors,
         wanted,
         limitMs,
+        onBegin,
         settled: false,
         retried: false,
         stopped: false,
@@ -117,26 +136,27 @@ export class RunQueue {
   /** Tells that the process is gone, and how: `error` is for the run that it died of, if it did. */
   detach(error: Error, isFault: boolean): void {
     this.#process = undefined;
-    const run = this.#take();
-    if (run === undefined || run.settled) return;
-    if (run.stopped) {
-      const { limitMs } = run;
+    const { current, ahead } = this.#take();
+    if (ahead !== undefined && !ahead.settled) this.#line.unshift(ahead);
+    if (current === undefined || current.settled) return;
+    if (current.stopped) {
+      const { limitMs } = current;
       const message = `model was stopped after ${limitMs} ms, the limit of one execution`;
-      run.reject(new ExecutionError(message, { details: { limitMs, endedProcess: true } }));
-    } else if (isFault || run.retried) {
+      current.reject(new ExecutionError(message, { details: { limitMs, endedProcess: true } }));
+    } else if (isFault || current.retried) {
       // Its input would kill the next process too.
-      run.reject(error);
+      current.reject(error);
     } else {
-      run.retried = true;
-      this.#line.unshift(run);
+      current.retried = true;
+      this.#line.unshift(current);
     }
   }
 
   /** Rejects every run, those that wait and those that come later. */
   close(error: Error): void {
     this.#closed ??= error;
-    this.#take()?.reject(error);
-    for (const run of this.#line.splice(0)) run.reject(error);
+    const { current, ahead } = this.#take();
+    for (const run of [current, ahead, ...this.#line.splice(0)]) run?.reject(error);
   }
 
   #abandon(run: PendingRun, reason: unknown): void {
@@ -145,23 +165,40 @@ export class RunQueue {
     if (index >= 0) this.#line.splice(index, 1);
   }
 
-  /** Sends the next run when the process is free. */
+  /** Sends the next run when the process is free, and one more for it to find when it will be. */
   #advance(): void {
     const process = this.#process;
-    if (process === undefined || this.#current !== undefined) return;
-    const run = this.#line.shift();
-    if (run === undefined) return;
-    this.#current = run;
-    this.#id = (this.#id + 1) >>> 0;
-    this.#limit(run, process);
-    const pieces = encodeTensorFrame({ numbers: run.wanted, tensors: run.tensors });
-    // The child executes once it has read all: a large body on its way must not count as execution.
-    process.send(PIPE_FRAME.run, this.#id, pieces, () => {
-      if (this.#current === run && this.#process === process) this.#limit(run, process);
-    });
+    if (process === undefined) return;
+    if (this.#current === undefined) {
+      const run = this.#line.shift();
+      if (run === undefined) return;
+      this.#current = this.#send(run, process);
+      this.#begin(run, process);
+    }
+    const [next] = this.#line;
+    if (this.#ahead !== undefined || next === undefined) return;
+    // The process is about to be killed: what is sent to it now is sent in vain.
+    if (this.#current.run.stopped || bytesOf(next) > MAX_AHEAD_BYTES) return;
+    this.#line.shift();
+    this.#ahead = this.#send(next, process);
   }
 
-  /** Starts the run's time, again when the run has begun: a child that does not even read has the same time for that. */
+  #send(run: PendingRun, process: RunProcess): SentRun {
+    this.#lastId = (this.#lastId + 1) >>> 0;
+    const pieces = encodeTensorFrame({ numbers: run.wanted, tensors: run.tensors });
+    // The child executes once it has read all: a large body on its way must not count as execution.
+    process.send(PIPE_FRAME.run, this.#lastId, pieces, () => {
+      if (this.#current?.run === run && this.#process === process) this.#limit(run, process);
+    });
+    return { run, id: this.#lastId };
+  }
+
+  #begin(run: PendingRun, process: RunProcess): void {
+    this.#limit(run, process);
+    run.onBegin?.();
+  }
+
+  /** Starts the run's time, again when its input has left whole: a child that does not even read has the same time for that. */
   #limit(run: PendingRun, process: RunProcess): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(
@@ -174,16 +211,18 @@ export class RunQueue {
   }
 
   #answered(frame: PipeFrame): void {
-    const run = this.#current;
-    if (run === undefined || frame.id !== this.#id) {
+    const [current, process] = [this.#current, this.#process];
+    // Too late: the process is being killed, and who waits behind this run goes to the next one.
+    if (current?.run.stopped === true) return;
+    if (current === undefined || process === undefined || frame.id !== current.id) {
       throw new InvalidMessageError(`answer ${frame.id} to no run under way`);
     }
-    // Too late: the process is being killed, and who waits behind this run goes to the next one.
-    if (run.stopped) return;
     const settle = this.#decode(frame);
-    this.#take();
+    clearTimeout(this.#timer);
+    [this.#current, this.#ahead] = [this.#ahead, undefined];
+    if (this.#current !== undefined) this.#begin(this.#current.run, process);
     this.#init.onAnswer();
-    settle(run);
+    settle(current.run);
     this.#advance();
   }
 
@@ -200,11 +239,16 @@ export class RunQueue {
     return (run) => run.resolve({ outputs, executeMs });
   }
 
-  /** Ends the current run's time and place. */
-  #take(): PendingRun | undefined {
+  /** Takes what is in the process, and ends its time. */
+  #take(): { readonly current: PendingRun | undefined; readonly ahead: PendingRun | undefined } {
     clearTimeout(this.#timer);
-    const run = this.#current;
+    const [current, ahead] = [this.#current?.run, this.#ahead?.run];
     this.#current = undefined;
-    return run;
+    this.#ahead = undefined;
+    return { current, ahead };
   }
+}
+
+function bytesOf({ tensors }: PendingRun): number {
+  return tensors.reduce((sum, { tensor }) => sum + tensor.bytes.byteLength, 0);
 }

@@ -9,11 +9,14 @@ import type { NamedTensor } from '../../protocols/tensor.ts';
 import type { AbortOptions, LoadReport } from '../../protocols/types.ts';
 import { decideAdmission, estimateWaitMs } from '../../src/policy/admission.ts';
 import { batchFormOf } from '../../src/policy/batch-form.ts';
-import { ExecutionTimes, executionLimitMs } from '../../src/policy/execution-limit.ts';
-import { type RunTiming, ServiceTime } from '../../src/policy/service-time.ts';
+import type { RunTiming } from '../../src/policy/service-time.ts';
 import type { LoadedModel, RunResult } from '../backend/backend.ts';
 import { joinTensors, splitTensors } from './batch-tensors.ts';
+import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import { DeadlyInputs } from './deadly-inputs.ts';
+import { takeBatch } from './next-batch.ts';
+import { RunsUnderWay, type RunUnderWay } from './runs-under-way.ts';
+import { VersionTimes } from './version-times.ts';
 import { type QueuedResult, type WaitingRequest, WaitingLine } from './waiting-line.ts';
 
 /** How requests of a version may run together. */
@@ -26,8 +29,11 @@ export interface Batching {
   readonly maxDelayMs: number;
 }
 
-/** Milliseconds without a request after which the times of the last runs are forgotten. */
-const FORGET_MS = 10_000;
+/**
+ * Milliseconds before the expected end of a run at which the next batch is handed in. By then nobody should come in whose turn
+ * would be before it; later, a busy event loop would have the model wait: it was up to 4 ms late under load, measured.
+ */
+const AHEAD_MS = 5;
 
 export const NO_BATCHING: Batching = { axis: 0, maxRows: 1, maxDelayMs: 0 };
 
@@ -40,24 +46,19 @@ export interface VersionQueueInit {
   readonly batching?: Batching | undefined;
   /** Runs of the model that were measured before, at its best. @default [] */
   readonly timings?: readonly RunTiming[] | undefined;
+  /** @default the system's */
+  readonly clock?: Clock | undefined;
 }
 
 export interface SubmitOptions extends AbortOptions {
   /** Who asks: callers of one priority get equal shares. @default '' one caller of all who are not named */
   readonly caller?: string | undefined;
-  /** When the caller gives up, on the clock of `performance.now()`; undefined for never. */
+  /** When the caller gives up, on the queue's clock, which by default is `performance.now()`; undefined for never. */
   readonly deadlineAtMs?: number | undefined;
   /** Higher ones run first. @default 0 */
   readonly priority?: number | undefined;
   /** Names of the outputs wanted; undefined or empty for all. */
   readonly outputs?: readonly string[] | undefined;
-}
-
-/** An execution under way. An abandoned one still counts: it holds the process. */
-interface Running {
-  readonly sinceMs: number;
-  readonly expectedMs: number | null;
-  readonly requests: number;
 }
 
 /**
@@ -66,34 +67,38 @@ interface Running {
  * A request leaves it by its answer, by its deadline, or by its signal. The last two take a waiting request out and abandon
  * the result of a running one: only the node's own execution limit ends an execution, by killing its process. Of a batch that
  * fails each request is tried once more alone, so that what one of them brought about is its own.
+ *
+ * A model that takes runs ahead is handed the next batch shortly before it is free, if that batch is full: nothing but a request
+ * of higher priority, or of a caller whose turn comes first, could change it, and those wait for one batch more at most.
  */
 export class VersionQueue {
   readonly #model: LoadedModel;
   readonly #init: VersionQueueInit;
-  readonly #line = new WaitingLine();
-  readonly #times = new ExecutionTimes();
-  readonly #service: ServiceTime;
+  readonly #clock: Clock;
+  readonly #line: WaitingLine;
+  readonly #runs: RunsUnderWay;
+  readonly #times: VersionTimes;
   readonly #deadly = new DeadlyInputs();
   #batching: Batching;
-  /** Elements of one row, of the last requests that ran. */
-  #rowElements = 0;
-  #running: Running | undefined;
-  #lastRunAtMs = performance.now();
+  #lastRunAtMs: number;
   /** Since when a request is held back for others to join it. */
   #heldSinceMs: number | undefined;
-  #holding: NodeJS.Timeout | undefined;
+  /** Takes back the timers at which to look again: when nothing is held back any more, when the next may be handed in. */
+  #unhold = (): void => {};
+  #unwait = (): void => {};
   #draining = false;
   readonly #drained: (() => void)[] = [];
 
   constructor(model: LoadedModel, init: VersionQueueInit) {
+    const { timings = [], clock = SYSTEM_CLOCK, batching = NO_BATCHING } = init;
     this.#model = model;
     this.#init = init;
-    this.#batching = init.batching ?? NO_BATCHING;
-    const { timings = [] } = init;
-    this.#service = new ServiceTime(timings);
-    // The smallest that was tried is one row.
-    const [first] = timings.toSorted((a, b) => a.elements - b.elements);
-    this.#rowElements = first?.elements ?? 0;
+    this.#clock = clock;
+    this.#line = new WaitingLine(clock);
+    this.#runs = new RunsUnderWay(model, clock);
+    this.#times = new VersionTimes({ timings, maxLimitMs: init.executionLimitMs });
+    this.#batching = batching;
+    this.#lastRunAtMs = clock.nowMs();
     model.onStateChange(() => this.#advance());
   }
 
@@ -107,7 +112,7 @@ export class VersionQueue {
     if (this.#draining) throw new BusyError('version is being unloaded', 1_000);
     const { maxQueued } = this.#init;
     const queued = this.#line.length;
-    const serviceMs = this.#service.estimateMs(elements);
+    const serviceMs = this.#times.estimateMs(elements);
     const queue = { queued, maxQueued, waitMs: this.#waitMs(), serviceMs };
     const decision = decideAdmission(queue, deadlineMs);
     if (decision.admitted) return;
@@ -129,7 +134,7 @@ export class VersionQueue {
    */
   async submit(inputs: readonly NamedTensor[], options: SubmitOptions = {}): Promise<QueuedResult> {
     options.signal?.throwIfAborted();
-    const submittedAtMs = performance.now();
+    const submittedAtMs = this.#clock.nowMs();
     const { deadlineAtMs = Number.POSITIVE_INFINITY, priority = 0, caller = '' } = options;
     const { outputs = [], signal } = options;
     if (deadlineAtMs <= submittedAtMs) throw lateError('queue');
@@ -162,13 +167,12 @@ export class VersionQueue {
 
   /** What a caller elsewhere needs to know of this queue. */
   load(): LoadReport {
-    // Who was slow once, being cold or disturbed, is asked no more, and would be slow for ever.
-    if (this.#idle() && performance.now() - this.#lastRunAtMs > FORGET_MS) this.#service.reset();
+    if (this.#idle()) this.#times.idleFor(this.#clock.nowMs() - this.#lastRunAtMs);
     return {
-      inFlight: this.#running?.requests ?? 0,
+      inFlight: this.#runs.requests,
       queued: this.#line.length,
-      slots: this.#parallelism(),
-      serviceMs: this.#service.estimateMs(this.#rowElements),
+      slots: this.#runs.parallel * this.#times.slots(this.#batching.maxRows),
+      serviceMs: this.#times.serviceMs,
     };
   }
 
@@ -181,42 +185,32 @@ export class VersionQueue {
 
   /** Milliseconds that the next execution may take. */
   get limitMs(): number {
-    return executionLimitMs(this.#times, this.#init.executionLimitMs);
+    return this.#times.limitMs();
   }
 
   #waitMs(): number {
-    const running = this.#running;
     const batches = Math.ceil(this.#line.rows / this.#batching.maxRows);
     return estimateWaitMs({
-      runningExpectedMs: running?.expectedMs ?? null,
-      runningMs: running === undefined ? 0 : performance.now() - running.sinceMs,
-      queuedMs: this.#line.length === 0 ? 0 : this.#service.estimateMs(this.#line.cost, batches),
+      runs: this.#runs.work(),
+      parallel: this.#runs.parallel,
+      queuedMs: this.#line.length === 0 ? 0 : this.#times.estimateMs(this.#line.cost, batches),
     });
   }
 
-  /** Requests of one row that a full batch gets done in the time that one takes alone. */
-  #parallelism(): number {
-    const { maxRows } = this.#batching;
-    const aloneMs = this.#service.estimateMs(this.#rowElements) ?? 0;
-    const togetherMs = this.#service.estimateMs(this.#rowElements * maxRows) ?? 0;
-    if (maxRows === 1 || aloneMs === 0 || togetherMs === 0) return 1;
-    return Math.max(1, Math.min(maxRows, Math.round((maxRows * aloneMs) / togetherMs)));
-  }
-
   #idle(): boolean {
-    return this.#running === undefined && this.#line.length === 0;
+    return this.#runs.count === 0 && this.#line.length === 0;
   }
 
-  /** Starts the next execution when the model is free, and settles what can not run any more. */
+  /** Hands the model what it takes now, and settles what can not run any more. */
   #advance(): void {
     const { state } = this.#model;
     if (state === 'failed' || state === 'unloaded') {
       for (let next = this.#line.take(); next !== undefined; next = this.#line.take()) {
         next.reject(this.#gone());
       }
-    } else if (state === 'ready' && this.#running === undefined && !this.#holdBack()) {
-      const first = this.#next();
-      if (first !== undefined) void this.#execute(this.#joined(first));
+    } else if (state === 'ready') {
+      while (this.#runs.hasFreePlace && !this.#holdBack()) if (!this.#startNext(0)) break;
+      this.#sendAhead();
     }
     if (this.#idle()) for (const resolve of this.#drained.splice(0)) resolve();
   }
@@ -224,81 +218,70 @@ export class VersionQueue {
   /** True while the manifest's delay lets those that wait be joined by others. */
   #holdBack(): boolean {
     const { maxDelayMs, maxRows } = this.#batching;
-    clearTimeout(this.#holding);
+    this.#unhold();
     if (maxDelayMs === 0 || this.#line.length === 0 || this.#line.rows >= maxRows) return false;
-    const nowMs = performance.now();
+    const nowMs = this.#clock.nowMs();
     this.#heldSinceMs ??= nowMs;
     const restMs = this.#heldSinceMs + maxDelayMs - nowMs;
     if (restMs <= 0 || this.#draining) return false;
-    this.#holding = setTimeout(() => this.#advance(), restMs);
+    this.#unhold = this.#clock.after(restMs, () => this.#advance());
     return true;
   }
 
-  /** The request whose turn it is; while others wait that can be done in time, one that cannot makes way for them. */
-  #next(): WaitingRequest | undefined {
-    this.#heldSinceMs = undefined;
-    for (;;) {
-      const next = this.#line.take();
-      if (next === undefined || this.#line.length === 0) return next;
-      const doneAtMs = performance.now() + (this.#service.estimateMs(next.cost) ?? 0);
-      if (doneAtMs <= next.deadlineAtMs) return next;
-      next.reject(lateError('queue'));
+  /** Hands in full batches that a busy model will want soon. */
+  #sendAhead(): void {
+    this.#unwait();
+    while (this.#runs.takesAhead && this.#line.fills(this.#batching.maxRows)) {
+      const endMs = this.#runs.firstEndMs();
+      // Before the first run was measured, nobody knows when the model will be free.
+      if (endMs === null) return;
+      if (endMs > AHEAD_MS) {
+        this.#unwait = this.#clock.after(endMs - AHEAD_MS, () => this.#advance());
+        return;
+      }
+      if (!this.#startNext(endMs)) return;
     }
   }
 
-  /** A request with all that may run with it, as many as fit and are done in time together. */
-  #joined(first: WaitingRequest): readonly WaitingRequest[] {
-    const { form } = first;
-    if (form === undefined) return [first];
-    const batch = [first];
-    const nowMs = performance.now();
-    let restRows = this.#batching.maxRows - form.rows;
-    let cost = first.cost;
-    // One that is late already has nothing to lose by the others.
-    let untilMs = first.deadlineAtMs;
-    if (nowMs + (this.#service.estimateMs(cost) ?? 0) > untilMs) untilMs = Number.POSITIVE_INFINITY;
-    const fits = (other: WaitingRequest): boolean =>
-      other.form?.key === form.key &&
-      other.form.rows <= restRows &&
-      nowMs + (this.#service.estimateMs(cost + other.cost) ?? 0) <=
-        Math.min(untilMs, other.deadlineAtMs);
-    while (restRows > 0) {
-      const next = this.#line.takeAlong(fits);
-      if (next === undefined) break;
-      batch.push(next);
-      restRows -= next.form?.rows ?? 0;
-      cost += next.cost;
-      untilMs = Math.min(untilMs, next.deadlineAtMs);
-    }
-    return batch;
+  /** Starts the next batch, which should begin in so many milliseconds; false when none waits. */
+  #startNext(inMs: number): boolean {
+    this.#heldSinceMs = undefined;
+    const batch = takeBatch(this.#line, {
+      maxRows: this.#batching.maxRows,
+      beginsAtMs: this.#clock.nowMs() + inMs,
+      times: this.#times,
+    });
+    if (batch.length === 0) return false;
+    void this.#execute(batch);
+    return true;
   }
 
   async #execute(batch: readonly WaitingRequest[]): Promise<void> {
+    const place = this.#runs.add(batch.length);
     try {
       const [first] = batch;
-      if (first !== undefined && batch.length === 1) await this.#runAlone(first);
-      else await this.#runBatch(batch);
+      if (first !== undefined && batch.length === 1) await this.#runAlone(first, place);
+      else await this.#runBatch(batch, place);
     } finally {
-      this.#running = undefined;
-      this.#lastRunAtMs = performance.now();
+      this.#runs.remove(place);
+      this.#lastRunAtMs = this.#clock.nowMs();
       this.#advance();
     }
   }
 
-  async #runBatch(batch: readonly WaitingRequest[]): Promise<void> {
+  async #runBatch(batch: readonly WaitingRequest[], place: RunUnderWay): Promise<void> {
     const { axis } = this.#batching;
     const rows = batch.map(({ form }) => form?.rows ?? 0);
-    const startedAtMs = performance.now();
     try {
       const inputs = joinTensors(
         batch.map((request) => request.inputs),
         axis,
       );
-      const { outputs, executeMs } = await this.#run(inputs, batch);
+      const { outputs, executeMs, beganAtMs } = await this.#run(inputs, batch, place);
       const split = splitTensors(outputs, rows, axis);
       if (split !== undefined) {
         for (const [index, request] of batch.entries()) {
-          const queueMs = startedAtMs - request.submittedAtMs;
+          const queueMs = beganAtMs - request.submittedAtMs;
           request.resolve({ outputs: split[index] ?? [], queueMs, executeMs });
         }
         return;
@@ -311,14 +294,13 @@ export class VersionQueue {
         return;
       }
     }
-    for (const request of batch) if (!request.isSettled()) await this.#runAlone(request);
+    for (const request of batch) if (!request.isSettled()) await this.#runAlone(request, place);
   }
 
-  async #runAlone(request: WaitingRequest): Promise<void> {
-    const startedAtMs = performance.now();
+  async #runAlone(request: WaitingRequest, place: RunUnderWay): Promise<void> {
     try {
-      const { outputs, executeMs } = await this.#run(request.inputs, [request]);
-      request.resolve({ outputs, executeMs, queueMs: startedAtMs - request.submittedAtMs });
+      const { outputs, executeMs, beganAtMs } = await this.#run(request.inputs, [request], place);
+      request.resolve({ outputs, executeMs, queueMs: beganAtMs - request.submittedAtMs });
     } catch (error) {
       if (endedProcess(error)) this.#deadly.add(request.inputs);
       request.reject(asExecutionError(error));
@@ -326,26 +308,32 @@ export class VersionQueue {
   }
 
   /** Without the callers' signals: this queue must know when the process is free again. */
-  async #run(inputs: readonly NamedTensor[], batch: readonly WaitingRequest[]): Promise<RunResult> {
+  async #run(
+    inputs: readonly NamedTensor[],
+    batch: readonly WaitingRequest[],
+    place: RunUnderWay,
+  ): Promise<RunResult & { readonly beganAtMs: number }> {
     const elements = elementsOf(inputs);
-    const expectedMs = this.#service.estimateMs(elements);
-    const limitMs = executionLimitMs(this.#times, this.#init.executionLimitMs, expectedMs ?? 0);
-    const startedAtMs = performance.now();
-    this.#running = { sinceMs: startedAtMs, expectedMs, requests: batch.length };
+    const expectedMs = this.#times.estimateMs(elements);
+    const limitMs = this.#times.limitMs(expectedMs);
+    const rows = batch.reduce((sum, { form }) => sum + (form?.rows ?? 1), 0);
+    let beganAtMs = this.#clock.nowMs();
+    const onBegin = (): void => {
+      beganAtMs = this.#clock.nowMs();
+      place.beganAtMs = beganAtMs;
+      for (const request of batch) request.begin();
+    };
+    place.expectedMs = expectedMs;
+    place.beganAtMs = undefined;
+    // A model that takes none ahead begins at once, and need not say so.
+    if (this.#runs.count <= this.#runs.parallel) onBegin();
+    const outputs = batch[0]?.outputs ?? [];
     try {
-      const result = await this.#model.run(inputs, { outputs: batch[0]?.outputs ?? [], limitMs });
-      const elapsedMs = performance.now() - startedAtMs;
-      this.#times.record(elapsedMs);
-      this.#service.record(elements, elapsedMs);
-      const rows = batch.reduce((sum, { form }) => sum + (form?.rows ?? 1), 0);
-      this.#rowElements = elements / rows;
-      return result;
+      const result = await this.#model.run(inputs, { outputs, limitMs, onBegin });
+      this.#times.record({ elements, rows }, this.#clock.nowMs() - beganAtMs);
+      return { ...result, beganAtMs };
     } catch (error) {
-      // A model whose honest inputs outgrew its limit gets a larger one this way, up to the node's.
-      if (wasStopped(error)) {
-        this.#times.record(limitMs);
-        this.#service.record(elements, limitMs);
-      }
+      if (wasStopped(error)) this.#times.recordStopped(elements, limitMs);
       throw error;
     }
   }

@@ -1,8 +1,6 @@
 import type { NamedTensor } from '../../protocols/tensor.ts';
 import { FairOrder, type Turn } from '../../src/policy/fair-order.ts';
-
-/** Longest delay a timer takes, in milliseconds; a later deadline is looked at again then. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+import type { Clock } from './clock.ts';
 
 /** An answer and where its time went. */
 export interface QueuedResult {
@@ -19,7 +17,7 @@ export interface LineEntry extends Turn {
   readonly outputs: readonly string[];
   /** What a request must be equal in to run with it, and the rows it has; undefined when it runs alone. */
   readonly form: { readonly key: string; readonly rows: number } | undefined;
-  /** On the clock of `performance.now()`, like the deadline. */
+  /** On the line's clock, like the deadline. */
   readonly submittedAtMs: number;
   /** Infinity for none. */
   readonly deadlineAtMs: number;
@@ -32,15 +30,24 @@ export interface LineEntry extends Turn {
 
 /** A request that was taken from the line; the first settling counts, later ones do nothing. */
 export interface WaitingRequest extends Omit<LineEntry, 'signal'> {
+  /** It executes from now on: a deadline that passes does so in phase `execute`. */
+  readonly begin: () => void;
   /** True once it has its answer or its error, or was given up. */
   readonly isSettled: () => boolean;
 }
 
 /** Requests in the order they run: higher priority first, callers of one priority in turns. */
 export class WaitingLine {
+  readonly #clock: Clock;
   readonly #order = new FairOrder<WaitingRequest>();
   #cost = 0;
   #rows = 0;
+  /** Rows that wait of each form; none is zero. */
+  readonly #formRows = new Map<string, number>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   get length(): number {
     return this.#order.length;
@@ -56,13 +63,19 @@ export class WaitingLine {
     return this.#rows;
   }
 
+  /** Whether some wait, and of whichever form the next is there are so many rows: nobody who comes later would join it. */
+  fills(maxRows: number): boolean {
+    if (this.length === 0) return false;
+    for (const rows of this.#formRows.values()) if (rows < maxRows) return false;
+    return true;
+  }
+
   /** Adds a request, which leaves by {@link take}, or by itself when its deadline passes or its signal aborts. */
   add(entry: LineEntry): void {
     const settle = this.#watch(entry, () => this.#order.remove(request) && this.#left(request));
     const request: WaitingRequest = { ...entry, ...settle };
     this.#order.add(request);
-    this.#cost += request.cost;
-    this.#rows += rowsOf(request);
+    this.#count(request, 1);
   }
 
   /** Takes the request whose turn it is; undefined when none waits. Its deadline and signal still settle it. */
@@ -80,22 +93,31 @@ export class WaitingLine {
   }
 
   #left(request: WaitingRequest): boolean {
-    this.#cost -= request.cost;
-    this.#rows -= rowsOf(request);
+    this.#count(request, -1);
     return true;
+  }
+
+  #count(request: WaitingRequest, sign: 1 | -1): void {
+    this.#cost += sign * request.cost;
+    this.#rows += sign * rowsOf(request);
+    if (request.form === undefined) return;
+    const { key, rows } = request.form;
+    const formRows = (this.#formRows.get(key) ?? 0) + sign * rows;
+    if (formRows === 0) this.#formRows.delete(key);
+    else this.#formRows.set(key, formRows);
   }
 
   /** Sets the deadline and the signal to work; returns settlers that end both. */
   #watch(
     entry: LineEntry,
     leave: () => boolean,
-  ): Pick<WaitingRequest, 'resolve' | 'reject' | 'isSettled'> {
+  ): Pick<WaitingRequest, 'begin' | 'resolve' | 'reject' | 'isSettled'> {
     const { signal, deadlineAtMs } = entry;
-    let timer: NodeJS.Timeout | undefined;
-    let settled = false;
+    let disarm = (): void => {};
+    let [begun, settled] = [false, false];
     const end = (): void => {
       settled = true;
-      clearTimeout(timer);
+      disarm();
       signal?.removeEventListener('abort', onAbort);
     };
     const onAbort = (): void => {
@@ -104,17 +126,22 @@ export class WaitingLine {
       entry.reject(signal?.reason);
     };
     const arm = (): void => {
-      const restMs = Math.ceil(deadlineAtMs - performance.now());
-      timer = setTimeout(onTimer, Math.min(MAX_TIMER_MS, Math.max(0, restMs)));
+      const restMs = Math.ceil(deadlineAtMs - this.#clock.nowMs());
+      disarm = this.#clock.after(Math.max(0, restMs), onTimer);
     };
     const onTimer = (): void => {
-      if (performance.now() < deadlineAtMs) return arm();
+      // A timer that cannot reach so far ends before.
+      if (this.#clock.nowMs() < deadlineAtMs) return arm();
       end();
-      entry.reject(entry.onExpired(leave() ? 'queue' : 'execute'));
+      leave();
+      entry.reject(entry.onExpired(begun ? 'execute' : 'queue'));
     };
     signal?.addEventListener('abort', onAbort, { once: true });
     if (Number.isFinite(deadlineAtMs)) arm();
     return {
+      begin: () => {
+        begun = true;
+      },
       isSettled: () => settled,
       resolve: (result) => {
         end();

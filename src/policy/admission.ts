@@ -15,13 +15,20 @@ export interface QueueView {
   readonly serviceMs: number | null;
 }
 
+/** A run that a model was given. */
+export interface RunWork {
+  /** Milliseconds it was expected to take; null before anything was measured. */
+  readonly expectedMs: number | null;
+  /** Milliseconds for which it has been executing; 0 while it lies ready behind another. */
+  readonly runningMs: number;
+}
+
 /** What the wait consists of. */
 export interface QueueWork {
-  /** Milliseconds that what runs was expected to take; null when nothing runs. */
-  readonly runningExpectedMs: number | null;
-  /** Milliseconds for which it has been running. */
-  readonly runningMs: number;
-  /** Milliseconds that all that waits will take; null before anything was measured. */
+  readonly runs: readonly RunWork[];
+  /** Runs that execute at the same time. */
+  readonly parallel: number;
+  /** Milliseconds that all that waits will take, one after another; null before anything was measured. */
   readonly queuedMs: number | null;
 }
 
@@ -40,8 +47,13 @@ export type AdmissionDecision =
  *
  * What runs is given the rest of what it was expected to take; one that is past it may end at any moment and counts nothing.
  */
-export function estimateWaitMs({ runningExpectedMs, runningMs, queuedMs }: QueueWork): number {
-  return Math.max(0, (runningExpectedMs ?? 0) - runningMs) + (queuedMs ?? 0);
+export function estimateWaitMs({ runs, parallel, queuedMs }: QueueWork): number {
+  const restMs = runs.reduce(
+    (sum, { expectedMs, runningMs }) => sum + Math.max(0, (expectedMs ?? 0) - runningMs),
+    0,
+  );
+  if (runs.length < parallel && (queuedMs ?? 0) === 0) return 0;
+  return (restMs + (queuedMs ?? 0)) / parallel;
 }
 
 /**

@@ -4,7 +4,12 @@ import {
   PIPE_FRAME,
   PipeFrameDecoder,
 } from '../../../../node/backend/pipe-frame.ts';
-import { MAX_PENDING_RUNS, RunQueue, type RunProcess } from '../../../../node/backend/run-queue.ts';
+import {
+  MAX_AHEAD_BYTES,
+  MAX_PENDING_RUNS,
+  RunQueue,
+  type RunProcess,
+} from '../../../../node/backend/run-queue.ts';
 import { decodeTensorFrame, encodeTensorFrame } from '../../../../node/backend/tensor-frame.ts';
 import { ExecutionError, NotFoundError } from '../../../../protocols/errors.ts';
 import { Tensor } from '../../../../protocols/tensor.ts';
@@ -21,27 +26,36 @@ class ScriptedProcess implements RunProcess {
   onFrame: RunProcess['onFrame'] = () => {};
   readonly sent: { id: number; value: unknown; wanted: readonly number[] }[] = [];
   killed = false;
-  /** Says that the last body has left. */
-  flush: () => void = () => {};
+  #answered = 0;
+  readonly #flushes: (() => void)[] = [];
 
   send(type: number, id: number, pieces: readonly Uint8Array[], onSent?: () => void): void {
     if (type !== PIPE_FRAME.run) throw new Error(`unexpected frame of type ${type}`);
     const { numbers: wanted, tensors } = decodeTensorFrame(Uint8Array.from(Buffer.concat(pieces)));
-    this.sent.push({ id, wanted, value: tensors[0]?.tensor.toArray()[0] });
-    this.flush = onSent ?? this.flush;
+    this.sent.push({ id, wanted, value: tensors[0]?.tensor.data[0] });
+    this.#flushes.push(onSent ?? (() => {}));
+  }
+
+  /** Says that the body of the run under way, or of one behind it, has left. */
+  flush(behind = 0): void {
+    this.#flushes[this.#answered + behind]?.();
   }
 
   kill(): void {
     this.killed = true;
   }
 
-  /** Answers the last run with what it was given, or with another frame. */
+  /** Answers the run under way with what it was given, or with another frame. */
   answer(type: number = PIPE_FRAME.result, pieces?: readonly Uint8Array[], id?: number): void {
-    const { id: last = 0, value = 0 } = this.sent.at(-1) ?? {};
-    const tensor = Tensor.from('FP32', [1], [value as number]);
+    const { id: first = 0, value = 0 } = this.sent[this.#answered] ?? {};
+    this.#answered += 1;
+    const tensor = Tensor.from('FP32', [1], [Number(value)]);
     const echo = encodeTensorFrame({ numbers: [2.5, 1024], tensors: [{ index: 0, tensor }] });
     const payload = Buffer.concat(pieces ?? echo);
-    const stream = Buffer.concat([encodePipeHeader(type, id ?? last, payload.byteLength), payload]);
+    const stream = Buffer.concat([
+      encodePipeHeader(type, id ?? first, payload.byteLength),
+      payload,
+    ]);
     for (const frame of new PipeFrameDecoder(1e6).push(stream)) this.onFrame(frame);
   }
 }
@@ -53,27 +67,51 @@ function prepare() {
   const queue = new RunQueue({ onAnswer: () => answers.push(1) });
   const process = new ScriptedProcess();
   queue.attach(process);
+  const begun: number[] = [];
   const add = async (value: number, limitMs = 1_000, signal?: AbortSignal): Promise<number> => {
     const tensor = Tensor.from('FP32', [1], [value]);
-    const { outputs } = await queue.add([{ index: 0, tensor }], [0], { limitMs, signal });
+    const onBegin = (): unknown => begun.push(value);
+    const { outputs } = await queue.add([{ index: 0, tensor }], [0], { limitMs, signal, onBegin });
     return outputs[0]?.tensor.toArray()[0] as number;
   };
-  return { queue, process, add, answers };
+  return { queue, process, add, answers, begun };
 }
 
 describe('RunQueue', () => {
-  test('sends one run at a time, in order, and gives each its own answer', async () => {
-    const { process, add, queue, answers } = prepare();
-    const runs = [add(1), add(2)];
-    expect(process.sent).toMatchObject([{ value: 1, wanted: [0] }]);
+  test('sends one run ahead of the one that executes, in order, and gives each its own answer', async () => {
+    const { process, add, queue, answers, begun } = prepare();
+    const runs = [add(1), add(2), add(3)];
+    expect(process.sent).toMatchObject([{ value: 1, wanted: [0] }, { value: 2 }]);
+    expect(begun).toEqual([1]);
     process.answer();
     await expect(runs[0]).resolves.toBe(1);
-    expect(process.sent.map(({ value }) => value)).toEqual([1, 2]);
+    expect(process.sent.map(({ value }) => value)).toEqual([1, 2, 3]);
+    expect(begun).toEqual([1, 2]);
     process.answer();
     await expect(runs[1]).resolves.toBe(2);
+    process.answer();
+    await expect(runs[2]).resolves.toBe(3);
     expect(queue.memoryBytes).toBe(1024);
-    expect(answers).toHaveLength(2);
+    expect(answers).toHaveLength(3);
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('a run of as many bytes as may lie ready is sent ahead, and one of more is not', async () => {
+    const { process, queue } = prepare();
+    const add = async (bytes: number) =>
+      queue.add([{ index: 0, tensor: new Tensor('INT8', [bytes], new Uint8Array(bytes)) }], [0], {
+        limitMs: 1_000,
+      });
+    const runs = [add(1), add(MAX_AHEAD_BYTES), add(MAX_AHEAD_BYTES + 1)];
+    expect(process.sent).toHaveLength(2);
+    process.answer();
+    await runs[0];
+    expect(process.sent).toHaveLength(2);
+    process.answer();
+    await runs[1];
+    expect(process.sent).toHaveLength(3);
+    process.answer();
+    await runs[2];
   });
 
   test('an error that the process answers is the run’s alone', async () => {
@@ -85,6 +123,22 @@ describe('RunQueue', () => {
     process.answer();
     await expect(runs[1]).resolves.toBe(2);
     expect(answers).toHaveLength(2);
+  });
+
+  test('what the process says of a run that its limit has ended, or of the one behind it, is not heard', async () => {
+    const { process, add, queue, answers } = prepare();
+    const slow = add(1, 300);
+    const behind = add(2);
+    vi.advanceTimersByTime(300);
+    process.answer();
+    process.answer();
+    expect(answers).toEqual([]);
+    queue.detach(new ExecutionError('was killed by SIGKILL'), false);
+    await expect(slow).rejects.toMatchObject({ details: { limitMs: 300 } });
+    const next = new ScriptedProcess();
+    queue.attach(next);
+    next.answer();
+    await expect(behind).resolves.toBe(2);
   });
 
   test('the limit kills the process, fails that run with the limit, and the others go to the next process', async () => {
@@ -120,16 +174,19 @@ describe('RunQueue', () => {
     await expect(run).resolves.toBe(1);
   });
 
-  test('a run that waits has not begun: its limit does not run', async () => {
+  test('a run that lies ready has not begun: its limit begins when the one before it ends', async () => {
     const { process, add } = prepare();
     const first = add(1, 10_000);
     const second = add(2, 300);
+    process.flush(1);
     vi.advanceTimersByTime(5_000);
     process.answer();
     await first;
+    vi.advanceTimersByTime(299);
     expect(process.killed).toBe(false);
-    process.answer();
-    await expect(second).resolves.toBe(2);
+    vi.advanceTimersByTime(1);
+    expect(process.killed).toBe(true);
+    second.catch(() => {});
   });
 
   test('a run whose process died of a fault fails with it, once; those behind are sent again', async () => {
@@ -143,7 +200,23 @@ describe('RunQueue', () => {
     expect(next.sent.map(({ value }) => value)).toEqual([2]);
     next.answer();
     await expect(behind).resolves.toBe(2);
-    expect(process.sent.map(({ value }) => value)).toEqual([1]);
+    expect(process.sent.map(({ value }) => value)).toEqual([1, 2]);
+  });
+
+  test('a run that lay ready when the process was killed from outside was not tried, whatever that was', async () => {
+    const { queue, add } = prepare();
+    const runs = [add(1), add(2)];
+    queue.detach(CRASH, false);
+    const second = new ScriptedProcess();
+    queue.attach(second);
+    second.answer();
+    await expect(runs[0]).resolves.toBe(1);
+    // Its first death as one that ran: it has one more try.
+    queue.detach(CRASH, false);
+    const third = new ScriptedProcess();
+    queue.attach(third);
+    third.answer();
+    await expect(runs[1]).resolves.toBe(2);
   });
 
   test('a run whose process was killed from outside is tried once more, first of all, and not twice', async () => {
@@ -153,7 +226,7 @@ describe('RunQueue', () => {
     queue.detach(CRASH, false);
     const second = new ScriptedProcess();
     queue.attach(second);
-    expect(second.sent.map(({ value }) => value)).toEqual([1]);
+    expect(second.sent.map(({ value }) => value)).toEqual([1, 2]);
     queue.detach(CRASH, false);
     await expect(unlucky).rejects.toBe(CRASH);
     const third = new ScriptedProcess();
@@ -162,28 +235,27 @@ describe('RunQueue', () => {
     await expect(behind).resolves.toBe(2);
   });
 
-  test('an aborted run that waits is never sent; one that runs keeps its place until it ends', async () => {
+  test('an aborted run that waits is never sent; one that was sent keeps its place until it ends', async () => {
     const { process, add } = prepare();
     const abort = new AbortController();
-    const runs = [add(1, 1_000, abort.signal), add(2, 1_000, abort.signal), add(3)];
+    const aborted = [1, 2, 3].map(async (value) => add(value, 1_000, abort.signal));
+    const last = add(4);
     const reason = new Error('enough');
     abort.abort(reason);
-    await expect(runs[0]).rejects.toBe(reason);
-    await expect(runs[1]).rejects.toBe(reason);
-    expect(process.sent).toHaveLength(1);
+    for (const run of aborted) await expect(run).rejects.toBe(reason);
+    expect(process.sent).toHaveLength(2);
     expect(process.killed).toBe(false);
-    process.answer();
-    process.answer();
-    await expect(runs[2]).resolves.toBe(3);
-    expect(process.sent.map(({ value }) => value)).toEqual([1, 3]);
+    for (let run = 0; run < 3; run += 1) process.answer();
+    await expect(last).resolves.toBe(4);
+    expect(process.sent.map(({ value }) => value)).toEqual([1, 2, 4]);
   });
 
-  test('an abandoned run is not tried again on the next process', async () => {
+  test('an abandoned run is not tried again on the next process, whether it ran or lay ready', async () => {
     const { queue, add } = prepare();
     const abort = new AbortController();
-    const abandoned = add(1, 1_000, abort.signal);
+    const abandoned = [1, 2].map(async (value) => add(value, 1_000, abort.signal));
     abort.abort(new Error('enough'));
-    await expect(abandoned).rejects.toThrow('enough');
+    for (const run of abandoned) await expect(run).rejects.toThrow('enough');
     queue.detach(CRASH, false);
     const next = new ScriptedProcess();
     queue.attach(next);
@@ -221,7 +293,8 @@ describe('RunQueue', () => {
 
   test('as many runs wait as the limit, and one more is refused as busy', async () => {
     const { queue, add } = prepare();
-    const runs = Array.from({ length: MAX_PENDING_RUNS + 1 }, async (_, index) => add(index));
+    // Two are with the process.
+    const runs = Array.from({ length: MAX_PENDING_RUNS + 2 }, async (_, index) => add(index));
     await expect(add(0)).rejects.toMatchObject({ code: 'ERR_BUSY' });
     queue.close(CRASH);
     const settled = await Promise.allSettled(runs);

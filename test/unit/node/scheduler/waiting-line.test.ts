@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { SYSTEM_CLOCK } from '../../../../node/scheduler/clock.ts';
 import { type LineEntry, WaitingLine } from '../../../../node/scheduler/waiting-line.ts';
 
 beforeEach(() => {
@@ -42,7 +43,7 @@ const RESULT = { outputs: [], queueMs: 0, executeMs: 1 };
 
 describe('WaitingLine', () => {
   test('gives requests in the order they came', () => {
-    const line = new WaitingLine();
+    const line = new WaitingLine(SYSTEM_CLOCK);
     const marks = [1, 2, 3].map((n) => hand(line, { inMs: n * 1000 }).entry.deadlineAtMs);
     expect(line.length).toBe(3);
     expect(marks.map(() => line.take()?.deadlineAtMs)).toEqual(marks);
@@ -51,14 +52,14 @@ describe('WaitingLine', () => {
   });
 
   test('gives higher priorities first, first come first within one', () => {
-    const line = new WaitingLine();
+    const line = new WaitingLine(SYSTEM_CLOCK);
     for (const priority of [0, 5, -1, 5, 0]) hand(line, { priority });
     const order = Array.from({ length: 5 }, () => line.take()?.priority);
     expect(order).toEqual([5, 5, 0, 0, -1]);
   });
 
   test('a request whose deadline passes leaves by itself, in phase queue', () => {
-    const line = new WaitingLine();
+    const line = new WaitingLine(SYSTEM_CLOCK);
     const late = hand(line, { inMs: 100 });
     const patient = hand(line);
     vi.advanceTimersByTime(99);
@@ -68,10 +69,19 @@ describe('WaitingLine', () => {
     expect([line.length, patient.told]).toEqual([1, []]);
   });
 
-  test('a taken request whose deadline passes is told so, in phase execute, and its result comes too late', () => {
-    const line = new WaitingLine();
+  test('a taken request that has not begun when its deadline passes is in phase queue still', () => {
+    const line = new WaitingLine(SYSTEM_CLOCK);
+    const late = hand(line, { inMs: 100 });
+    line.take();
+    vi.advanceTimersByTime(101);
+    expect(late.told).toEqual([new Error('queue')]);
+  });
+
+  test('a request whose deadline passes once it has begun is told so, in phase execute, and its result comes too late', () => {
+    const line = new WaitingLine(SYSTEM_CLOCK);
     const late = hand(line, { inMs: 100 });
     const request = line.take();
+    request?.begin();
     vi.advanceTimersByTime(101);
     expect(late.told).toEqual([new Error('execute')]);
     request?.resolve(RESULT);
@@ -81,7 +91,7 @@ describe('WaitingLine', () => {
   });
 
   test('a deadline farther than a timer reaches is waited for', () => {
-    const line = new WaitingLine();
+    const line = new WaitingLine(SYSTEM_CLOCK);
     const far = hand(line, { inMs: 2 ** 31 + 1000 });
     vi.advanceTimersByTime(2 ** 31);
     expect([line.length, far.told]).toEqual([1, []]);
@@ -90,7 +100,7 @@ describe('WaitingLine', () => {
   });
 
   test('an aborted request leaves at once with the reason', () => {
-    const line = new WaitingLine();
+    const line = new WaitingLine(SYSTEM_CLOCK);
     const abort = new AbortController();
     const aborted = hand(line, { signal: abort.signal, inMs: 100 });
     hand(line);
@@ -103,7 +113,7 @@ describe('WaitingLine', () => {
   });
 
   test('an answered request hears of neither its deadline nor its signal any more', () => {
-    const line = new WaitingLine();
+    const line = new WaitingLine(SYSTEM_CLOCK);
     const abort = new AbortController();
     const answered = hand(line, { signal: abort.signal, inMs: 100 });
     line.take()?.resolve(RESULT);

@@ -16,7 +16,7 @@ function queue(over: Partial<QueueView> = {}): QueueView {
 }
 
 function work(over: Partial<QueueWork> = {}): QueueWork {
-  return { runningExpectedMs: null, runningMs: 0, queuedMs: 0, ...over };
+  return { runs: [], parallel: 1, queuedMs: 0, ...over };
 }
 
 const views = fc.record({
@@ -29,10 +29,29 @@ const views = fc.record({
 describe('estimateWaitMs', () => {
   it.each<[what: string, over: Partial<QueueWork>, waitMs: number]>([
     ['nothing while nothing runs or waits', {}, 0],
-    ['the rest of what runs', { runningExpectedMs: 100, runningMs: 30 }, 70],
-    ['nothing for what should have ended', { runningExpectedMs: 100, runningMs: 500 }, 0],
-    ['what waits as well', { runningExpectedMs: 100, runningMs: 30, queuedMs: 200 }, 270],
-    ['nothing that was never measured', { runningMs: 30, queuedMs: null }, 0],
+    ['the rest of what runs', { runs: [{ expectedMs: 100, runningMs: 30 }] }, 70],
+    ['nothing for what should have ended', { runs: [{ expectedMs: 100, runningMs: 500 }] }, 0],
+    ['what waits as well', { runs: [{ expectedMs: 100, runningMs: 30 }], queuedMs: 200 }, 270],
+    [
+      'what lies ready behind another',
+      { runs: [70, 0].map((runningMs) => ({ expectedMs: 100, runningMs })) },
+      130,
+    ],
+    [
+      'what several at once get done in the same time',
+      { runs: [50, 70].map((runningMs) => ({ expectedMs: 100, runningMs })), parallel: 2 },
+      40,
+    ],
+    [
+      'nothing while a place is free',
+      { runs: [{ expectedMs: 100, runningMs: 0 }], parallel: 2 },
+      0,
+    ],
+    [
+      'nothing that was never measured',
+      { runs: [{ expectedMs: null, runningMs: 30 }], queuedMs: null },
+      0,
+    ],
   ])('counts %s', (_what, over, waitMs) => {
     expect(estimateWaitMs(work(over))).toBe(waitMs);
   });

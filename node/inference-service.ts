@@ -90,10 +90,11 @@ export class InferenceService implements InferenceHandler {
       );
     }
     checkInputs(model.inputs, header.inputs);
-    queue.admit(header.deadlineMs, elementsOf(header));
-    replica.expect(header.deadlineMs);
+    const { deadlineMs } = header;
+    queue.admit(deadlineMs, elementsOf(header), context.bodyBytes);
+    replica.expect(deadlineMs);
     // From the header on: the time a body takes on its way is the caller's time too.
-    const deadlineAtMs = performance.now() + header.deadlineMs;
+    const deadlineAtMs = performance.now() + deadlineMs;
     return {
       execute: (inputs, { signal }) =>
         this.#counted(replica, context.caller, () =>

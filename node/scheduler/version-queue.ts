@@ -7,14 +7,19 @@ import {
 } from '../../protocols/errors.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
 import type { AbortOptions, LoadReport } from '../../protocols/types.ts';
-import { decideAdmission, estimateWaitMs } from '../../src/policy/admission.ts';
+import {
+  decideAdmission,
+  DEFAULT_MAX_QUEUED_BYTES,
+  describeRefusal,
+  estimateWaitMs,
+} from '../../src/policy/admission.ts';
 import { batchFormOf } from '../../src/policy/batch-form.ts';
 import { ExecutionTimes, executionLimitMs } from '../../src/policy/execution-limit.ts';
 import { type RunTiming, ServiceTime } from '../../src/policy/service-time.ts';
 import type { LoadedModel, RunResult } from '../backend/backend.ts';
 import { joinTensors, splitTensors } from './batch-tensors.ts';
 import { DeadlyInputs } from './deadly-inputs.ts';
-import { type QueuedResult, type WaitingRequest, WaitingLine } from './waiting-line.ts';
+import { bytesOf, type QueuedResult, type WaitingRequest, WaitingLine } from './waiting-line.ts';
 
 /** How requests of a version may run together. */
 export interface Batching {
@@ -34,6 +39,8 @@ export const NO_BATCHING: Batching = { axis: 0, maxRows: 1, maxDelayMs: 0 };
 export interface VersionQueueInit {
   /** Requests that may wait, besides those that run. */
   readonly maxQueued: number;
+  /** Bytes of inputs that may wait. @default DEFAULT_MAX_QUEUED_BYTES */
+  readonly maxQueuedBytes?: number | undefined;
   /** Milliseconds one execution may take until enough were measured, and the most it may ever take. */
   readonly executionLimitMs: number;
   /** @default no batches */
@@ -101,22 +108,22 @@ export class VersionQueue {
    * Checks that a request of this deadline would be taken now; it takes no place.
    *
    * @param elements of its inputs together, by which its time is estimated
-   * @throws {ERR_BUSY} when the queue is full or too long for the deadline; `retryAfterMs` says when to come back.
+   * @param bytes of its inputs together
+   * @throws {ERR_BUSY} when the queue is full, in requests or in bytes, or too long for the deadline; `retryAfterMs` says when to
+   *   come back, `details` have the numbers.
    */
-  admit(deadlineMs: number, elements = 0): void {
+  admit(deadlineMs: number, elements = 0, bytes = 0): void {
     if (this.#draining) throw new BusyError('version is being unloaded', 1_000);
-    const { maxQueued } = this.#init;
-    const queued = this.#line.length;
+    const { maxQueued, maxQueuedBytes = DEFAULT_MAX_QUEUED_BYTES } = this.#init;
+    const { length: queued, bytes: queuedBytes } = this.#line;
     const serviceMs = this.#service.estimateMs(elements);
-    const queue = { queued, maxQueued, waitMs: this.#waitMs(), serviceMs };
-    const decision = decideAdmission(queue, deadlineMs);
+    const waitMs = this.#waitMs();
+    const queue = { queued, maxQueued, queuedBytes, maxQueuedBytes, waitMs, serviceMs };
+    const request = { deadlineMs, bytes };
+    const decision = decideAdmission(queue, request);
     if (decision.admitted) return;
-    const { reason, waitMs, retryAfterMs } = decision;
-    const message =
-      reason === 'full'
-        ? `queue holds ${queued} requests, expected fewer than ${maxQueued}`
-        : `wait and execution would be ${Math.round(waitMs + (serviceMs ?? 0))} ms, expected at most the deadline of ${Math.round(deadlineMs)} ms`;
-    throw new BusyError(message, retryAfterMs);
+    const { message, details } = describeRefusal(queue, request, decision.reason);
+    throw new BusyError(message, decision.retryAfterMs, { details });
   }
 
   /**
@@ -135,7 +142,7 @@ export class VersionQueue {
     if (deadlineAtMs <= submittedAtMs) throw lateError('queue');
     this.#deadly.check(inputs);
     // A body takes its time after the header was admitted: others may have filled the queue since.
-    this.admit(Number.POSITIVE_INFINITY);
+    this.admit(Number.POSITIVE_INFINITY, 0, bytesOf(inputs));
     const forms = inputs.map(({ name, tensor: { datatype, shape } }) => ({
       name,
       datatype,

@@ -41,6 +41,7 @@ export class WaitingLine {
   readonly #order = new FairOrder<WaitingRequest>();
   #cost = 0;
   #rows = 0;
+  #bytes = 0;
 
   get length(): number {
     return this.#order.length;
@@ -56,6 +57,11 @@ export class WaitingLine {
     return this.#rows;
   }
 
+  /** Bytes of the inputs of all that wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Adds a request, which leaves by {@link take}, or by itself when its deadline passes or its signal aborts. */
   add(entry: LineEntry): void {
     const settle = this.#watch(entry, () => this.#order.remove(request) && this.#left(request));
@@ -63,6 +69,7 @@ export class WaitingLine {
     this.#order.add(request);
     this.#cost += request.cost;
     this.#rows += rowsOf(request);
+    this.#bytes += bytesOf(request.inputs);
   }
 
   /** Takes the request whose turn it is; undefined when none waits. Its deadline and signal still settle it. */
@@ -82,6 +89,7 @@ export class WaitingLine {
   #left(request: WaitingRequest): boolean {
     this.#cost -= request.cost;
     this.#rows -= rowsOf(request);
+    this.#bytes -= bytesOf(request.inputs);
     return true;
   }
 
@@ -130,4 +138,9 @@ export class WaitingLine {
 
 function rowsOf({ form }: WaitingRequest): number {
   return form?.rows ?? 1;
+}
+
+/** Bytes of a request's inputs together. */
+export function bytesOf(inputs: readonly NamedTensor[]): number {
+  return inputs.reduce((sum, { tensor }) => sum + tensor.bytes.byteLength, 0);
 }

@@ -34,6 +34,7 @@ import { ReplicaSet } from './replica-set.ts';
 import { PackingLoop } from './store/packing-loop.ts';
 import type { VersionKnowledge } from './store/store-upkeep.ts';
 import { VersionStore } from './store/version-store.ts';
+import { VersionExperience } from './version-experience.ts';
 import { createVersionKnowledge } from './version-knowledge.ts';
 import { createVersionRepair } from './version-repair.ts';
 import { isSuperseded, VersionRetirement } from './version-retirement.ts';
@@ -62,6 +63,7 @@ interface NodeParts {
   readonly peer: SwarmPeer;
   readonly releases: ReleaseKeeper;
   readonly replicas: ReplicaSet;
+  readonly experience: VersionExperience;
   readonly inference: InferenceService;
   readonly announcer: Announcer;
   readonly packing: PackingLoop;
@@ -139,6 +141,7 @@ export class SwarmNode implements AsyncDisposable {
     await backend.stop();
     await peer.stop();
     await store.close();
+    await this.#parts.experience.batches.written;
     await records.close();
   }
 }
@@ -181,6 +184,8 @@ async function assemble(
     onWarning: (message) => logger.warn(message),
   });
   const knowledge = createVersionKnowledge(() => ({ peer, store, replicas }));
+  const experience = await VersionExperience.open(dataDir, init);
+  opened.push(() => experience.batches.written);
   const store: VersionStore = await VersionStore.open(path.join(dataDir, 'store'), {
     quotaBytes: init.storeQuotaBytes,
     knowledge,
@@ -188,6 +193,7 @@ async function assemble(
       logger.info(removed, 'version evicted to make room for another');
       replicas.forget(removed.cid);
     },
+    onRemoved: (cid) => experience.batches.forget(cid),
   });
   opened.push(() => store.close());
   const packing = new PackingLoop(store.packing, { idleMs: init.retireAfterMs, logger });
@@ -226,7 +232,11 @@ async function assemble(
     limit: limiterOf(init.downloadLimitBytes),
   });
   const replicas: ReplicaSet = new ReplicaSet(
-    { peer, store, fetcher, backend, releases, gpus: devices.gpus, changed: () => changed() },
+    {
+      ...{ peer, store, fetcher, backend, releases, experience },
+      gpus: devices.gpus,
+      changed: () => changed(),
+    },
     init,
   );
   const retirement = new VersionRetirement({
@@ -297,6 +307,7 @@ async function assemble(
     peer,
     releases,
     replicas,
+    experience,
     inference,
     announcer,
     packing,

@@ -47,6 +47,8 @@ export interface VersionQueueInit {
   readonly batching?: Batching | undefined;
   /** Runs of the model that were measured before, at its best. @default [] */
   readonly timings?: readonly RunTiming[] | undefined;
+  /** Inputs that are known to end the process; grows by those that do. @default none */
+  readonly deadly?: DeadlyInputs | undefined;
 }
 
 export interface SubmitOptions extends AbortOptions {
@@ -80,7 +82,7 @@ export class VersionQueue {
   readonly #line = new WaitingLine();
   readonly #times = new ExecutionTimes();
   readonly #service: ServiceTime;
-  readonly #deadly = new DeadlyInputs();
+  readonly #deadly: DeadlyInputs;
   #batching: Batching;
   /** Elements of one row, of the last requests that ran. */
   #rowElements = 0;
@@ -96,6 +98,7 @@ export class VersionQueue {
     this.#model = model;
     this.#init = init;
     this.#batching = init.batching ?? NO_BATCHING;
+    this.#deadly = init.deadly ?? new DeadlyInputs();
     const { timings = [] } = init;
     this.#service = new ServiceTime(timings);
     // The smallest that was tried is one row.

@@ -91,7 +91,7 @@ export class InferenceService implements InferenceHandler {
     }
     checkInputs(model.inputs, header.inputs);
     const { deadlineMs } = header;
-    queue.admit(deadlineMs, elementsOf(header), context.bodyBytes);
+    queue.admit(deadlineMs, elementsOf(header), context.bodyBytes, context.caller);
     replica.expect(deadlineMs);
     // From the header on: the time a body takes on its way is the caller's time too.
     const deadlineAtMs = performance.now() + deadlineMs;

@@ -52,7 +52,7 @@ export interface VersionQueueInit {
 }
 
 export interface SubmitOptions extends AbortOptions {
-  /** Who asks: callers of one priority get equal shares. @default '' one caller of all who are not named */
+  /** Who asks: callers of one priority get equal shares. @default one caller of all who are not named, who may fill the queue */
   readonly caller?: string | undefined;
   /** When the caller gives up, on the clock of `performance.now()`; undefined for never. */
   readonly deadlineAtMs?: number | undefined;
@@ -112,16 +112,18 @@ export class VersionQueue {
    *
    * @param elements of its inputs together, by which its time is estimated
    * @param bytes of its inputs together
-   * @throws {ERR_BUSY} when the queue is full, in requests or in bytes, or too long for the deadline; `retryAfterMs` says when to
-   *   come back, `details` have the numbers.
+   * @param caller who may not have all of the queue; undefined for one who may
+   * @throws {ERR_BUSY} when the queue is full, in requests or in bytes, or of this caller's, or too long for the deadline;
+   *   `retryAfterMs` says when to come back, `details` have the numbers.
    */
-  admit(deadlineMs: number, elements = 0, bytes = 0): void {
+  admit(deadlineMs: number, elements = 0, bytes = 0, caller?: string): void {
     if (this.#draining) throw new BusyError('version is being unloaded', 1_000);
     const { maxQueued, maxQueuedBytes = DEFAULT_MAX_QUEUED_BYTES } = this.#init;
     const { length: queued, bytes: queuedBytes } = this.#line;
     const serviceMs = this.#service.estimateMs(elements);
     const waitMs = this.#waitMs();
-    const queue = { queued, maxQueued, queuedBytes, maxQueuedBytes, waitMs, serviceMs };
+    const own = this.#line.of(caller);
+    const queue = { queued, maxQueued, queuedBytes, maxQueuedBytes, waitMs, serviceMs, ...own };
     const request = { deadlineMs, bytes };
     const decision = decideAdmission(queue, request);
     if (decision.admitted) return;
@@ -140,12 +142,11 @@ export class VersionQueue {
   async submit(inputs: readonly NamedTensor[], options: SubmitOptions = {}): Promise<QueuedResult> {
     options.signal?.throwIfAborted();
     const submittedAtMs = performance.now();
-    const { deadlineAtMs = Number.POSITIVE_INFINITY, priority = 0, caller = '' } = options;
-    const { outputs = [], signal } = options;
+    const { deadlineAtMs = Infinity, priority = 0, outputs = [], signal, caller } = options;
     if (deadlineAtMs <= submittedAtMs) throw lateError('queue');
     this.#deadly.check(inputs);
     // A body takes its time after the header was admitted: others may have filled the queue since.
-    this.admit(Number.POSITIVE_INFINITY, 0, bytesOf(inputs));
+    this.admit(Infinity, 0, bytesOf(inputs), caller);
     const forms = inputs.map(({ name, tensor: { datatype, shape } }) => ({
       name,
       datatype,
@@ -155,7 +156,7 @@ export class VersionQueue {
       this.#line.add({
         inputs,
         outputs,
-        caller,
+        caller: caller ?? '',
         priority,
         cost: Math.max(1, elementsOf(inputs)),
         form: batchFormOf(forms, outputs, this.#batching.axis),

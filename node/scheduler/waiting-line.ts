@@ -42,6 +42,8 @@ export class WaitingLine {
   #cost = 0;
   #rows = 0;
   #bytes = 0;
+  /** By caller, of those that wait. */
+  readonly #callers = new Map<string, { queued: number; bytes: number }>();
 
   get length(): number {
     return this.#order.length;
@@ -62,14 +64,18 @@ export class WaitingLine {
     return this.#bytes;
   }
 
+  /** What one caller has waiting; nothing for one that is not named. */
+  of(caller: string | undefined): { readonly callerQueued: number; readonly callerBytes: number } {
+    const { queued = 0, bytes = 0 } = this.#callers.get(caller ?? '') ?? {};
+    return { callerQueued: queued, callerBytes: bytes };
+  }
+
   /** Adds a request, which leaves by {@link take}, or by itself when its deadline passes or its signal aborts. */
   add(entry: LineEntry): void {
     const settle = this.#watch(entry, () => this.#order.remove(request) && this.#left(request));
     const request: WaitingRequest = { ...entry, ...settle };
     this.#order.add(request);
-    this.#cost += request.cost;
-    this.#rows += rowsOf(request);
-    this.#bytes += bytesOf(request.inputs);
+    this.#count(request, 1);
   }
 
   /** Takes the request whose turn it is; undefined when none waits. Its deadline and signal still settle it. */
@@ -87,10 +93,22 @@ export class WaitingLine {
   }
 
   #left(request: WaitingRequest): boolean {
-    this.#cost -= request.cost;
-    this.#rows -= rowsOf(request);
-    this.#bytes -= bytesOf(request.inputs);
+    this.#count(request, -1);
     return true;
+  }
+
+  #count(request: WaitingRequest, sign: 1 | -1): void {
+    const bytes = sign * bytesOf(request.inputs);
+    this.#cost += sign * request.cost;
+    this.#rows += sign * rowsOf(request);
+    this.#bytes += bytes;
+    const { caller } = request;
+    if (caller === '') return;
+    const own = this.#callers.get(caller) ?? { queued: 0, bytes: 0 };
+    own.queued += sign;
+    own.bytes += bytes;
+    if (own.queued === 0) this.#callers.delete(caller);
+    else this.#callers.set(caller, own);
   }
 
   /** Sets the deadline and the signal to work; returns settlers that end both. */

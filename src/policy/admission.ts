@@ -8,6 +8,9 @@ export const MAX_RETRY_AFTER_MS = 30_000;
 /** Bytes of inputs that may wait for one version: half of what a node takes in of bodies at once. */
 export const DEFAULT_MAX_QUEUED_BYTES = 256 * 1024 * 1024;
 
+/** A caller may have so many times what it leaves free: three quarters of a queue while it is alone, three sevenths where there are two. */
+const CALLER_SHARE = 3;
+
 /** A version's queue as admission sees it. */
 export interface QueueView {
   readonly queued: number;
@@ -15,6 +18,9 @@ export interface QueueView {
   /** Bytes of the inputs of all that wait. */
   readonly queuedBytes: number;
   readonly maxQueuedBytes: number;
+  /** Those of the caller who asks. */
+  readonly callerQueued: number;
+  readonly callerBytes: number;
   /** Milliseconds until a request that came now would begin; 0 when nothing runs or waits. */
   readonly waitMs: number;
   /** Milliseconds that the request itself would take; null before anything was measured. */
@@ -39,8 +45,8 @@ export interface AskedRequest {
   readonly bytes: number;
 }
 
-/** No place; no room for its bytes; not to be done within its deadline. */
-export type RefusalReason = 'full' | 'heavy' | 'late';
+/** No place; no room for its bytes; its caller has its share of both; not to be done within its deadline. */
+export type RefusalReason = 'full' | 'heavy' | 'share' | 'late';
 
 /** `retryAfterMs` is when there should be room again. */
 export type AdmissionDecision =
@@ -63,7 +69,7 @@ export function estimateWaitMs({ runningExpectedMs, runningMs, queuedMs }: Queue
 
 /**
  * Lets a request in while the queue has room for it and for its bytes, and it should be done within its deadline. One with more
- * bytes than may ever wait is let in when none wait.
+ * bytes than may ever wait is let in when none wait. A caller is kept from the last places, which others find then.
  *
  * Whoever need not wait is let in whatever it is expected to take, or one slow execution could shut out all that follow it, and
  * with them the measurement that would correct the estimate.
@@ -75,11 +81,16 @@ export function decideAdmission(queue: QueueView, request: AskedRequest): Admiss
 }
 
 function refusalOf(
-  { queued, maxQueued, queuedBytes, maxQueuedBytes, waitMs, serviceMs }: QueueView,
+  queue: QueueView,
   { deadlineMs, bytes }: AskedRequest,
 ): RefusalReason | undefined {
-  if (queued >= maxQueued) return 'full';
-  if (queuedBytes > 0 && queuedBytes + bytes > maxQueuedBytes) return 'heavy';
+  const { waitMs, serviceMs, callerQueued, callerBytes, queuedBytes } = queue;
+  const freePlaces = queue.maxQueued - queue.queued;
+  const freeBytes = queue.maxQueuedBytes - queuedBytes - bytes;
+  if (freePlaces <= 0) return 'full';
+  if (queuedBytes > 0 && freeBytes < 0) return 'heavy';
+  if (callerQueued >= CALLER_SHARE * freePlaces) return 'share';
+  if (callerBytes > 0 && callerBytes + bytes > CALLER_SHARE * freeBytes) return 'share';
   return waitMs > 0 && waitMs + (serviceMs ?? 0) > deadlineMs ? 'late' : undefined;
 }
 
@@ -90,6 +101,7 @@ export function describeRefusal(
   reason: RefusalReason,
 ): { readonly message: string; readonly details: Readonly<Record<string, number>> } {
   const { queued, maxQueued, queuedBytes, maxQueuedBytes, serviceMs } = queue;
+  const { callerQueued, callerBytes } = queue;
   const waitMs = Math.round(queue.waitMs);
   switch (reason) {
     case 'full':
@@ -101,6 +113,11 @@ export function describeRefusal(
       return {
         message: `queue holds ${queuedBytes} bytes of inputs, some ${waitMs} ms of work, expected at most ${maxQueuedBytes} with the ${bytes} of this request`,
         details: { queued, queuedBytes, maxQueuedBytes, bytes, waitMs },
+      };
+    case 'share':
+      return {
+        message: `caller has ${callerQueued} requests with ${callerBytes} bytes waiting, expected at most ${CALLER_SHARE} times what is free: ${maxQueued - queued} places and ${maxQueuedBytes - queuedBytes} bytes`,
+        details: { queued, queuedBytes, callerQueued, callerBytes, waitMs },
       };
     case 'late':
       return {

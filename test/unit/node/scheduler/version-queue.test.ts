@@ -159,6 +159,16 @@ describe('VersionQueue', () => {
     await waiting;
   });
 
+  test('keeps places for others from a caller that sends all it can', async () => {
+    const { queue } = prepare({ maxQueued: 16 });
+    const sent = Array.from({ length: 20 }, () => failure(queue.submit([], { caller: 'many' })));
+    // One runs, and of 16 places it leaves a fourth.
+    expect(queue.load()).toMatchObject({ inFlight: 1, queued: 12 });
+    expect(await sent[13]).toMatchObject({ code: 'ERR_BUSY', details: { callerQueued: 12 } });
+    for (let one = 0; one < 3; one += 1) void queue.submit([], { caller: 'few' });
+    expect(queue.load()).toMatchObject({ queued: 15 });
+  });
+
   test('refuses a request whose turn would come after its deadline', async () => {
     const { model, queue } = prepare({ maxQueued: 10 });
     void queue.submit([]);

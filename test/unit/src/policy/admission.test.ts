@@ -14,7 +14,7 @@ import {
 
 function queue(over: Partial<QueueView> = {}): QueueView {
   const room = { queued: 0, maxQueued: 4, queuedBytes: 0, maxQueuedBytes: 1_000 };
-  return { ...room, waitMs: 0, serviceMs: 100, ...over };
+  return { ...room, callerQueued: 0, callerBytes: 0, waitMs: 0, serviceMs: 100, ...over };
 }
 
 const asked = (deadlineMs: number, bytes = 0) => ({ deadlineMs, bytes });
@@ -28,6 +28,8 @@ const views = fc.record({
   maxQueued: fc.integer({ min: 1, max: 50 }),
   queuedBytes: fc.nat(1_000),
   maxQueuedBytes: fc.integer({ min: 1, max: 1_000 }),
+  callerQueued: fc.constant(0),
+  callerBytes: fc.constant(0),
   waitMs: fc.double({ min: 0, max: 600_000, noNaN: true }),
   serviceMs: fc.option(fc.double({ min: 0.01, max: 60_000, noNaN: true })),
 });
@@ -77,6 +79,26 @@ describe('decideAdmission', () => {
     expect(decideAdmission(queue(), asked(60_000, 5_000))).toEqual({ admitted: true });
   });
 
+  it('keeps a caller to three times the places and bytes that it leaves free', () => {
+    const places = { maxQueued: 40, maxQueuedBytes: 1_000_000 };
+    const has = (callerQueued: number, queued: number) =>
+      decideAdmission(queue({ ...places, callerQueued, queued }), asked(60_000));
+    expect(has(29, 29)).toEqual({ admitted: true });
+    expect(has(30, 30)).toMatchObject({ admitted: false, reason: 'share' });
+    expect(has(16, 34)).toEqual({ admitted: true });
+    expect(has(0, 39)).toEqual({ admitted: true });
+    const holds = (callerBytes: number, bytes: number) =>
+      decideAdmission(
+        queue({ callerBytes, queuedBytes: callerBytes, queued: 1 }),
+        asked(60_000, bytes),
+      );
+    expect(holds(700, 50)).toEqual({ admitted: true });
+    expect(holds(700, 51)).toMatchObject({ admitted: false, reason: 'share' });
+    expect(decideAdmission(queue({ queuedBytes: 750, queued: 1 }), asked(60_000, 250))).toEqual({
+      admitted: true,
+    });
+  });
+
   it('admits who need not wait whatever the deadline: a measurement is needed to do better', () => {
     expect(decideAdmission(queue({ serviceMs: 60_000 }), asked(1))).toEqual({
       admitted: true,
@@ -101,7 +123,8 @@ describe('decideAdmission', () => {
 });
 
 describe('describeRefusal', () => {
-  const filled = queue({ queued: 4, queuedBytes: 900, waitMs: 250.4 });
+  const own = { callerQueued: 3, callerBytes: 800 };
+  const filled = queue({ queued: 4, queuedBytes: 900, waitMs: 250.4, ...own });
   it.each([
     [
       'full',
@@ -112,6 +135,11 @@ describe('describeRefusal', () => {
       'heavy',
       'queue holds 900 bytes of inputs, some 250 ms of work, expected at most 1000 with the 101 of this request',
       { queued: 4, queuedBytes: 900, maxQueuedBytes: 1_000, bytes: 101, waitMs: 250 },
+    ],
+    [
+      'share',
+      'caller has 3 requests with 800 bytes waiting, expected at most 3 times what is free: 0 places and 100 bytes',
+      { queued: 4, queuedBytes: 900, callerQueued: 3, callerBytes: 800, waitMs: 250 },
     ],
     [
       'late',

@@ -44,6 +44,9 @@ export const MAX_UNASKED_BYTES = 256 * 1024 * 1024;
 /** Bytes of answers that a node holds for one caller until it takes them; a single larger one is held too. */
 export const MAX_UNTAKEN_BYTES_PER_CALLER = 256 * 1024 * 1024;
 
+/** Bytes a second that one caller may send only to have them refused; past a second's worth it is read no faster. */
+export const MAX_REFUSED_BYTES_PER_SECOND = 64 * 1024 * 1024;
+
 /** Bytes beside bodies that wait for a peer that does not read, past which nothing more is read from it. */
 export const PAUSE_UNSENT_BYTES = 1024 * 1024;
 

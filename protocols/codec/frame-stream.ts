@@ -63,9 +63,7 @@ export class FrameStream {
   constructor(stream: Stream, init: FrameStreamInit) {
     this.#stream = stream;
     this.#init = init;
-    this.#pause = new ReadPause(stream, (ms) => {
-      this.abort(new InvalidMessageError(`peer read nothing of what waits for it within ${ms} ms`));
-    });
+    this.#pause = new ReadPause(stream, () => this.#watchPartialFrame());
     this.#decoder = new FrameDecoder((frame) => {
       // A piece that is not its frame's last ends nothing.
       if (!this.#decoder.partial) this.#frameEnded = true;
@@ -108,6 +106,13 @@ export class FrameStream {
   dropBody(id: number): void {
     const index = this.#bodies.findIndex((body) => body.id === id);
     if (index >= 0) this.#bodies.splice(index, 1);
+  }
+
+  /** Reads nothing from the other side for so many milliseconds. */
+  rest(ms: number): void {
+    if (this.#ended) return;
+    this.#pause.rest(ms);
+    this.#watchPartialFrame();
   }
 
   /** Sends on what bodies have credit for. */
@@ -190,10 +195,7 @@ export class FrameStream {
     this.#waiting = unsentBytes > HIGH_WATER_BYTES;
     if (!this.#waiting) return;
     const { maxUnsentBytes = Infinity, pauseUnsentBytes = Infinity } = this.#init;
-    if (unsentBytes > pauseUnsentBytes) {
-      this.#pause.begin(this.#init.frameTimeoutMs ?? FRAME_TIMEOUT_MS);
-      this.#watchPartialFrame();
-    }
+    if (unsentBytes > pauseUnsentBytes) this.#awaitReading();
     if (unsentBytes > maxUnsentBytes) {
       this.abort(
         new InvalidMessageError(
@@ -203,16 +205,22 @@ export class FrameStream {
     }
   }
 
+  #awaitReading(): void {
+    const limitMs = this.#init.frameTimeoutMs ?? FRAME_TIMEOUT_MS;
+    this.#pause.unread(limitMs, () => {
+      const late = `peer read nothing of what waits for it within ${limitMs} ms`;
+      this.abort(new InvalidMessageError(late));
+    });
+    this.#watchPartialFrame();
+  }
+
   readonly #onRoom = (): void => {
     if (!this.#waiting) return;
     this.#waiting = false;
     // libp2p sends on what it holds in a microtask of its own after the event: ours comes behind it.
     queueMicrotask(() => {
       this.#waiting = this.#stream.writeBufferLength > HIGH_WATER_BYTES;
-      if (!this.#waiting && this.#pause.begun) {
-        this.#pause.end();
-        this.#watchPartialFrame();
-      }
+      if (!this.#waiting) this.#pause.read();
       this.#scheduleFlush();
     });
   };
@@ -231,7 +239,7 @@ export class FrameStream {
 
   #watchPartialFrame(): void {
     // While we do not read, no frame can end.
-    const awaited = this.#decoder.partial && !this.#pause.begun;
+    const awaited = this.#decoder.partial && !this.#pause.paused;
     // The pieces of a large body rarely end where a frame does: it is each frame that has the time, not the body.
     if (!awaited || this.#frameEnded) {
       this.#frameEnded = false;

@@ -1,51 +1,73 @@
 import type { Stream } from '@libp2p/interface';
 
 /**
- * Reads nothing from a stream for a while: its flow control then stops whoever sends. A peer that makes no room for what it is owed
- * in all that time is given up.
+ * Reads nothing from a stream for a while: its flow control then stops whoever sends. Either because the peer does not read what it
+ * is owed, and then until it does, or for a rest of so many milliseconds.
  */
 export class ReadPause {
   readonly #stream: Stream;
-  readonly #onLate: (ms: number) => void;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #onEnd: () => void;
+  /** Gives a peer up that does not read. */
+  #unreadTimer: NodeJS.Timeout | undefined;
+  /** Ends the rest. */
+  #restTimer: NodeJS.Timeout | undefined;
   /** True while libp2p hands out what came during the last pause. */
   #resuming = false;
 
-  /** @param onLate called when a pause took longer than it may */
-  constructor(stream: Stream, onLate: (ms: number) => void) {
+  /** @param onEnd called when it reads on */
+  constructor(stream: Stream, onEnd: () => void) {
     this.#stream = stream;
-    this.#onLate = onLate;
+    this.#onEnd = onEnd;
   }
 
-  /** True from {@link begin} to {@link end}. */
-  get begun(): boolean {
-    return this.#timer !== undefined;
+  get paused(): boolean {
+    return this.#unreadTimer !== undefined || this.#restTimer !== undefined;
   }
 
-  /** Begins, unless it has begun already. */
-  begin(maxMs: number): void {
-    if (this.begun) return;
-    this.#timer = setTimeout(() => this.#onLate(maxMs), maxMs).unref();
+  /** Pauses until {@link read}; `onLate` is called when that takes longer than it may. */
+  unread(maxMs: number, onLate: () => void): void {
+    if (this.#unreadTimer !== undefined) return;
+    this.#pause();
+    this.#unreadTimer = setTimeout(onLate, maxMs).unref();
+  }
+
+  /** The peer has read what it is owed. */
+  read(): void {
+    if (this.#unreadTimer === undefined) return;
+    clearTimeout(this.#unreadTimer);
+    this.#unreadTimer = undefined;
+    this.#resume();
+  }
+
+  /** Pauses for so long; within a rest it changes nothing. */
+  rest(ms: number): void {
+    if (this.#restTimer !== undefined) return;
+    this.#pause();
+    this.#restTimer = setTimeout(() => {
+      this.#restTimer = undefined;
+      this.#resume();
+    }, ms).unref();
+  }
+
+  /** Ends the waits of a stream that is gone. */
+  cancel(): void {
+    clearTimeout(this.#unreadTimer);
+    clearTimeout(this.#restTimer);
+  }
+
+  #pause(): void {
     // A stream that is paused while it is being resumed ends up paused for us and running for its peer.
-    if (!this.#resuming && this.#readable) this.#stream.pause();
+    if (!this.paused && !this.#resuming && this.#readable) this.#stream.pause();
   }
 
-  /** Reads on. */
-  end(): void {
-    if (!this.begun) return;
-    this.cancel();
-    if (!this.#readable) return;
+  #resume(): void {
+    if (this.paused || !this.#readable) return;
     this.#resuming = true;
     this.#stream.resume();
     this.#resuming = false;
-    // `begin` was called for what came out meanwhile.
-    if (this.begun && this.#readable) this.#stream.pause();
-  }
-
-  /** Ends the wait of a stream that is gone. */
-  cancel(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    // What came out meanwhile may be reason enough for the next pause.
+    if (!this.paused) this.#onEnd();
+    else if (this.#readable) this.#stream.pause();
   }
 
   get #readable(): boolean {

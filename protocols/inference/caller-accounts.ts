@@ -1,5 +1,6 @@
 import { BusyError, LimitError } from '../errors.ts';
 import {
+  MAX_REFUSED_BYTES_PER_SECOND,
   MAX_REQUESTS_PER_CALLER,
   MAX_STREAMS_PER_CALLER,
   MAX_UNASKED_BYTES,
@@ -9,6 +10,9 @@ import {
 
 /** Milliseconds after which a caller that has as much open as it may should ask again: some of it is answered by then. */
 const RETRY_MS = 100;
+
+/** Milliseconds for which a stream is not read at most: a cancel may be behind what is to be refused. */
+const MAX_REST_MS = 250;
 
 /** What callers have open at a node, each over all its streams, and all together. */
 export class CallerAccounts {
@@ -59,6 +63,9 @@ export class CallerAccount {
   #requests = 0;
   #unaskedBytes = 0;
   #untakenBytes = 0;
+  /** Bytes that were refused and are not forgiven yet, as of `#refusedAtMs`. */
+  #refusedBytes = 0;
+  #refusedAtMs = 0;
 
   constructor(init: CallerAccountInit) {
     this.#init = init;
@@ -138,6 +145,20 @@ export class CallerAccount {
 
   taken(answerBytes: number): void {
     this.#untakenBytes -= answerBytes;
+  }
+
+  /**
+   * So much of what the caller sent was refused or dropped; milliseconds for which nothing more is to be read from the stream on which it
+   * came, 0 for none.
+   *
+   * @param nowMs on the clock of `performance.now()`
+   */
+  refused(bytes: number, nowMs: number): number {
+    const forgiven = ((nowMs - this.#refusedAtMs) / 1000) * MAX_REFUSED_BYTES_PER_SECOND;
+    this.#refusedBytes = Math.max(0, this.#refusedBytes - forgiven) + bytes;
+    this.#refusedAtMs = nowMs;
+    const excess = this.#refusedBytes / MAX_REFUSED_BYTES_PER_SECOND - 1;
+    return excess <= 0 ? 0 : Math.min(MAX_REST_MS, Math.ceil(excess * 1000));
   }
 
   #unasked(bytes: number): void {

@@ -36,6 +36,9 @@ import { TensorSender } from './tensor-body.ts';
 /** Bytes of answers, beside bodies, that may wait for a caller that does not read; all headers of a full stream have less. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
 
+/** Bytes of a body that a refusal costs as much as dropping. */
+const REFUSAL_BYTES = 1024;
+
 /** Milliseconds after which a caller that was too slow for others who waited may ask again; another node may have room at once. */
 const SLOW_RETRY_MS = 5_000;
 
@@ -144,6 +147,7 @@ class ServerStream {
       this.#account.check(unaskedBytes);
       admission = this.#handler.admit(header, { caller: this.#caller, bodyBytes });
     } catch (error) {
+      this.#slow(REFUSAL_BYTES + inlineBody.byteLength);
       return this.#fail(id, header, error);
     }
     if (inline && inlineBody.byteLength !== bodyBytes) {
@@ -191,9 +195,15 @@ class ServerStream {
   #data(id: number, payload: Uint8Array): void {
     const request = this.#open.get(id);
     // What was granted may be on its way when the request has failed already.
-    if (request === undefined) return;
+    if (request === undefined) return this.#slow(payload.byteLength);
     if (payload.byteLength === 0) throw new InvalidMessageError('caller sent data without bytes');
     this.#body(id, request, payload);
+  }
+
+  /** Reads a caller no faster that sends and sends what is refused: others are not to wait for that. */
+  #slow(refusedBytes: number): void {
+    const restMs = this.#account.refused(refusedBytes, performance.now());
+    if (restMs > 0) this.#frames.rest(restMs);
   }
 
   #body(id: number, request: OpenRequest, bytes: Uint8Array): void {

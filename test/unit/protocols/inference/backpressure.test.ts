@@ -1,11 +1,14 @@
 import type { Stream } from '@libp2p/interface';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { BusyError } from '../../../../protocols/errors.ts';
 import { FRAME } from '../../../../protocols/inference/frame-type.ts';
 import {
+  CallerAccounts,
   InferenceConnection,
   type InferenceHandlerInit,
 } from '../../../../protocols/inference/index.ts';
 import { decodeFailure, encodeRequest } from '../../../../protocols/inference/message.ts';
+import { MAX_REFUSED_BYTES_PER_SECOND } from '../../../../protocols/limits.ts';
 import { STATUS } from '../../../../protocols/status.ts';
 import { Tensor } from '../../../../protocols/tensor.ts';
 import {
@@ -184,6 +187,25 @@ describe('handleInference over TCP, TLS and yamux', () => {
         message: 'peer read nothing of what waits for it within 50 ms',
       },
     ]);
+  });
+
+  it('reads a caller no faster that sends and sends what is refused, and answers it after all', async () => {
+    const handler = new HeldHandler();
+    handler.refusal = new BusyError('no room', 10);
+    const accounts = new CallerAccounts();
+    // As if it had sent much already.
+    accounts.open('caller').refused(10 * MAX_REFUSED_BYTES_PER_SECOND, performance.now());
+    const { outbound, inbound, protocolErrors } = await openPair(handler, { accounts });
+    const peer = new RawPeer(outbound);
+    const pause = vi.spyOn(inbound, 'pause');
+    peer.frame(FRAME.request, 1, emptyRequest(0));
+    await peer.heard(FRAME.failure, 1);
+    expect(pause).toHaveBeenCalledOnce();
+    handler.refusal = undefined;
+    peer.frame(FRAME.request, 2, emptyRequest(0));
+    await handler.executing();
+    expect(inbound.readStatus).toBe('readable');
+    expect(protocolErrors).toEqual([]);
   });
 
   it('drops an answer that its caller does not take, and keeps the stream', async () => {

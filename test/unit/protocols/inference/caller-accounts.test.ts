@@ -5,6 +5,7 @@ import { FRAME } from '../../../../protocols/inference/frame-type.ts';
 import { BodyBudget, CallerAccounts } from '../../../../protocols/inference/index.ts';
 import { decodeFailure, encodeRequest } from '../../../../protocols/inference/message.ts';
 import {
+  MAX_REFUSED_BYTES_PER_SECOND,
   MAX_REQUESTS_PER_CALLER,
   MAX_STREAMS_PER_CALLER,
   MAX_UNASKED_BYTES,
@@ -84,6 +85,25 @@ describe('CallerAccounts', () => {
     account.taken(MAX_UNTAKEN_BYTES_PER_CALLER);
     account.hold(2 * MAX_UNTAKEN_BYTES_PER_CALLER);
     expect(() => account.check(0)).toThrow(busy(/^answers that wait/));
+  });
+});
+
+describe('CallerAccount, told of what was refused,', () => {
+  const SECOND = MAX_REFUSED_BYTES_PER_SECOND;
+
+  it('rests nobody for a second’s worth, for longer the more comes on top, and never for longer than 250 ms', () => {
+    const account = new CallerAccounts().open('a');
+    expect(account.refused(SECOND, 0)).toBe(0);
+    expect(account.refused(SECOND / 128, 0)).toBe(8);
+    expect(account.refused(SECOND / 8, 0)).toBe(133);
+    expect(account.refused(10 * SECOND, 0)).toBe(250);
+  });
+
+  it('forgives as much a second', () => {
+    const account = new CallerAccounts().open('a');
+    for (let ms = 0; ms < 10_000; ms += 100) expect(account.refused(SECOND / 10, ms)).toBe(0);
+    expect(account.refused(1.5 * SECOND, 10_000)).toBeGreaterThan(0);
+    expect(account.refused(SECOND, 60_000)).toBe(0);
   });
 });
 

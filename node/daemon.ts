@@ -2,16 +2,11 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { signOwnerCertificate } from '../protocols/capacity/index.ts';
-import { handleInference, INFERENCE_VERSION } from '../protocols/inference/index.ts';
-import { protocolId } from '../protocols/protocol-id.ts';
-import { handleReplica, REPLICA_VERSION } from '../protocols/replica/index.ts';
-import { handleTransfer, RateLimiter, TRANSFER_VERSION } from '../protocols/transfer/index.ts';
 import type { NodeId, OwnerId } from '../protocols/types.ts';
 import { loadOrCreateKey } from '../src/swarm/identity.ts';
 import { parseServingHours } from '../src/policy/serving-hours.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
 import { RecordStore } from '../src/swarm/record-store.ts';
-import { serveRouting } from '../src/swarm/routing-service.ts';
 import { Announcer } from './announcer.ts';
 import { controlAddress } from './control/control-address.ts';
 import { ControlServer } from './control/control-server.ts';
@@ -25,6 +20,7 @@ import { DeviceProber } from './device/device-prober.ts';
 import { InferenceService, type InferenceServiceComponents } from './inference-service.ts';
 import { type NodeInit, type ResolvedNodeInit, resolveNodeInit } from './node-init.ts';
 import { NodePause } from './node-pause.ts';
+import { limiterOf, serveProtocols } from './node-protocols.ts';
 import { rest } from './node-rest.ts';
 import { OwnerWatch } from './owner-watch.ts';
 import { ReleaseKeeper } from './release-keeper.ts';
@@ -34,17 +30,12 @@ import { ReplicaSet } from './replica-set.ts';
 import { PackingLoop } from './store/packing-loop.ts';
 import type { VersionKnowledge } from './store/store-upkeep.ts';
 import { VersionStore } from './store/version-store.ts';
+import { VersionExperience } from './version-experience.ts';
 import { createVersionKnowledge } from './version-knowledge.ts';
 import { createVersionRepair } from './version-repair.ts';
 import { isSuperseded, VersionRetirement } from './version-retirement.ts';
 
 const AGENT = 'gpu-swarm/0.1.0';
-
-/** A replica request may fetch gigabytes: it ends when its work does, or after this. */
-const REPLICA_TIMEOUT_MS = 6 * 3_600_000;
-
-/** Streams one peer may have open here per protocol: libp2p's default of 32 resets the rest. */
-const MAX_STREAMS = 256;
 
 /** Resident bytes of a model's process that it shares with the others: the code of Node and the runtime. Measured: 78 MiB. */
 const RUNTIME_BYTES = 96 * 1024 * 1024;
@@ -62,6 +53,7 @@ interface NodeParts {
   readonly peer: SwarmPeer;
   readonly releases: ReleaseKeeper;
   readonly replicas: ReplicaSet;
+  readonly experience: VersionExperience;
   readonly inference: InferenceService;
   readonly announcer: Announcer;
   readonly packing: PackingLoop;
@@ -139,6 +131,7 @@ export class SwarmNode implements AsyncDisposable {
     await backend.stop();
     await peer.stop();
     await store.close();
+    await this.#parts.experience.batches.written;
     await records.close();
   }
 }
@@ -154,7 +147,7 @@ export async function createNode(nodeInit: NodeInit): Promise<SwarmNode> {
   const opened: (() => Promise<void>)[] = [];
   try {
     const parts = await assemble(init, opened);
-    await serve(parts);
+    await serveProtocols(parts);
     rest({ ...parts, logger: init.logger }, parts.pause.reason);
     parts.watch.start();
     parts.announcer.start();
@@ -181,6 +174,8 @@ async function assemble(
     onWarning: (message) => logger.warn(message),
   });
   const knowledge = createVersionKnowledge(() => ({ peer, store, replicas }));
+  const experience = await VersionExperience.open(dataDir, init);
+  opened.push(() => experience.batches.written);
   const store: VersionStore = await VersionStore.open(path.join(dataDir, 'store'), {
     quotaBytes: init.storeQuotaBytes,
     knowledge,
@@ -188,6 +183,7 @@ async function assemble(
       logger.info(removed, 'version evicted to make room for another');
       replicas.forget(removed.cid);
     },
+    onRemoved: (cid) => experience.batches.forget(cid),
   });
   opened.push(() => store.close());
   const packing = new PackingLoop(store.packing, { idleMs: init.retireAfterMs, logger });
@@ -226,7 +222,11 @@ async function assemble(
     limit: limiterOf(init.downloadLimitBytes),
   });
   const replicas: ReplicaSet = new ReplicaSet(
-    { peer, store, fetcher, backend, releases, gpus: devices.gpus, changed: () => changed() },
+    {
+      ...{ peer, store, fetcher, backend, releases, experience },
+      gpus: devices.gpus,
+      changed: () => changed(),
+    },
     init,
   );
   const retirement = new VersionRetirement({
@@ -297,6 +297,7 @@ async function assemble(
     peer,
     releases,
     replicas,
+    experience,
     inference,
     announcer,
     packing,
@@ -342,58 +343,4 @@ async function listen(
   const control = await ControlServer.start({ address, verbs, logger });
   opened.push(() => control.stop());
   return control;
-}
-
-/** Undefined where nothing is to be held back. */
-function limiterOf(bytesPerSecond: number | undefined): RateLimiter | undefined {
-  return bytesPerSecond === undefined ? undefined : new RateLimiter(bytesPerSecond);
-}
-
-async function serve({ init, peer, store, replicas, inference, pause }: NodeParts): Promise<void> {
-  const { libp2p, network } = peer;
-  const streams = { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS };
-  await libp2p.handle(
-    protocolId(network, 'inference', INFERENCE_VERSION),
-    (stream, connection) =>
-      handleInference(stream, connection.remotePeer.toString(), inference, {
-        onProtocolError: (error) => {
-          init.logger.warn(
-            { err: error, peer: connection.remotePeer.toString() },
-            'inference stream reset',
-          );
-        },
-      }),
-    streams,
-  );
-  const limit = limiterOf(init.uploadLimitBytes);
-  await libp2p.handle(
-    protocolId(network, 'transfer', TRANSFER_VERSION),
-    (stream, connection) => {
-      const peerId = connection.remotePeer.toString();
-      return handleTransfer(stream, store, {
-        peer: peerId,
-        limit,
-        onFailure: (error) => {
-          init.logger.debug({ err: error, peer: peerId }, 'transfer stream reset');
-        },
-      });
-    },
-    streams,
-  );
-  await libp2p.handle(
-    protocolId(network, 'replica', REPLICA_VERSION),
-    (stream, connection) =>
-      handleReplica(
-        stream,
-        (request, signal) => {
-          pause.check();
-          return replicas.hold(request, connection.remotePeer.toString(), signal);
-        },
-        AbortSignal.timeout(REPLICA_TIMEOUT_MS),
-      ),
-    streams,
-  );
-  await serveRouting(peer, {
-    readMetadata: async (cid) => (await store.manifest(cid))?.metadata,
-  });
 }

@@ -3,7 +3,6 @@ import type { ReplicaProgress } from '../protocols/replica/index.ts';
 import { Askers } from './askers.ts';
 import type { MemoryLease } from './memory-ledger.ts';
 import { Replica, type ReplicaOrigin } from './replica.ts';
-import type { BatchFinding } from './scheduler/batch-probe.ts';
 
 /** How often a waiting publisher hears how far the fetch is. */
 const PROGRESS_INTERVAL_MS = 250;
@@ -21,8 +20,6 @@ export interface Holding {
   refused: { readonly error: BusyError; readonly untilMs: number } | undefined;
   /** Times it was quarantined since this process began. */
   quarantines: number;
-  /** How its requests run best together, by execution provider. */
-  readonly batches: Map<string, BatchFinding>;
   /** Whether it is out of memory because no channel points at it: then it is not loaded only because there is room. */
   retired: boolean;
   /** Ends the quarantine. */
@@ -41,7 +38,6 @@ export function createHolding(origin: ReplicaOrigin, asker: string | undefined):
     lease: undefined,
     refused: undefined,
     quarantines: 0,
-    batches: new Map(),
     retired: false,
     timer: undefined,
   };

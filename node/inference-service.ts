@@ -11,7 +11,7 @@ import type {
   InferenceHandler,
   RequestHeader,
 } from '../protocols/inference/index.ts';
-import { checkInputs } from '../protocols/input-check.ts';
+import { checkInputs, checkOutputNames } from '../protocols/input-check.ts';
 import { elementCount, type NamedTensor } from '../protocols/tensor.ts';
 import type { LoadReport, VersionCid } from '../protocols/types.ts';
 import { outcomeOfError, type RequestOutcome } from '../src/swarm/outcome-tally.ts';
@@ -90,10 +90,12 @@ export class InferenceService implements InferenceHandler {
       );
     }
     checkInputs(model.inputs, header.inputs);
-    queue.admit(header.deadlineMs, elementsOf(header));
-    replica.expect(header.deadlineMs);
+    checkOutputNames(model.outputs, header.outputs);
+    const { deadlineMs } = header;
+    queue.admit(deadlineMs, elementsOf(header), context.bodyBytes, context.caller);
+    replica.expect(deadlineMs);
     // From the header on: the time a body takes on its way is the caller's time too.
-    const deadlineAtMs = performance.now() + header.deadlineMs;
+    const deadlineAtMs = performance.now() + deadlineMs;
     return {
       execute: (inputs, { signal }) =>
         this.#counted(replica, context.caller, () =>

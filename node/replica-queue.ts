@@ -1,34 +1,50 @@
 import { type Manifest, resolveDeployment } from '../protocols/manifest/index.ts';
+import type { VersionCid } from '../protocols/types.ts';
 import type { LoadedModel } from './backend/backend.ts';
 import { type BatchFinding, probeBatching } from './scheduler/batch-probe.ts';
 import { VersionQueue } from './scheduler/version-queue.ts';
+import type { VersionExperience } from './version-experience.ts';
+
+/** A version that was just loaded. */
+export interface QueuedVersion {
+  readonly cid: VersionCid;
+  readonly manifest: Manifest;
+  readonly model: LoadedModel;
+  /** What it runs on, as {@link VersionInMemory.device}. */
+  readonly device: string;
+}
 
 export interface ReplicaQueueInit {
   readonly maxQueued: number;
   readonly executionLimitMs: number;
-  /** What was found out by execution provider, which need not be tried again; grows by what is. */
-  readonly batches: Map<string, BatchFinding>;
+  /** What was found out before need not be tried again; grows by what is. */
+  readonly experience: VersionExperience;
   readonly signal: AbortSignal;
 }
 
 /** The line before a model that was just loaded, with its requests in batches as they were found to run best. */
 export async function createQueue(
-  model: LoadedModel,
-  manifest: Manifest,
-  { batches, signal, ...init }: ReplicaQueueInit,
-): Promise<VersionQueue> {
+  version: QueuedVersion,
+  { experience, signal, ...init }: ReplicaQueueInit,
+): Promise<{ readonly queue: VersionQueue; readonly batches: BatchFinding }> {
+  const { cid, device, manifest, model } = version;
   const deployment = resolveDeployment(manifest.deployment);
-  const { provider } = model;
-  const finding = batches.get(provider) ?? (await probeBatching(model, deployment, signal));
-  batches.set(provider, finding);
-  return new VersionQueue(model, {
+  let batches = experience.batches.get(cid, device, Date.now());
+  if (batches === undefined) {
+    batches = await probeBatching(model, deployment, signal);
+    // What was broken off says nothing.
+    if (!signal.aborted) experience.batches.add(cid, device, batches, Date.now());
+  }
+  const queue = new VersionQueue(model, {
     maxQueued: Math.min(init.maxQueued, deployment.maxQueued ?? init.maxQueued),
     executionLimitMs: init.executionLimitMs,
     batching: {
       axis: deployment.batchDimension,
-      maxRows: finding.maxRows,
+      maxRows: batches.maxRows,
       maxDelayMs: deployment.maxBatchDelayMs,
     },
-    timings: finding.timings,
+    timings: batches.timings,
+    deadly: experience.deadlyInputs(cid),
   });
+  return { queue, batches };
 }

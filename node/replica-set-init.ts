@@ -6,6 +6,7 @@ import type { AllowList } from './node-init.ts';
 import type { ReleaseKeeper } from './release-keeper.ts';
 import type { ReplicaFetcher } from './replica-fetch.ts';
 import type { VersionStore } from './store/version-store.ts';
+import type { VersionExperience } from './version-experience.ts';
 
 export interface ReplicaSetInit {
   readonly allowPublishers: AllowList;
@@ -23,6 +24,7 @@ export interface ReplicaSetComponents {
   readonly backend: InferenceBackend;
   readonly releases: Pick<ReleaseKeeper, 'learn'>;
   readonly gpus: GpuMemory;
+  readonly experience: VersionExperience;
   /** Called after any change that others should hear of. */
   readonly changed: () => void;
 }

@@ -336,22 +336,22 @@ export class ReplicaSet {
   ): Promise<void> {
     const { replica } = holding;
     const { cid, name } = replica.origin;
-    const { changed } = this.#components;
+    const { changed, experience } = this.#components;
     if (this.#resting !== undefined) throw new BusyError(`this node rests: ${this.#resting}`, 0);
     const version = { cid, ...stored };
     holding.progress = { state: 'loading' };
     replica.loading(this.#memory.assumedLoadMs(version));
     changed();
-    const { model, lease, loadMs, note } = await this.#memory.load(version, {
+    const { model, device, lease, loadMs, note } = await this.#memory.load(version, {
       signal: this.#stopping.signal,
       evict,
       memoryBytes: this.#init.maxMemoryBytes,
     });
-    const queue = await createQueue(model, stored.manifest, {
-      ...this.#init,
-      batches: holding.batches,
-      signal: this.#stopping.signal,
-    });
+    const { manifest } = stored;
+    const { queue, batches } = await createQueue(
+      { cid, manifest, model, device },
+      { ...this.#init, experience, signal: this.#stopping.signal },
+    );
     holding.lease = lease;
     holding.refused = undefined;
     model.onStateChange((state, reason) => this.#modelChanged(holding, model, state, reason));
@@ -361,7 +361,6 @@ export class ReplicaSet {
     holding.progress = { state: 'ready' };
     changed();
     const { provider, memoryBytes } = model;
-    const batches = holding.batches.get(provider);
     const facts = { cid, name, provider, memoryBytes, loadMs, note, batches };
     this.#init.logger.info(facts, 'replica ready');
     await this.#memory.reconcile();

@@ -36,6 +36,8 @@ export interface VersionMemoryOptions {
 /** A version in memory. */
 export interface VersionInMemory {
   readonly model: LoadedModel;
+  /** What it runs on, in words: how fast it is depends on nothing else here. */
+  readonly device: string;
   /** Ends when the model's process has. */
   readonly lease: MemoryLease;
   readonly loadMs: number;
@@ -95,6 +97,7 @@ export class VersionMemory {
       const [best] = passedOver;
       return {
         model,
+        device: this.#components.gpus.describe(model.provider, attempt.gpu),
         lease: attempt.lease,
         loadMs: performance.now() - startedAtMs,
         note: best === undefined ? null : `runs on ${model.provider}; ${best}`,

@@ -50,6 +50,24 @@ export function checkInputs(specs: readonly TensorSpec[], given: readonly GivenI
   }
 }
 
+/**
+ * Checks that the outputs a request wants are the model's.
+ *
+ * @throws {ERR_INVALID_INPUT} that names the first which is not.
+ */
+export function checkOutputNames(
+  specs: readonly Pick<TensorSpec, 'name'>[],
+  wanted: readonly string[],
+): void {
+  if (wanted.length === 0) return;
+  const known = new Set(specs.map(({ name }) => name));
+  const unknown = wanted.find((name) => !known.has(name));
+  if (unknown === undefined) return;
+  throw new InvalidInputError(
+    `unknown output ${quoted(unknown)}, the model has ${nameList(specs, 'outputs')}`,
+  );
+}
+
 function checkShape({ name, shape }: GivenInput, expected: readonly DeclaredDimension[]): void {
   const fits =
     shape.length === expected.length &&
@@ -60,9 +78,9 @@ function checkShape({ name, shape }: GivenInput, expected: readonly DeclaredDime
   );
 }
 
-function nameList(specs: readonly TensorSpec[]): string {
-  if (specs.length === 0) return 'no inputs';
+function nameList(specs: readonly Pick<TensorSpec, 'name'>[], what = 'inputs'): string {
+  if (specs.length === 0) return `no ${what}`;
   const shown = specs.slice(0, MAX_SHOWN_NAMES).map(({ name }) => quoted(name));
   const more = specs.length > shown.length ? ` and ${specs.length - shown.length} more` : '';
-  return `inputs ${shown.join(', ')}${more}`;
+  return `${what} ${shown.join(', ')}${more}`;
 }

@@ -29,6 +29,27 @@ export const MAX_NAME_BYTES = 65_536;
 /** Requests one peer may have open on one inference stream. */
 export const MAX_REQUESTS_PER_STREAM = 1024;
 
+/** Inference streams that one caller may have open to a node, over all its connections; one is enough. */
+export const MAX_STREAMS_PER_CALLER = 16;
+
+/** Requests that one caller may have open at a node, over all its streams. */
+export const MAX_REQUESTS_PER_CALLER = 2048;
+
+/** Bytes of one caller's bodies that a node holds without having granted them: those beside a header, and what comes before credit. */
+export const MAX_UNASKED_BYTES_PER_CALLER = 64 * 1024 * 1024;
+
+/** The same of all callers together. */
+export const MAX_UNASKED_BYTES = 256 * 1024 * 1024;
+
+/** Bytes of answers that a node holds for one caller until it takes them; a single larger one is held too. */
+export const MAX_UNTAKEN_BYTES_PER_CALLER = 256 * 1024 * 1024;
+
+/** Bytes a second that one caller may send only to have them refused; past a second's worth it is read no faster. */
+export const MAX_REFUSED_BYTES_PER_SECOND = 64 * 1024 * 1024;
+
+/** Bytes beside bodies that wait for a peer that does not read, past which nothing more is read from it. */
+export const PAUSE_UNSENT_BYTES = 1024 * 1024;
+
 /** Bytes of an encoded manifest. */
 export const MAX_MANIFEST_BYTES = 1024 * 1024;
 
@@ -50,7 +71,7 @@ export const MAX_OUTCOME_BYTES = 2 * 1024;
 /** UTF-8 characters of another peer's text that are kept in an error or a log field. */
 export const MAX_REMOTE_TEXT = 512;
 
-/** Milliseconds a peer has to send the rest of a frame it began. */
+/** Milliseconds a peer has to send the rest of a frame it began, and to read something of what waits for it. */
 export const FRAME_TIMEOUT_MS = 30_000;
 
 /** Milliseconds over which a rate is measured before it is held against a peer. Used in `pace.ts`. */

@@ -6,6 +6,9 @@ import type { GpuProcess, NvidiaGpu } from './nvidia-smi.ts';
 /** Of a GPU's memory, what models may take: the rest is the driver's, and the screen's. */
 const MODELS_SHARE = 0.95;
 
+/** Characters of what {@link GpuMemory.describe} says. */
+const MAX_DEVICE_TEXT = 400;
+
 /** Execution providers that `CUDA_VISIBLE_DEVICES` pins to one GPU. */
 export const PINNED_PROVIDERS: ReadonlySet<string> = new Set(['cuda', 'tensorrt']);
 
@@ -75,6 +78,14 @@ export class GpuMemory {
   pinOf(pool: string | null): string | undefined {
     const gpu = this.#slots.find(({ id }) => id === pool)?.gpu;
     return gpu === undefined ? undefined : visibleName(gpu);
+  }
+
+  /** What a model runs on, in words; where it is not pinned to the GPU of a pool, all that it may run on. */
+  describe(provider: string, pool: string | null): string {
+    if (provider === 'cpu') return provider;
+    const gpus = this.#slots.filter(({ id }) => pool === null || id === pool);
+    const words = gpus.map(({ gpu }) => `${gpu.name} (driver ${gpu.driverVersion})`);
+    return `${provider} on ${words.join(', ') || 'a GPU'}`.slice(0, MAX_DEVICE_TEXT);
   }
 
   /** GPU memory of a process; null when the driver does not say, as for those in another container. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
 import { writeDurably } from '../../src/swarm/durable-file.ts';
@@ -86,6 +87,21 @@ export async function probeKey(gpus: readonly NvidiaGpu[], gpuSeen: boolean): Pr
       ({ mtimeMs }) => mtimeMs,
       () => null,
     ),
+    environment: deviceEnvironment(process.env),
+  };
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
+}
+
+/** Says in a hash all that decides how fast a model runs besides its device: runtime, processor, cores, threads, Node. */
+export async function speedKey(threads: number | undefined): Promise<string> {
+  const cpus = os.cpus();
+  const facts = {
+    runtime: await describeRuntime(),
+    arch: process.arch,
+    node: process.version,
+    processor: cpus[0]?.model,
+    cores: cpus.length,
+    threads,
     environment: deviceEnvironment(process.env),
   };
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex');

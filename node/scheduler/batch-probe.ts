@@ -38,6 +38,8 @@ const RUNS = 3;
 export interface BatchFinding {
   readonly maxRows: number;
   readonly reason: string;
+  /** False when the probe's time was over first, or the model failed: another try may find out more. */
+  readonly finished: boolean;
   /** The best run of each size that was tried, the model being warm. */
   readonly timings: readonly RunTiming[];
 }
@@ -66,7 +68,7 @@ export async function probeBatching(
   try {
     return await new BatchProbe(model, deployment, signal).run();
   } catch (error) {
-    return alone(error instanceof Error ? error.message : String(error));
+    return { ...alone(error instanceof Error ? error.message : String(error)), finished: false };
   }
 }
 
@@ -155,7 +157,9 @@ class BatchProbe {
     const bound = Math.min(maxBatch ?? MAX_ROWS, MAX_ELEMENTS / elementsOf(row));
     const best = { rows: 1, rowMs: this.#rowMs };
     const timings = this.#timings;
-    const found = (reason: string): BatchFinding => ({ maxRows: best.rows, reason, timings });
+    const found = (reason: string, finished = true): BatchFinding => {
+      return { maxRows: best.rows, reason, finished, timings };
+    };
     try {
       best.rowMs = await this.#timeMs(row, 1);
       for (let rows = 2; rows <= bound; rows *= 2) {
@@ -174,7 +178,7 @@ class BatchProbe {
       }
     } catch (error) {
       if (!(error instanceof ProbeOver)) throw error;
-      return found(error.message);
+      return found(error.message, false);
     }
     return found(`${bound} are the bound`);
   }
@@ -227,7 +231,7 @@ function toleranceFor(expected: readonly NamedTensor[]): Tolerance {
 }
 
 function alone(reason: string): BatchFinding {
-  return { maxRows: 1, reason, timings: [] };
+  return { maxRows: 1, reason, finished: true, timings: [] };
 }
 
 function elementsOf(inputs: readonly NamedTensor[]): number {

@@ -7,7 +7,12 @@ import {
 } from '../../protocols/errors.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
 import type { AbortOptions, LoadReport } from '../../protocols/types.ts';
-import { decideAdmission, estimateWaitMs } from '../../src/policy/admission.ts';
+import {
+  decideAdmission,
+  DEFAULT_MAX_QUEUED_BYTES,
+  describeRefusal,
+  estimateWaitMs,
+} from '../../src/policy/admission.ts';
 import { batchFormOf } from '../../src/policy/batch-form.ts';
 import type { RunTiming } from '../../src/policy/service-time.ts';
 import type { LoadedModel, RunResult } from '../backend/backend.ts';
@@ -17,7 +22,7 @@ import { DeadlyInputs } from './deadly-inputs.ts';
 import { takeBatch } from './next-batch.ts';
 import { RunsUnderWay, type RunUnderWay } from './runs-under-way.ts';
 import { VersionTimes } from './version-times.ts';
-import { type QueuedResult, type WaitingRequest, WaitingLine } from './waiting-line.ts';
+import { bytesOf, type QueuedResult, type WaitingRequest, WaitingLine } from './waiting-line.ts';
 
 /** How requests of a version may run together. */
 export interface Batching {
@@ -40,6 +45,8 @@ export const NO_BATCHING: Batching = { axis: 0, maxRows: 1, maxDelayMs: 0 };
 export interface VersionQueueInit {
   /** Requests that may wait, besides those that run. */
   readonly maxQueued: number;
+  /** Bytes of inputs that may wait. @default DEFAULT_MAX_QUEUED_BYTES */
+  readonly maxQueuedBytes?: number | undefined;
   /** Milliseconds one execution may take until enough were measured, and the most it may ever take. */
   readonly executionLimitMs: number;
   /** @default no batches */
@@ -48,10 +55,12 @@ export interface VersionQueueInit {
   readonly timings?: readonly RunTiming[] | undefined;
   /** @default the system's */
   readonly clock?: Clock | undefined;
+  /** Inputs that are known to end the process; grows by those that do. @default none */
+  readonly deadly?: DeadlyInputs | undefined;
 }
 
 export interface SubmitOptions extends AbortOptions {
-  /** Who asks: callers of one priority get equal shares. @default '' one caller of all who are not named */
+  /** Who asks: callers of one priority get equal shares. @default one caller of all who are not named, who may fill the queue */
   readonly caller?: string | undefined;
   /** When the caller gives up, on the queue's clock, which by default is `performance.now()`; undefined for never. */
   readonly deadlineAtMs?: number | undefined;
@@ -78,7 +87,7 @@ export class VersionQueue {
   readonly #line: WaitingLine;
   readonly #runs: RunsUnderWay;
   readonly #times: VersionTimes;
-  readonly #deadly = new DeadlyInputs();
+  readonly #deadly: DeadlyInputs;
   #batching: Batching;
   #lastRunAtMs: number;
   /** Since when a request is held back for others to join it. */
@@ -99,6 +108,7 @@ export class VersionQueue {
     this.#times = new VersionTimes({ timings, maxLimitMs: init.executionLimitMs });
     this.#batching = batching;
     this.#lastRunAtMs = clock.nowMs();
+    this.#deadly = init.deadly ?? new DeadlyInputs();
     model.onStateChange(() => this.#advance());
   }
 
@@ -106,22 +116,24 @@ export class VersionQueue {
    * Checks that a request of this deadline would be taken now; it takes no place.
    *
    * @param elements of its inputs together, by which its time is estimated
-   * @throws {ERR_BUSY} when the queue is full or too long for the deadline; `retryAfterMs` says when to come back.
+   * @param bytes of its inputs together
+   * @param caller who may not have all of the queue; undefined for one who may
+   * @throws {ERR_BUSY} when the queue is full, in requests or in bytes, or of this caller's, or too long for the deadline;
+   *   `retryAfterMs` says when to come back, `details` have the numbers.
    */
-  admit(deadlineMs: number, elements = 0): void {
+  admit(deadlineMs: number, elements = 0, bytes = 0, caller?: string): void {
     if (this.#draining) throw new BusyError('version is being unloaded', 1_000);
-    const { maxQueued } = this.#init;
-    const queued = this.#line.length;
+    const { maxQueued, maxQueuedBytes = DEFAULT_MAX_QUEUED_BYTES } = this.#init;
+    const { length: queued, bytes: queuedBytes } = this.#line;
     const serviceMs = this.#times.estimateMs(elements);
-    const queue = { queued, maxQueued, waitMs: this.#waitMs(), serviceMs };
-    const decision = decideAdmission(queue, deadlineMs);
+    const waitMs = this.#waitMs();
+    const own = this.#line.of(caller);
+    const queue = { queued, maxQueued, queuedBytes, maxQueuedBytes, waitMs, serviceMs, ...own };
+    const request = { deadlineMs, bytes };
+    const decision = decideAdmission(queue, request);
     if (decision.admitted) return;
-    const { reason, waitMs, retryAfterMs } = decision;
-    const message =
-      reason === 'full'
-        ? `queue holds ${queued} requests, expected fewer than ${maxQueued}`
-        : `wait and execution would be ${Math.round(waitMs + (serviceMs ?? 0))} ms, expected at most the deadline of ${Math.round(deadlineMs)} ms`;
-    throw new BusyError(message, retryAfterMs);
+    const { message, details } = describeRefusal(queue, request, decision.reason);
+    throw new BusyError(message, decision.retryAfterMs, { details });
   }
 
   /**
@@ -135,12 +147,11 @@ export class VersionQueue {
   async submit(inputs: readonly NamedTensor[], options: SubmitOptions = {}): Promise<QueuedResult> {
     options.signal?.throwIfAborted();
     const submittedAtMs = this.#clock.nowMs();
-    const { deadlineAtMs = Number.POSITIVE_INFINITY, priority = 0, caller = '' } = options;
-    const { outputs = [], signal } = options;
+    const { deadlineAtMs = Infinity, priority = 0, outputs = [], signal, caller } = options;
     if (deadlineAtMs <= submittedAtMs) throw lateError('queue');
     this.#deadly.check(inputs);
     // A body takes its time after the header was admitted: others may have filled the queue since.
-    this.admit(Number.POSITIVE_INFINITY);
+    this.admit(Infinity, 0, bytesOf(inputs), caller);
     const forms = inputs.map(({ name, tensor: { datatype, shape } }) => ({
       name,
       datatype,
@@ -150,7 +161,7 @@ export class VersionQueue {
       this.#line.add({
         inputs,
         outputs,
-        caller,
+        caller: caller ?? '',
         priority,
         cost: Math.max(1, elementsOf(inputs)),
         form: batchFormOf(forms, outputs, this.#batching.axis),

@@ -44,6 +44,9 @@ export class WaitingLine {
   #rows = 0;
   /** Rows that wait of each form; none is zero. */
   readonly #formRows = new Map<string, number>();
+  #bytes = 0;
+  /** By caller, of those that wait. */
+  readonly #callers = new Map<string, { queued: number; bytes: number }>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -68,6 +71,17 @@ export class WaitingLine {
     if (this.length === 0) return false;
     for (const rows of this.#formRows.values()) if (rows < maxRows) return false;
     return true;
+  }
+
+  /** Bytes of the inputs of all that wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** What one caller has waiting; nothing for one that is not named. */
+  of(caller: string | undefined): { readonly callerQueued: number; readonly callerBytes: number } {
+    const { queued = 0, bytes = 0 } = this.#callers.get(caller ?? '') ?? {};
+    return { callerQueued: queued, callerBytes: bytes };
   }
 
   /** Adds a request, which leaves by {@link take}, or by itself when its deadline passes or its signal aborts. */
@@ -98,13 +112,28 @@ export class WaitingLine {
   }
 
   #count(request: WaitingRequest, sign: 1 | -1): void {
+    const bytes = sign * bytesOf(request.inputs);
     this.#cost += sign * request.cost;
     this.#rows += sign * rowsOf(request);
-    if (request.form === undefined) return;
-    const { key, rows } = request.form;
-    const formRows = (this.#formRows.get(key) ?? 0) + sign * rows;
-    if (formRows === 0) this.#formRows.delete(key);
-    else this.#formRows.set(key, formRows);
+    this.#bytes += bytes;
+    this.#countForm(request, sign);
+    this.#countCaller(request, sign, bytes);
+  }
+
+  #countForm({ form }: WaitingRequest, sign: 1 | -1): void {
+    if (form === undefined) return;
+    const rows = (this.#formRows.get(form.key) ?? 0) + sign * form.rows;
+    if (rows === 0) this.#formRows.delete(form.key);
+    else this.#formRows.set(form.key, rows);
+  }
+
+  #countCaller({ caller }: WaitingRequest, sign: 1 | -1, bytes: number): void {
+    if (caller === '') return;
+    const own = this.#callers.get(caller) ?? { queued: 0, bytes: 0 };
+    own.queued += sign;
+    own.bytes += bytes;
+    if (own.queued === 0) this.#callers.delete(caller);
+    else this.#callers.set(caller, own);
   }
 
   /** Sets the deadline and the signal to work; returns settlers that end both. */
@@ -157,4 +186,9 @@ export class WaitingLine {
 
 function rowsOf({ form }: WaitingRequest): number {
   return form?.rows ?? 1;
+}
+
+/** Bytes of a request's inputs together. */
+export function bytesOf(inputs: readonly NamedTensor[]): number {
+  return inputs.reduce((sum, { tensor }) => sum + tensor.bytes.byteLength, 0);
 }

@@ -40,6 +40,8 @@ export interface VersionStoreInit {
   readonly knowledge?: VersionKnowledge | undefined;
   /** Hears of a version that was removed to make room for another. */
   readonly onEvicted?: ((removed: RemovedVersion) => void) | undefined;
+  /** Hears of each version that has left the disk, for whatever reason. */
+  readonly onRemoved?: ((cid: VersionCid) => void) | undefined;
 }
 
 /** A version that is being fetched, removed or packed: one thing at a time is done to it. */
@@ -213,6 +215,7 @@ export class VersionStore implements BlockSource, VersionTarget {
       }
       await this.#uses.forget(cid);
       this.#reader.forget(cid);
+      this.#init.onRemoved?.(cid);
     } catch (cause) {
       throw storeFailure(`version ${cid} cannot be removed`, cause);
     } finally {

@@ -3,6 +3,7 @@ import { Uint8ArrayList } from 'uint8arraylist';
 import { ConnectionError, InvalidMessageError, isSwarmError } from '../errors.ts';
 import { FRAME_TIMEOUT_MS, MAX_DATA_CHUNK_BYTES } from '../limits.ts';
 import { encodeFrameHeader, type Frame, FrameDecoder } from './frame.ts';
+import { ReadPause } from './read-pause.ts';
 
 /** Up to here pieces are copied together, so that a handful of small frames is one write and one TLS record. */
 const COALESCE_BYTES = 32 * 1024;
@@ -35,6 +36,8 @@ export interface FrameStreamInit {
   readonly frameTimeoutMs?: number | undefined;
   /** Bytes that may wait because the other side does not read; more reset the stream. @default no bound */
   readonly maxUnsentBytes?: number | undefined;
+  /** Bytes that may wait before nothing is read from the other side until it reads; for `frameTimeoutMs` at most. @default no bound */
+  readonly pauseUnsentBytes?: number | undefined;
 }
 
 /**
@@ -51,6 +54,7 @@ export class FrameStream {
   /** In turn: the first is served next and goes to the end. */
   readonly #bodies: OutgoingBody[] = [];
   #waiting = false;
+  readonly #pause: ReadPause;
   #frameTimer: NodeJS.Timeout | undefined;
   /** Whether a frame came to its end since the timer was last looked at. */
   #frameEnded = false;
@@ -59,6 +63,7 @@ export class FrameStream {
   constructor(stream: Stream, init: FrameStreamInit) {
     this.#stream = stream;
     this.#init = init;
+    this.#pause = new ReadPause(stream, () => this.#watchPartialFrame());
     this.#decoder = new FrameDecoder((frame) => {
       // A piece that is not its frame's last ends nothing.
       if (!this.#decoder.partial) this.#frameEnded = true;
@@ -75,9 +80,9 @@ export class FrameStream {
     });
   }
 
-  /** True while the transport takes no more: what is sent now waits in memory. */
+  /** True while the transport takes no more, or what this turn sends is enough for it: what is sent now waits in memory. */
   get congested(): boolean {
-    return this.#waiting;
+    return this.#waiting || this.#pieceBytes > HIGH_WATER_BYTES;
   }
 
   /** Queues one small frame; it leaves with whatever else this turn of the event loop sends. */
@@ -101,6 +106,13 @@ export class FrameStream {
   dropBody(id: number): void {
     const index = this.#bodies.findIndex((body) => body.id === id);
     if (index >= 0) this.#bodies.splice(index, 1);
+  }
+
+  /** Reads nothing from the other side for so many milliseconds. */
+  rest(ms: number): void {
+    if (this.#ended) return;
+    this.#pause.rest(ms);
+    this.#watchPartialFrame();
   }
 
   /** Sends on what bodies have credit for. */
@@ -181,7 +193,9 @@ export class FrameStream {
     }
     const unsentBytes = this.#stream.writeBufferLength;
     this.#waiting = unsentBytes > HIGH_WATER_BYTES;
-    const { maxUnsentBytes = Number.POSITIVE_INFINITY } = this.#init;
+    if (!this.#waiting) return;
+    const { maxUnsentBytes = Infinity, pauseUnsentBytes = Infinity } = this.#init;
+    if (unsentBytes > pauseUnsentBytes) this.#awaitReading();
     if (unsentBytes > maxUnsentBytes) {
       this.abort(
         new InvalidMessageError(
@@ -191,12 +205,22 @@ export class FrameStream {
     }
   }
 
+  #awaitReading(): void {
+    const limitMs = this.#init.frameTimeoutMs ?? FRAME_TIMEOUT_MS;
+    this.#pause.unread(limitMs, () => {
+      const late = `peer read nothing of what waits for it within ${limitMs} ms`;
+      this.abort(new InvalidMessageError(late));
+    });
+    this.#watchPartialFrame();
+  }
+
   readonly #onRoom = (): void => {
     if (!this.#waiting) return;
     this.#waiting = false;
     // libp2p sends on what it holds in a microtask of its own after the event: ours comes behind it.
     queueMicrotask(() => {
       this.#waiting = this.#stream.writeBufferLength > HIGH_WATER_BYTES;
+      if (!this.#waiting) this.#pause.read();
       this.#scheduleFlush();
     });
   };
@@ -214,13 +238,15 @@ export class FrameStream {
   };
 
   #watchPartialFrame(): void {
+    // While we do not read, no frame can end.
+    const awaited = this.#decoder.partial && !this.#pause.paused;
     // The pieces of a large body rarely end where a frame does: it is each frame that has the time, not the body.
-    if (!this.#decoder.partial || this.#frameEnded) {
+    if (!awaited || this.#frameEnded) {
       this.#frameEnded = false;
       clearTimeout(this.#frameTimer);
       this.#frameTimer = undefined;
     }
-    if (!this.#decoder.partial) return;
+    if (!awaited) return;
     const limitMs = this.#init.frameTimeoutMs ?? FRAME_TIMEOUT_MS;
     this.#frameTimer ??= setTimeout(() => {
       this.abort(new InvalidMessageError(`peer did not end a frame within ${limitMs} ms`));
@@ -247,6 +273,7 @@ export class FrameStream {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#frameTimer);
+    this.#pause.cancel();
     this.#bodies.length = 0;
     this.#pieces = [];
     this.#stream.removeEventListener('message', this.#onMessage);

@@ -25,18 +25,36 @@ interface Entry {
   readonly bytes: number;
   readonly grant: () => void;
   readonly arrival: BodyArrival | undefined;
+  readonly line: CallerLine;
+  /** Place in the order of all that came. */
+  readonly place: number;
+}
+
+/** What one caller has of the budget, and its bodies that wait, first come first. */
+interface CallerLine {
+  heldBytes: number;
+  readonly waiting: Entry[];
 }
 
 /**
  * Memory that bodies on their way in may take, over all streams of a node: who finds no room waits for its turn. While somebody
  * waits, a body that comes too slowly is sent away.
+ *
+ * A caller may have as much as it leaves free: half of the budget while it is alone, a third each where there are two, so that
+ * one who comes anew always finds room. Whoever has least is next, and nobody gets past it.
+ *
+ * @see Choudhury and Hahne, Dynamic queue length thresholds for shared-memory packet switches, 1998
  */
 export class BodyBudget {
   readonly #totalBytes: number;
   readonly #paceMs: number;
   readonly #windowMs: number;
   #usedBytes = 0;
-  readonly #waiting: Entry[] = [];
+  #places = 0;
+  /** By caller, or by the entry itself where none is named. Only those that have something or wait. */
+  readonly #lines = new Map<unknown, CallerLine>();
+  /** Whose turn it is that finds no room; undefined when all that may go on have. */
+  #blocked: Entry | undefined;
   /** Those that have their room. */
   readonly #holders = new Map<Entry, PacedHolder>();
   readonly #watch: PaceWatch;
@@ -48,7 +66,7 @@ export class BodyBudget {
     this.#windowMs = windowMs;
     this.#watch = new PaceWatch({
       holders: () => this.#holders.values(),
-      contended: () => this.#waiting.length > 0,
+      contended: () => this.#blocked !== undefined,
       windowMs,
     });
   }
@@ -58,39 +76,52 @@ export class BodyBudget {
   }
 
   /**
-   * Calls `grant`, now or when there is room, in the order of the calls. A body larger than the whole budget gets its turn
-   * when nothing else is in. Returns what gives the bytes back, or the place in the line; once.
+   * Calls `grant`, now or when there is room; the bodies of one caller in the order of the calls. A body larger than the whole
+   * budget gets its turn when nothing else is in, one larger than its caller's share when that has nothing else in. Returns what
+   * gives the bytes back, or the place in the line; once.
    *
-   * @param arrival how the body comes; without, it is never too slow
+   * @param arrival how the body comes, and whose it is; without, it is never too slow, and a caller's only one
    */
   reserve(bytes: number, grant: () => void, arrival?: BodyArrival): () => void {
     let state: 'waiting' | 'granted' | 'released' = 'waiting';
+    const caller: unknown = arrival?.caller ?? Symbol('a caller who is not named');
+    const line = this.#lines.get(caller) ?? { heldBytes: 0, waiting: [] };
+    this.#lines.set(caller, line);
+    this.#places += 1;
     const entry: Entry = {
       bytes,
       arrival,
+      line,
+      place: this.#places,
       grant: () => {
         state = 'granted';
         grant();
       },
     };
-    this.#waiting.push(entry);
+    line.waiting.push(entry);
     this.#advance();
     return () => {
       if (state === 'released') return;
       this.#holders.delete(entry);
-      if (state === 'granted') this.#usedBytes -= bytes;
-      else this.#waiting.splice(this.#waiting.indexOf(entry), 1);
+      if (state === 'granted') {
+        this.#usedBytes -= bytes;
+        line.heldBytes -= bytes;
+      } else line.waiting.splice(line.waiting.indexOf(entry), 1);
       state = 'released';
+      if (line.heldBytes === 0 && line.waiting.length === 0) this.#lines.delete(caller);
       this.#advance();
     };
   }
 
   #advance(): void {
-    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+    this.#blocked = undefined;
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
       if (this.#usedBytes > 0 && this.#usedBytes + next.bytes > this.#totalBytes) {
+        this.#blocked = next;
         return this.#watch.look();
       }
-      this.#waiting.shift();
+      next.line.waiting.shift();
+      next.line.heldBytes += next.bytes;
       this.#usedBytes += next.bytes;
       if (next.arrival !== undefined)
         this.#holders.set(next, this.#holder(next.bytes, next.arrival));
@@ -98,8 +129,25 @@ export class BodyBudget {
     }
   }
 
+  /** Of each caller's first that is within its share, that of the caller who has least; of equals the one that came first. */
+  #next(): Entry | undefined {
+    let next: Entry | undefined;
+    for (const { heldBytes, waiting } of this.#lines.values()) {
+      const [first] = waiting;
+      if (first === undefined || !this.#withinShare(first)) continue;
+      const least = next?.line.heldBytes ?? Number.POSITIVE_INFINITY;
+      if (heldBytes > least || (heldBytes === least && first.place > (next?.place ?? 0))) continue;
+      next = first;
+    }
+    return next;
+  }
+
+  #withinShare({ bytes, line: { heldBytes } }: Entry): boolean {
+    return heldBytes === 0 || heldBytes + bytes <= this.#totalBytes - this.#usedBytes - bytes;
+  }
+
   #keepsOthersOut({ caller }: BodyArrival): boolean {
-    return this.#waiting.some(({ arrival }) => arrival?.caller !== caller);
+    return this.#blocked !== undefined && this.#blocked.arrival?.caller !== caller;
   }
 
   #holder(bytes: number, arrival: BodyArrival): PacedHolder {

@@ -1,4 +1,5 @@
 export { BodyBudget, DEFAULT_BODY_BUDGET_BYTES } from './body-budget.ts';
+export { CallerAccounts } from './caller-accounts.ts';
 export {
   InferenceConnection,
   type InferenceConnectionInit,

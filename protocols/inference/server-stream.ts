@@ -10,9 +10,15 @@ import {
   isSwarmError,
   LimitError,
 } from '../errors.ts';
-import { FRAME_TIMEOUT_MS, MAX_REQUESTS_PER_STREAM, UNSOLICITED_BODY_BYTES } from '../limits.ts';
+import {
+  FRAME_TIMEOUT_MS,
+  MAX_REQUESTS_PER_STREAM,
+  PAUSE_UNSENT_BYTES,
+  UNSOLICITED_BODY_BYTES,
+} from '../limits.ts';
 import { failureFromError } from '../status.ts';
 import type { BodyBudget } from './body-budget.ts';
+import type { CallerAccount } from './caller-accounts.ts';
 import { bodyBytesOf, describeTensors } from './descriptor.ts';
 import { FRAME } from './frame-type.ts';
 import type { Admission, ExecutionResult, InferenceHandler } from './handler.ts';
@@ -30,11 +36,16 @@ import { TensorSender } from './tensor-body.ts';
 /** Bytes of answers, beside bodies, that may wait for a caller that does not read; all headers of a full stream have less. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
 
+/** Bytes of a body that a refusal costs as much as dropping. */
+const REFUSAL_BYTES = 1024;
+
 /** Milliseconds after which a caller that was too slow for others who waited may ask again; another node may have room at once. */
 const SLOW_RETRY_MS = 5_000;
 
 export interface ServerStreamInit {
   readonly budget: BodyBudget;
+  /** Of the caller, over all its streams. */
+  readonly account: CallerAccount;
   readonly bodyTimeoutMs?: number | undefined;
   readonly frameTimeoutMs?: number | undefined;
   /** Called once when the stream has ended; the error is undefined after a clean end. */
@@ -55,8 +66,12 @@ interface OpenRequest {
   /** When the caller gives up, by `performance.now()`. */
   readonly deadlineAtMs: number;
   readonly body: IncomingBody;
+  /** Bytes of the body that are, or may come, here without room of the budget. */
+  unaskedBytes: number;
+  /** Bytes of the answer that the caller's account has as waiting. */
+  untakenBytes: number;
   sender: TensorSender | undefined;
-  /** Ends the wait for the body: at the deadline, or when nothing of it comes. */
+  /** Ends the wait for the body, at the deadline or when nothing of it comes, and for the answer to be taken. */
   timer: NodeJS.Timeout | undefined;
   /** Gives back the room of the body, or its place in the line. */
   release: () => void;
@@ -77,6 +92,7 @@ class ServerStream {
   readonly #caller: string;
   readonly #handler: InferenceHandler;
   readonly #init: ServerStreamInit;
+  readonly #account: CallerAccount;
   readonly #frames: FrameStream;
   readonly #open = new Map<number, OpenRequest>();
 
@@ -84,12 +100,14 @@ class ServerStream {
     this.#caller = caller;
     this.#handler = handler;
     this.#init = init;
+    this.#account = init.account;
     this.#frames = new FrameStream(stream, {
       onFrame: (frame) => this.#receive(frame),
       divisibleType: FRAME.data,
       onEnd: (error) => this.#end(error),
       frameTimeoutMs: init.frameTimeoutMs,
       maxUnsentBytes: MAX_UNSENT_BYTES,
+      pauseUnsentBytes: PAUSE_UNSENT_BYTES,
     });
   }
 
@@ -121,11 +139,15 @@ class ServerStream {
     const { header, inlineBody } = decodeRequest(payload);
     const inline = inlineBody.byteLength > 0;
     let bodyBytes: number;
+    let unaskedBytes: number;
     let admission: Admission;
     try {
       bodyBytes = bodyBytesOf(header.inputs);
+      unaskedBytes = inline ? inlineBody.byteLength : Math.min(bodyBytes, UNSOLICITED_BODY_BYTES);
+      this.#account.check(unaskedBytes);
       admission = this.#handler.admit(header, { caller: this.#caller, bodyBytes });
     } catch (error) {
+      this.#slow(REFUSAL_BYTES + inlineBody.byteLength);
       return this.#fail(id, header, error);
     }
     if (inline && inlineBody.byteLength !== bodyBytes) {
@@ -139,11 +161,14 @@ class ServerStream {
       cancelled: new AbortController(),
       deadlineAtMs: performance.now() + header.deadlineMs,
       body: new IncomingBody(header.inputs, bodyBytes),
+      unaskedBytes,
+      untakenBytes: 0,
       sender: undefined,
       timer: undefined,
       release: () => {},
     };
     this.#open.set(id, request);
+    this.#account.begin(unaskedBytes);
     // A body beside its header is here already, and no larger than a frame: it needs no room of the budget.
     if (bodyBytes === 0 || inline) {
       request.body.makeRoom();
@@ -154,6 +179,8 @@ class ServerStream {
       bodyBytes,
       () => {
         const furtherBytes = request.body.makeRoom();
+        this.#account.granted(request.unaskedBytes);
+        request.unaskedBytes = 0;
         if (furtherBytes > 0) this.#frames.send(FRAME.credit, id, encodeCredit(furtherBytes));
         this.#proceed(id, request);
       },
@@ -168,9 +195,15 @@ class ServerStream {
   #data(id: number, payload: Uint8Array): void {
     const request = this.#open.get(id);
     // What was granted may be on its way when the request has failed already.
-    if (request === undefined) return;
+    if (request === undefined) return this.#slow(payload.byteLength);
     if (payload.byteLength === 0) throw new InvalidMessageError('caller sent data without bytes');
     this.#body(id, request, payload);
+  }
+
+  /** Reads a caller no faster that sends and sends what is refused: others are not to wait for that. */
+  #slow(refusedBytes: number): void {
+    const restMs = this.#account.refused(refusedBytes, performance.now());
+    if (restMs > 0) this.#frames.rest(restMs);
   }
 
   #body(id: number, request: OpenRequest, bytes: Uint8Array): void {
@@ -229,15 +262,29 @@ class ServerStream {
     if (bodyBytes === 0 || (small && !this.#frames.congested)) {
       const body = result.outputs.map(({ tensor }) => tensor.bytes);
       this.#frames.send(FRAME.response, id, header, ...body);
-      this.#open.delete(id);
-      return;
+      return this.#close(id, request);
     }
+    this.#account.hold(bodyBytes);
+    request.untakenBytes = bodyBytes;
     this.#frames.send(FRAME.response, id, header);
     const { responseCredit } = request.header;
-    request.sender = new TensorSender(id, result.outputs, responseCredit, () => {
-      if (request.sender?.done === true) this.#open.delete(id);
+    const sender = new TensorSender(id, result.outputs, responseCredit, () => {
+      if (sender.done) this.#close(id, request);
+      else request.timer?.refresh();
     });
-    this.#frames.sendBody(request.sender);
+    request.sender = sender;
+    request.timer = this.#awaitTaking(id, request);
+    this.#frames.sendBody(sender);
+  }
+
+  /** An answer holds its memory: who grants no credit for it, or does not read, loses it. */
+  #awaitTaking(id: number, { header, untakenBytes }: OpenRequest): NodeJS.Timeout {
+    const pauseMs = this.#init.bodyTimeoutMs ?? FRAME_TIMEOUT_MS;
+    const late = `nothing was taken of an answer of ${untakenBytes} bytes for ${pauseMs} ms`;
+    return setTimeout(
+      () => this.#fail(id, header, new DeadlineError(late, 'total')),
+      pauseMs,
+    ).unref();
   }
 
   #fail(id: number, { version }: RequestHeader, error: unknown): void {
@@ -253,11 +300,17 @@ class ServerStream {
   #cancel(id: number, reason: unknown): void {
     const request = this.#open.get(id);
     if (request === undefined) return;
-    this.#open.delete(id);
+    this.#close(id, request);
     this.#frames.dropBody(id);
-    clearTimeout(request.timer);
     request.release();
     request.cancelled.abort(reason);
+  }
+
+  #close(id: number, request: OpenRequest): void {
+    this.#open.delete(id);
+    clearTimeout(request.timer);
+    this.#account.end(request.unaskedBytes);
+    if (request.untakenBytes > 0) this.#account.taken(request.untakenBytes);
   }
 
   #end(error: Error | undefined): void {

@@ -1,5 +1,6 @@
 import { yamux } from '@chainsafe/libp2p-yamux';
 
+type YamuxInit = NonNullable<Parameters<typeof yamux>[0]>;
 type YamuxFactory = ReturnType<typeof yamux>;
 type YamuxMuxer = ReturnType<ReturnType<YamuxFactory>['createStreamMuxer']>;
 
@@ -13,6 +14,12 @@ interface WindowedStream {
   sendWindowUpdate(): void;
 }
 
+/**
+ * Bytes that a sender may be ahead of a stream that is not read: the library lets it grow to 16 MiB, and resets a paused stream at
+ * 4 MiB. At 100 ms of round trip it carries 40 MB a second.
+ */
+const MAX_WINDOW_BYTES = 4 * 1024 * 1024;
+
 /** yamux's `StreamState.Established`: in the states before it an update also opens the stream. */
 const ESTABLISHED = 3;
 
@@ -20,12 +27,15 @@ const ESTABLISHED = 3;
  * yamux that tells a sender of new room once half of the window is used, as the Go and Rust implementations do.
  *
  * The library does so after every data frame: a frame, a TLS record and a system call back for each message. Any peer
- * understands either. Streams that are not as expected are left as they are.
+ * understands either. Streams that are not as expected are left as they are. Windows grow to 4 MiB, so that a stream can be paused.
  *
  * @see https://github.com/hashicorp/yamux/blob/master/spec.md
  */
-export function lazyYamux(...init: Parameters<typeof yamux>): YamuxFactory {
-  const create = yamux(...init);
+export function lazyYamux({ streamOptions, ...init }: YamuxInit = {}): YamuxFactory {
+  const create = yamux({
+    ...init,
+    streamOptions: { maxStreamWindowSize: MAX_WINDOW_BYTES, ...streamOptions },
+  });
   return () => {
     const factory = create();
     const createStreamMuxer = factory.createStreamMuxer.bind(factory);

@@ -1,3 +1,5 @@
+import { Writable } from 'node:stream';
+import pino from 'pino';
 import { describe, expect, test } from 'vitest';
 import { Tensor } from '../../protocols/tensor.ts';
 import { createClient } from '../../src/index.ts';
@@ -18,6 +20,33 @@ function matrixModel(size: number): Uint8Array {
 const SIZE = 64;
 const CALLERS = 4;
 const REQUESTS = 100;
+
+/** A log, and what it says of the batches of each version that became ready. */
+function watchedLog() {
+  const findings: { readonly maxRows: number; readonly timings: readonly object[] }[] = [];
+  const write = (line: Buffer, _: string, done: () => void): void => {
+    const { batches } = JSON.parse(String(line));
+    if (batches !== undefined) findings.push(batches);
+    done();
+  };
+  return { findings, logger: pino({ level: 'info' }, new Writable({ write })) };
+}
+
+describe('A node that starts again', () => {
+  test('knows from before in what batches its versions run', async () => {
+    await using testnet = await createTestnet({ nodes: 0, clients: 0 });
+    const { findings, logger } = watchedLog();
+    const dataDir = `${testnet.folder}/restarted`;
+    const node = await testnet.addNode({ dataDir, logger });
+    await testnet.publish(matrixModel(SIZE), { name: 'matrix', replicas: 1 });
+    await node.stop();
+    await testnet.addNode({ dataDir, logger });
+    await expect.poll(() => findings.length, { timeout: 20_000 }).toBe(2);
+    // Times that were measured anew would not be the same to the last bit.
+    expect(findings[1]).toEqual(findings[0]);
+    expect(findings[0]?.timings.length).toBeGreaterThan(1);
+  });
+});
 
 describe('A node under load of many callers', () => {
   test('answers each request by its own rows', async () => {

@@ -2,6 +2,7 @@ import { streamPair } from '@libp2p/utils';
 import type { Stream } from '@libp2p/interface';
 import { expect, vi } from 'vitest';
 import {
+  CallerAccounts,
   type ExecutionResult,
   handleInference,
   InferenceConnection,
@@ -110,6 +111,8 @@ export function serve(
 ): ServedStream {
   const protocolErrors: Error[] = [];
   const served = handleInference(stream, 'caller', handler, {
+    // Of its own: streams that other tests have left open count for the process.
+    accounts: new CallerAccounts(),
     ...init,
     onProtocolError: (error) => protocolErrors.push(error),
   });

@@ -1,8 +1,8 @@
-import { yamux } from '@chainsafe/libp2p-yamux';
 import type { Libp2p, Stream } from '@libp2p/interface';
 import { tcp } from '@libp2p/tcp';
 import { tls } from '@libp2p/tls';
 import { createLibp2p } from 'libp2p';
+import { lazyYamux } from '../../src/swarm/lazy-yamux.ts';
 
 const PROTOCOL = '/gpu-swarm/test/pair/1.0.0';
 
@@ -17,7 +17,7 @@ async function createPeer(listen: string[]): Promise<Libp2p> {
     addresses: { listen },
     transports: [tcp()],
     connectionEncrypters: [tls()],
-    streamMuxers: [yamux()],
+    streamMuxers: [lazyYamux()],
     connectionGater: { denyDialMultiaddr: () => false },
   });
 }

@@ -88,3 +88,43 @@ export function lookupModel(rows: number): Uint8Array {
     ],
   });
 }
+
+/** `y FP32 [batch, n] = x FP32 [batch, n] + rounds`, one by one: 1000 rounds of 15 000 numbers take some 10 ms. */
+export function slowModel(rounds: number): Uint8Array {
+  const row = ['batch', 'n'];
+  return buildModel({
+    inputs: [{ name: 'x', datatype: 'FP32', shape: row }],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: row }],
+    nodes: [
+      {
+        op: 'Loop',
+        inputs: ['trips', 'go', 'x'],
+        outputs: ['y'],
+        attributes: {
+          body: {
+            graph: {
+              inputs: [
+                { name: 'i', datatype: 'INT64', shape: [] },
+                { name: 'before', datatype: 'BOOL', shape: [] },
+                { name: 'sum', datatype: 'FP32', shape: row },
+              ],
+              outputs: [
+                { name: 'after', datatype: 'BOOL', shape: [] },
+                { name: 'next', datatype: 'FP32', shape: row },
+              ],
+              nodes: [
+                { op: 'Identity', inputs: ['before'], outputs: ['after'] },
+                { op: 'Add', inputs: ['sum', 'one'], outputs: ['next'] },
+              ],
+            },
+          },
+        },
+      },
+    ],
+    initializers: [
+      { name: 'trips', datatype: 'INT64', shape: [], data: [BigInt(rounds)] },
+      { name: 'go', datatype: 'BOOL', shape: [], data: [true] },
+      { name: 'one', datatype: 'FP32', shape: [], data: [1] },
+    ],
+  });
+}

@@ -1,10 +1,12 @@
 import pino from 'pino';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, type MockInstance, vi } from 'vitest';
 import type { LoadOptions, ModelFiles } from '../../../node/backend/backend.ts';
 import { GpuMemory } from '../../../node/device/gpu-memory.ts';
 import { ReplicaSet } from '../../../node/replica-set.ts';
 import type { ReplicaSetComponents } from '../../../node/replica-set-init.ts';
-import { InvalidModelError } from '../../../protocols/errors.ts';
+import { VersionExperience } from '../../../node/version-experience.ts';
+import { ExecutionError, InvalidModelError } from '../../../protocols/errors.ts';
+import { Tensor } from '../../../protocols/tensor.ts';
 import type { PublisherId, VersionCid } from '../../../protocols/types.ts';
 import { QUARANTINE_MS } from '../../../src/policy/quarantine.ts';
 import { echoModel } from '../../support/echo-model.ts';
@@ -18,6 +20,8 @@ const version = (name: string) => name as VersionCid;
 
 class CountingBackend extends FakeBackend {
   readonly models: FakeModel[] = [];
+  /** Those of each model, the probe's included. */
+  readonly runs: MockInstance<FakeModel['run']>[] = [];
   readonly loads: (LoadOptions | undefined)[] = [];
   failure: Error | undefined;
 
@@ -25,6 +29,7 @@ class CountingBackend extends FakeBackend {
     this.loads.push(options);
     if (this.failure !== undefined) throw this.failure;
     const model = await super.load(files, options);
+    this.runs.push(vi.spyOn(model, 'run'));
     this.models.push(model);
     return model;
   }
@@ -60,6 +65,7 @@ async function prepare(
       ...(stubs as unknown as ReplicaSetComponents),
       backend,
       gpus: new GpuMemory(),
+      experience: new VersionExperience(),
       changed: () => {},
     },
     {
@@ -187,6 +193,26 @@ describe('ReplicaSet', () => {
     unloading.resolve();
     await left;
     expect(set.ledger.usedBytes('host')).toBe(first.memoryBytes);
+  });
+
+  it('tries anew neither what batches it runs in nor what kills it when it is loaded again', async () => {
+    await using made = await prepare(['a']);
+    const { set, backend, become } = made;
+    await become('a', 'ready');
+    expect(present(backend.runs[0]).mock.calls.length).toBeGreaterThan(0);
+    const x = Tensor.from('FP32', [1], [13]);
+    const submit = async () =>
+      present(set.get(version('a'))?.queue).submit([{ name: 'x', tensor: x }]);
+    for (let death = 0; death < 2; death += 1) {
+      const died = new ExecutionError('killed', { details: { endedProcess: true } });
+      present(backend.runs[0]).mockRejectedValueOnce(died);
+      await expect(submit()).rejects.toBe(died);
+    }
+    await set.sleep(version('a'));
+    set.wake(version('a'));
+    await become('a', 'ready');
+    expect(present(backend.runs[1])).not.toHaveBeenCalled();
+    await expect(submit()).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' });
   });
 
   it('loads nothing while it rests, and what fits when it rises', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkInputs, type GivenInput } from '../../../protocols/input-check.ts';
+import { checkInputs, checkOutputNames, type GivenInput } from '../../../protocols/input-check.ts';
 import type { TensorSpec } from '../../../protocols/types.ts';
 
 const IMAGE: TensorSpec = { name: 'image', datatype: 'FP32', shape: ['n', 3, null] };
@@ -105,5 +105,25 @@ describe('checkInputs', () => {
     for (const name of ['__proto__', 'constructor', 'toString']) {
       expect(() => check({ ...GOOD_SCALE, name })).toThrow(`unknown input '${name}'`);
     }
+  });
+});
+
+describe('checkOutputNames', () => {
+  it('takes names of the model’s outputs, any number and order of them, and none', () => {
+    for (const wanted of [[], ['image'], ['scale', 'image'], ['image', 'image']]) {
+      expect(() => checkOutputNames([IMAGE, SCALE], wanted)).not.toThrow();
+    }
+  });
+
+  it('refuses the first that is none, and shows what there is', () => {
+    expect(() => checkOutputNames([IMAGE, SCALE], ['image', 'y', 'z'])).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_INPUT',
+        message: "unknown output 'y', the model has outputs 'image', 'scale'",
+      }),
+    );
+    expect(() => checkOutputNames([], ['y'])).toThrow(
+      "unknown output 'y', the model has no outputs",
+    );
   });
 });

@@ -131,8 +131,42 @@ describe('VersionQueue', () => {
     );
     await expect(queue.submit([])).rejects.toMatchObject({
       code: 'ERR_BUSY',
-      message: 'queue holds 2 requests, expected fewer than 2',
+      message: 'queue holds 2 requests, some 0 ms of work, expected fewer than 2',
     });
+  });
+
+  test('takes inputs up to its bytes besides those that run, and refuses a byte more as busy', async () => {
+    const { model, queue } = prepare({ maxQueued: 16, maxQueuedBytes: 1_000 });
+    const inputOf = (bytes: number) => [
+      { name: 'x', tensor: new Tensor('UINT8', [bytes], new Uint8Array(bytes)) },
+    ];
+    const running = queue.submit(inputOf(5_000));
+    const waiting = queue.submit(inputOf(900));
+    expect(() => queue.admit(60_000, 0, 100)).not.toThrow();
+    expect(() => queue.admit(60_000, 0, 101)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_BUSY',
+        retryAfterMs: expect.any(Number),
+        details: expect.objectContaining({ queuedBytes: 900, maxQueuedBytes: 1_000, bytes: 101 }),
+      }),
+    );
+    // Its header was let in, and others came before its body was here.
+    await expect(queue.submit(inputOf(101))).rejects.toMatchObject({ code: 'ERR_BUSY' });
+    await model.answer();
+    await running;
+    expect(() => queue.admit(60_000, 0, 5_000)).not.toThrow();
+    await model.answer();
+    await waiting;
+  });
+
+  test('keeps places for others from a caller that sends all it can', async () => {
+    const { queue } = prepare({ maxQueued: 16 });
+    const sent = Array.from({ length: 20 }, () => failure(queue.submit([], { caller: 'many' })));
+    // One runs, and of 16 places it leaves a fourth.
+    expect(queue.load()).toMatchObject({ inFlight: 1, queued: 12 });
+    expect(await sent[13]).toMatchObject({ code: 'ERR_BUSY', details: { callerQueued: 12 } });
+    for (let one = 0; one < 3; one += 1) void queue.submit([], { caller: 'few' });
+    expect(queue.load()).toMatchObject({ queued: 15 });
   });
 
   test('refuses a request whose turn would come after its deadline', async () => {

@@ -256,13 +256,20 @@ describe('StoreUpkeep', () => {
   describe('evict', () => {
     let knowledge: Knowledge;
     const evicted: string[] = [];
+    const removed: string[] = [];
     const QUOTA_BYTES = 130_000;
     const open = (quotaBytes: number): Promise<void> =>
-      reopen({ quotaBytes, knowledge, onEvicted: ({ cid }) => evicted.push(cid) });
+      reopen({
+        quotaBytes,
+        knowledge,
+        onEvicted: ({ cid }) => evicted.push(cid),
+        onRemoved: (cid) => removed.push(cid),
+      });
 
     beforeEach(async () => {
       knowledge = new Knowledge();
       evicted.length = 0;
+      removed.length = 0;
       await put(other);
       await put(first);
       for (const { cid } of [other, first]) knowledge.holders.set(cid, 1);
@@ -275,6 +282,7 @@ describe('StoreUpkeep', () => {
       for (let use = 0; use < 3; use += 1) store.noteUse(first.cid);
       await put(incoming);
       expect(evicted).toEqual([other.cid]);
+      expect(removed).toEqual([other.cid]);
       expect(await store.get(other.cid)).toBeUndefined();
       expect(await store.get(first.cid)).toBeDefined();
       // Or the next start would fetch it again.

@@ -1,8 +1,15 @@
 import type { Stream } from '@libp2p/interface';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { BusyError } from '../../../../protocols/errors.ts';
 import { FRAME } from '../../../../protocols/inference/frame-type.ts';
-import { InferenceConnection } from '../../../../protocols/inference/index.ts';
-import { encodeRequest } from '../../../../protocols/inference/message.ts';
+import {
+  CallerAccounts,
+  InferenceConnection,
+  type InferenceHandlerInit,
+} from '../../../../protocols/inference/index.ts';
+import { decodeFailure, encodeRequest } from '../../../../protocols/inference/message.ts';
+import { MAX_REFUSED_BYTES_PER_SECOND } from '../../../../protocols/limits.ts';
+import { STATUS } from '../../../../protocols/status.ts';
 import { Tensor } from '../../../../protocols/tensor.ts';
 import {
   HeldHandler,
@@ -27,10 +34,13 @@ afterEach(async () => {
   for (const pair of open.splice(0)) await pair[Symbol.asyncDispose]();
 });
 
-async function openPair(handler: HeldHandler): Promise<Libp2pPair & ServedStream> {
+async function openPair(
+  handler: HeldHandler,
+  init: InferenceHandlerInit = {},
+): Promise<Libp2pPair & ServedStream> {
   let serving: ServedStream | undefined;
   const pair = await createLibp2pPair((stream) => {
-    serving = serve(stream, handler);
+    serving = serve(stream, handler, init);
   });
   open.push(pair);
   if (serving === undefined) throw new Error('nobody came');
@@ -140,27 +150,82 @@ describe('handleInference over TCP, TLS and yamux', () => {
     ]);
   });
 
-  it('resets a stream whose caller asks and asks and reads nothing', async () => {
-    const { outbound, served, protocolErrors } = await openPair(new HeldHandler());
-    const peer = new RawPeer(outbound);
+  /** Sends pings, each of which is owed a pong of as many bytes, until no more leave or all have. */
+  async function askWithoutReading({ outbound, inbound }: Libp2pPair, rounds: number) {
+    const peer = new RawPeer(outbound, { framed: false });
     outbound.pause();
     const pings = Buffer.concat(
       Array.from({ length: 20_000 }, () => Buffer.from([5, 0, 0, 0, 7, 0, 0, 0, 0])),
     );
-    // Each ping is owed a pong of as many bytes.
-    for (let round = 0; round < 40; round += 1) {
-      if (outbound.status !== 'open') break;
-      peer.send(pings);
-      await outbound.onDrain({ signal: AbortSignal.timeout(5_000) }).catch(() => {});
-    }
-    await served;
-    expect(protocolErrors).toMatchObject([
+    for (let round = 0; round < rounds; round += 1) peer.send(pings);
+    await vi.waitFor(() => expect(inbound.readStatus).toBe('paused'), WAIT);
+    return { peer, sentBytes: rounds * pings.byteLength };
+  }
+
+  it('reads no more from a caller that asks and asks and reads nothing, and answers all once it reads', async () => {
+    const opened = await openPair(new HeldHandler());
+    const { outbound, inbound, protocolErrors } = opened;
+    const held = watchWriteBuffer(inbound);
+    const { peer, sentBytes } = await askWithoutReading(opened, 40);
+    // What came in one piece before it was stopped is answered: a window of yamux.
+    expect(held()).toBeGreaterThan(MIB);
+    expect(held()).toBeLessThan(2 * MIB);
+    expect(outbound.writeBufferLength).toBeGreaterThan(MIB);
+    outbound.resume();
+    await vi.waitFor(() => expect(peer.received.byteLength).toBe(sentBytes), WAIT);
+    expect(inbound.readStatus).toBe('readable');
+    expect(protocolErrors).toEqual([]);
+  });
+
+  it('resets a stream whose caller has read nothing for too long', async () => {
+    const opened = await openPair(new HeldHandler(), { frameTimeoutMs: 50 });
+    await askWithoutReading(opened, 40);
+    await opened.served;
+    expect(opened.protocolErrors).toMatchObject([
       {
         code: 'ERR_INVALID_MESSAGE',
-        message: expect.stringMatching(
-          /peer does not read: \d+ bytes wait for it, expected at most 4194304/,
-        ),
+        message: 'peer read nothing of what waits for it within 50 ms',
       },
     ]);
   });
+
+  it('reads a caller no faster that sends and sends what is refused, and answers it after all', async () => {
+    const handler = new HeldHandler();
+    handler.refusal = new BusyError('no room', 10);
+    const accounts = new CallerAccounts();
+    // As if it had sent much already.
+    accounts.open('caller').refused(10 * MAX_REFUSED_BYTES_PER_SECOND, performance.now());
+    const { outbound, inbound, protocolErrors } = await openPair(handler, { accounts });
+    const peer = new RawPeer(outbound);
+    const pause = vi.spyOn(inbound, 'pause');
+    peer.frame(FRAME.request, 1, emptyRequest(0));
+    await peer.heard(FRAME.failure, 1);
+    expect(pause).toHaveBeenCalledOnce();
+    handler.refusal = undefined;
+    peer.frame(FRAME.request, 2, emptyRequest(0));
+    await handler.executing();
+    expect(inbound.readStatus).toBe('readable');
+    expect(protocolErrors).toEqual([]);
+  });
+
+  it('drops an answer that its caller does not take, and keeps the stream', async () => {
+    const handler = new HeldHandler();
+    const { outbound } = await openPair(handler, { bodyTimeoutMs: 50 });
+    const peer = new RawPeer(outbound);
+    peer.frame(FRAME.request, 1, emptyRequest(0));
+    (await handler.executing()).answer(outputOf(100_000));
+    await peer.heard(FRAME.response, 1);
+    const { failure } = decodeFailure((await peer.heard(FRAME.failure, 1)).payload);
+    expect(failure).toMatchObject({
+      status: STATUS.deadline,
+      message: 'nothing was taken of an answer of 100000 bytes for 50 ms',
+    });
+    peer.frame(FRAME.request, 1, emptyRequest(0));
+    await handler.executing(1);
+  });
 });
+
+/** The header of a request without inputs. */
+function emptyRequest(responseCredit: number): Uint8Array {
+  return encodeRequest({ ...requestOf(0), responseCredit, inputs: [] });
+}

@@ -73,6 +73,65 @@ describe('BodyBudget', () => {
     expect(budget.usedBytes).toBe(0);
   });
 
+  /** A body of a caller that never comes too slowly. */
+  const of = (caller: string): BodyArrival => ({
+    caller,
+    receivedBytes: () => Number.POSITIVE_INFINITY,
+    tooSlow: () => {},
+  });
+
+  it('gives a caller half while it is alone, and not one byte more', () => {
+    const budget = new BodyBudget(100);
+    const grants = [vi.fn(), vi.fn(), vi.fn()];
+    const giveBack = [30, 20, 1].map((bytes, index) =>
+      budget.reserve(bytes, grants[index] ?? vi.fn(), of('a')),
+    );
+    expect(grants.map(({ mock }) => mock.calls.length)).toEqual([1, 1, 0]);
+    giveBack[1]?.();
+    expect(grants[2]).toHaveBeenCalledTimes(1);
+  });
+
+  it('lets callers who come anew in at once, whatever those have waiting who were there before', () => {
+    const budget = new BodyBudget(120);
+    const order: string[] = [];
+    for (const caller of ['a', 'b', 'c']) {
+      for (let body = 0; body < 50; body += 1)
+        budget.reserve(5, () => order.push(caller), of(caller));
+    }
+    const count = (caller: string) => order.filter((one) => one === caller).length;
+    // A half, half of the rest, half of what that leaves.
+    expect([count('a'), count('b'), count('c')]).toEqual([12, 6, 3]);
+  });
+
+  it('lets the only body of a caller in that is larger than its share, and no second', () => {
+    const budget = new BodyBudget(100);
+    const [first, second, other] = [vi.fn(), vi.fn(), vi.fn()];
+    const giveBack = budget.reserve(90, first, of('a'));
+    budget.reserve(1, second, of('a'));
+    budget.reserve(10, other, of('b'));
+    expect([first, second, other].map(({ mock }) => mock.calls.length)).toEqual([1, 0, 1]);
+    giveBack();
+    expect(second).toHaveBeenCalledTimes(1);
+  });
+
+  it('keeps the room that comes free for whoever has least, however many smaller ones others send', () => {
+    const budget = new BodyBudget(100);
+    const order: string[] = [];
+    const givers: (() => void)[] = [];
+    const flood = (): void => {
+      for (let body = 0; body < 10; body += 1)
+        givers.push(budget.reserve(10, () => order.push('many'), of('many')));
+    };
+    flood();
+    expect(order).toHaveLength(5);
+    budget.reserve(80, () => order.push('large'), of('one'));
+    for (let round = 0; round < 3; round += 1) {
+      flood();
+      givers.shift()?.();
+    }
+    expect(order.slice(5)).toEqual(['large']);
+  });
+
   it('has 512 MiB by default', () => {
     expect(DEFAULT_BODY_BUDGET_BYTES).toBe(536_870_912);
     const budget = new BodyBudget();
@@ -168,6 +227,16 @@ describe('BodyBudget, while a body waits for room,', () => {
     budget.reserve(2 * BYTES, () => {}, waiting);
     vi.advanceTimersByTime(10 * PACE_WINDOW_MS);
     expect([own.told, whole.told]).toEqual([[], []]);
+  });
+
+  it('sends none away for a caller who waits for its own share alone', () => {
+    const budget = new BodyBudget(4 * BYTES);
+    const slow = arrivalOf('slow');
+    budget.reserve(BYTES, () => {}, slow);
+    for (let body = 0; body < 3; body += 1) budget.reserve(BYTES, () => {}, waiting);
+    expect(budget.usedBytes).toBe(2 * BYTES);
+    vi.advanceTimersByTime(10 * PACE_WINDOW_MS);
+    expect(slow.told).toEqual([]);
   });
 
   it('lets those in who waited when a body is sent away, and holds the others to their pace on', () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   ASSUMED_EXECUTION_MS,
   decideAdmission,
+  describeRefusal,
   estimateWaitMs,
   MAX_RETRY_AFTER_MS,
   MIN_RETRY_AFTER_MS,
@@ -12,8 +13,11 @@ import {
 } from '../../../../src/policy/admission.ts';
 
 function queue(over: Partial<QueueView> = {}): QueueView {
-  return { queued: 0, maxQueued: 4, waitMs: 0, serviceMs: 100, ...over };
+  const room = { queued: 0, maxQueued: 4, queuedBytes: 0, maxQueuedBytes: 1_000 };
+  return { ...room, callerQueued: 0, callerBytes: 0, waitMs: 0, serviceMs: 100, ...over };
 }
+
+const asked = (deadlineMs: number, bytes = 0) => ({ deadlineMs, bytes });
 
 function work(over: Partial<QueueWork> = {}): QueueWork {
   return { runs: [], parallel: 1, queuedMs: 0, ...over };
@@ -22,6 +26,10 @@ function work(over: Partial<QueueWork> = {}): QueueWork {
 const views = fc.record({
   queued: fc.nat(50),
   maxQueued: fc.integer({ min: 1, max: 50 }),
+  queuedBytes: fc.nat(1_000),
+  maxQueuedBytes: fc.integer({ min: 1, max: 1_000 }),
+  callerQueued: fc.constant(0),
+  callerBytes: fc.constant(0),
   waitMs: fc.double({ min: 0, max: 600_000, noNaN: true }),
   serviceMs: fc.option(fc.double({ min: 0.01, max: 60_000, noNaN: true })),
 });
@@ -59,8 +67,10 @@ describe('estimateWaitMs', () => {
 
 describe('decideAdmission', () => {
   it('admits to the last place in the queue and refuses the one after', () => {
-    expect(decideAdmission(queue({ queued: 3, waitMs: 400 }), 60_000)).toEqual({ admitted: true });
-    expect(decideAdmission(queue({ queued: 4, waitMs: 500 }), 60_000)).toEqual({
+    expect(decideAdmission(queue({ queued: 3, waitMs: 400 }), asked(60_000))).toEqual({
+      admitted: true,
+    });
+    expect(decideAdmission(queue({ queued: 4, waitMs: 500 }), asked(60_000))).toEqual({
       admitted: false,
       reason: 'full',
       waitMs: 500,
@@ -70,31 +80,93 @@ describe('decideAdmission', () => {
 
   it('admits whom wait and execution just leave in time, and not one millisecond later', () => {
     const busy = queue({ queued: 2, waitMs: 300 });
-    expect(decideAdmission(busy, 400)).toEqual({ admitted: true });
-    expect(decideAdmission(busy, 399)).toMatchObject({
+    expect(decideAdmission(busy, asked(400))).toEqual({ admitted: true });
+    expect(decideAdmission(busy, asked(399))).toMatchObject({
       admitted: false,
       reason: 'late',
       waitMs: 300,
     });
   });
 
+  it('admits up to the last byte that may wait, and refuses one more', () => {
+    const filled = queue({ queued: 1, queuedBytes: 900 });
+    expect(decideAdmission(filled, asked(60_000, 100))).toEqual({ admitted: true });
+    expect(decideAdmission(filled, asked(60_000, 101))).toMatchObject({ reason: 'heavy' });
+  });
+
+  it('admits one that is larger than all that may wait, while none waits', () => {
+    expect(decideAdmission(queue(), asked(60_000, 5_000))).toEqual({ admitted: true });
+  });
+
+  it('keeps a caller to three times the places and bytes that it leaves free', () => {
+    const places = { maxQueued: 40, maxQueuedBytes: 1_000_000 };
+    const has = (callerQueued: number, queued: number) =>
+      decideAdmission(queue({ ...places, callerQueued, queued }), asked(60_000));
+    expect(has(29, 29)).toEqual({ admitted: true });
+    expect(has(30, 30)).toMatchObject({ admitted: false, reason: 'share' });
+    expect(has(16, 34)).toEqual({ admitted: true });
+    expect(has(0, 39)).toEqual({ admitted: true });
+    const holds = (callerBytes: number, bytes: number) =>
+      decideAdmission(
+        queue({ callerBytes, queuedBytes: callerBytes, queued: 1 }),
+        asked(60_000, bytes),
+      );
+    expect(holds(700, 50)).toEqual({ admitted: true });
+    expect(holds(700, 51)).toMatchObject({ admitted: false, reason: 'share' });
+    expect(decideAdmission(queue({ queuedBytes: 750, queued: 1 }), asked(60_000, 250))).toEqual({
+      admitted: true,
+    });
+  });
+
   it('admits who need not wait whatever the deadline: a measurement is needed to do better', () => {
-    expect(decideAdmission(queue({ serviceMs: 60_000 }), 1)).toEqual({ admitted: true });
+    expect(decideAdmission(queue({ serviceMs: 60_000 }), asked(1))).toEqual({
+      admitted: true,
+    });
   });
 
   it('never admits beyond the queue, and always says when to come back', () => {
     fc.assert(
-      fc.property(views, fc.nat(700_000), (view, deadlineMs) => {
-        const { queued, maxQueued, waitMs, serviceMs } = view;
-        const decision = decideAdmission(view, deadlineMs);
+      fc.property(views, fc.nat(700_000), fc.nat(2_000), (view, deadlineMs, bytes) => {
+        const { queued, maxQueued, queuedBytes, maxQueuedBytes, waitMs, serviceMs } = view;
+        const decision = decideAdmission(view, asked(deadlineMs, bytes));
         const inTime = waitMs === 0 || waitMs + (serviceMs ?? 0) <= deadlineMs;
-        expect(decision.admitted).toBe(queued < maxQueued && inTime);
+        const fits = queuedBytes === 0 || queuedBytes + bytes <= maxQueuedBytes;
+        expect(decision.admitted).toBe(queued < maxQueued && fits && inTime);
         const comeBackMs = decision.admitted ? MIN_RETRY_AFTER_MS : decision.retryAfterMs;
         expect(comeBackMs).toBeGreaterThanOrEqual(MIN_RETRY_AFTER_MS);
         expect(comeBackMs).toBeLessThanOrEqual(MAX_RETRY_AFTER_MS);
         expect(Number.isInteger(comeBackMs)).toBe(true);
       }),
     );
+  });
+});
+
+describe('describeRefusal', () => {
+  const own = { callerQueued: 3, callerBytes: 800 };
+  const filled = queue({ queued: 4, queuedBytes: 900, waitMs: 250.4, ...own });
+  it.each([
+    [
+      'full',
+      'queue holds 4 requests, some 250 ms of work, expected fewer than 4',
+      { queued: 4, maxQueued: 4, waitMs: 250 },
+    ],
+    [
+      'heavy',
+      'queue holds 900 bytes of inputs, some 250 ms of work, expected at most 1000 with the 101 of this request',
+      { queued: 4, queuedBytes: 900, maxQueuedBytes: 1_000, bytes: 101, waitMs: 250 },
+    ],
+    [
+      'share',
+      'caller has 3 requests with 800 bytes waiting, expected at most 3 times what is free: 0 places and 100 bytes',
+      { queued: 4, queuedBytes: 900, callerQueued: 3, callerBytes: 800, waitMs: 250 },
+    ],
+    [
+      'late',
+      'wait and execution would be 350 ms, expected at most the deadline of 300 ms',
+      { queued: 4, waitMs: 250, deadlineMs: 300 },
+    ],
+  ] as const)('says in words and numbers why: %s', (reason, message, details) => {
+    expect(describeRefusal(filled, asked(300, 101), reason)).toEqual({ message, details });
   });
 });
 

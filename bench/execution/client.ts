@@ -58,7 +58,11 @@ answerQuestions<ClientQuestions>(
       await pinToOtherCores(process.pid);
       const shape = [1, ...itemShape];
       const count = shape.reduce((product, size) => product * size, 1);
-      input = Tensor.from('FP32', shape, Float32Array.from({ length: count }, Math.sin));
+      input = Tensor.from(
+        'FP32',
+        shape,
+        Float32Array.from({ length: count }, (_, index) => Math.sin(index)),
+      );
       const libp2p = await startLibp2p({ listens: false });
       closing.push(async () => libp2p.stop());
       const dialled = await dial(libp2p, address);

@@ -39,7 +39,8 @@ answerQuestions<OfflineQuestions>(
       if (session === undefined) throw new Error('expected open before measure');
       const shape = [batch, ...itemShape];
       const count = shape.reduce((product, size) => product * size, 1);
-      const x = new Tensor('float32', Float32Array.from({ length: count }, Math.sin), shape);
+      const values = Float32Array.from({ length: count }, (_, index) => Math.sin(index));
+      const x = new Tensor('float32', values, shape);
       await session.run({ x });
       const start = performance.now();
       let runs = 0;

@@ -19,6 +19,7 @@ import type { ControlVerbs } from './control/control-verb.ts';
 import { nodeVerbs } from './control/node-verbs.ts';
 import { storeVerbs } from './control/store-verbs.ts';
 import type { InferenceBackend } from './backend/backend.ts';
+import { CoreTurns } from './backend/core-turns.ts';
 import { establishIsolation, type Isolation } from './backend/isolation.ts';
 import { createOnnxBackend } from './backend/onnx-backend.ts';
 import { DeviceProber } from './device/device-prober.ts';
@@ -199,7 +200,7 @@ async function assemble(
   opened.push(() => devices.stop());
   const backend = createOnnxBackend({
     workDir: path.join(dataDir, 'run'),
-    threads: init.threads,
+    threads: Math.min(init.threads, init.maxCores),
     loopLimitMs: init.loopLimitMs,
     isolation,
     maxMemoryBytes: init.maxMemoryBytes + RUNTIME_BYTES,
@@ -225,8 +226,18 @@ async function assemble(
     logger,
     limit: limiterOf(init.downloadLimitBytes),
   });
+  const cores = new CoreTurns(init.maxCores);
   const replicas: ReplicaSet = new ReplicaSet(
-    { peer, store, fetcher, backend, releases, gpus: devices.gpus, changed: () => changed() },
+    {
+      peer,
+      store,
+      fetcher,
+      backend,
+      releases,
+      cores,
+      gpus: devices.gpus,
+      changed: () => changed(),
+    },
     init,
   );
   const retirement = new VersionRetirement({
@@ -284,7 +295,12 @@ async function assemble(
     ...nodeVerbs({
       pause,
       replicas: () => replicas.replicas,
-      facts: () => ({ node: peer.id, devices: devices.devices, memory: replicas.ledger.memory }),
+      facts: () => ({
+        node: peer.id,
+        devices: devices.devices,
+        cores: { total: cores.total, busy: cores.busy },
+        memory: replicas.ledger.memory,
+      }),
     }),
   };
   return {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
 import type { InferenceBackend } from './backend/backend.ts';
+import type { CoreTurns } from './backend/core-turns.ts';
 import type { GpuMemory } from './device/gpu-memory.ts';
 import type { AllowList } from './node-init.ts';
 import type { ReleaseKeeper } from './release-keeper.ts';
@@ -13,6 +14,8 @@ export interface ReplicaSetInit {
   readonly executionLimitMs: number;
   /** Bytes of the host's memory that models may take together. */
   readonly maxMemoryBytes: number;
+  /** Threads of one model's process at most. */
+  readonly threads: number;
   readonly logger: Logger;
 }
 
@@ -23,6 +26,8 @@ export interface ReplicaSetComponents {
   readonly backend: InferenceBackend;
   readonly releases: Pick<ReleaseKeeper, 'learn'>;
   readonly gpus: GpuMemory;
+  /** On which models compute, all together. */
+  readonly cores: CoreTurns;
   /** Called after any change that others should hear of. */
   readonly changed: () => void;
 }

@@ -44,8 +44,8 @@ export class ReplicaSet {
   constructor(components: ReplicaSetComponents, init: ReplicaSetInit) {
     this.#components = components;
     this.#init = init;
-    const { backend, gpus, changed } = components;
-    const { logger } = init;
+    const { backend, gpus, cores, changed } = components;
+    const { logger, threads } = init;
     this.#heard = { changed, logger };
     this.#ledger = new MemoryLedger({
       pools: () => [hostMemoryPool(init.maxMemoryBytes), ...gpus.pools],
@@ -53,7 +53,8 @@ export class ReplicaSet {
         this.get(cid)?.standing ?? { busy: true, lastUsedMs: 0, uses: 0, loadMs: 0 },
       evict: (cid) => this.sleep(cid, 'its memory was needed'),
     });
-    this.#memory = new VersionMemory({ backend, ledger: this.#ledger, gpus, logger });
+    const { ledger } = this;
+    this.#memory = new VersionMemory({ backend, ledger, gpus, cores, threads, logger });
   }
 
   /** Who has how much of the memory that models may take. */
@@ -346,6 +347,7 @@ export class ReplicaSet {
       signal: this.#stopping.signal,
       evict,
       memoryBytes: this.#init.maxMemoryBytes,
+      batches: holding.batches,
     });
     const queue = await createQueue(model, stored.manifest, {
       ...this.#init,

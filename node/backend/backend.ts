@@ -19,6 +19,8 @@ export interface LoadOptions extends AbortOptions {
   readonly providers?: readonly string[] | undefined;
   /** How the publisher wants its sessions made; threads beyond the backend's own are not given. */
   readonly session?: SessionOptions | undefined;
+  /** Threads inside one operator; more than the backend's own are not given. @default the backend's */
+  readonly threads?: number | undefined;
   /** The only GPU that the model's process sees, as `CUDA_VISIBLE_DEVICES` names it. @default those that this process sees */
   readonly device?: string | undefined;
 }
@@ -58,6 +60,8 @@ export interface LoadedModel {
   /** Execution provider in use, such as `cpu` or `cuda`. */
   readonly provider: string;
   readonly state: ModelState;
+  /** Runs that it executes at once; changes with `state`. @default 1 */
+  readonly parallel?: number | undefined;
   /** Resident bytes of the process that holds the model, as last seen; null when unknown. */
   readonly memoryBytes: number | null;
   /** Process id of its process, to measure it by; undefined while there is none. */
@@ -67,7 +71,7 @@ export interface LoadedModel {
   onStateChange(callback: (state: ModelState, reason: string) => void): void;
 
   /**
-   * Executes once. Runs of one model execute one after another, in the order of the calls; `inputs` must not be written to
+   * Executes once. Runs of one model begin in the order of the calls, `parallel` at a time; `inputs` must not be written to
    * until the promise settles. An aborted `signal` rejects with its reason and abandons the result: it never stops the
    * process, which others share.
    *

@@ -20,6 +20,11 @@ export const DEFAULT_LOOP_LIMIT_MS = 5_000;
 /** Added to the priority of models' processes: the process that answers peers comes first on a busy host. */
 export const DEFAULT_NICENESS = 5;
 
+/** Cores of this host that models may compute on where its owner says nothing: all but one, which stays for him and for the node itself. */
+export function defaultMaxCores(): number {
+  return Math.max(1, os.availableParallelism() - 1);
+}
+
 /** Execution providers to try, the best first; asked before each load, and bounds its own time. */
 export type ProviderSource = (options: AbortOptions) => Promise<readonly string[]>;
 
@@ -77,7 +82,7 @@ export function resolveOnnxInit(init: OnnxBackendInit): ResolvedOnnxInit {
     providers: init.providers ?? ['cpu'],
     deviceId: init.deviceId ?? 0,
     cpuFallback: init.cpuFallback ?? true,
-    threads: init.threads ?? Math.max(1, os.availableParallelism() - 1),
+    threads: init.threads ?? defaultMaxCores(),
     maxMemoryBytes: init.maxMemoryBytes ?? Math.floor((hostMemoryBytes() * 3) / 4),
     maxResponseBytes: init.maxResponseBytes ?? MAX_BODY_BYTES,
     loadTimeoutMs: init.loadTimeoutMs ?? DEFAULT_LOAD_TIMEOUT_MS,

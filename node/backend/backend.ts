@@ -42,6 +42,8 @@ export interface RunOptions extends AbortOptions {
   readonly outputs?: readonly string[] | undefined;
   /** Milliseconds this execution may take once it has begun; past them its process is killed. */
   readonly limitMs: number;
+  /** Called when the execution begins: at once, or when those that were handed in before it are done; again when it is retried. */
+  readonly onBegin?: (() => void) | undefined;
 }
 
 export interface RunResult {
@@ -60,18 +62,23 @@ export interface LoadedModel {
   /** Execution provider in use, such as `cpu` or `cuda`. */
   readonly provider: string;
   readonly state: ModelState;
-  /** Runs that it executes at once; changes with `state`. @default 1 */
-  readonly parallel?: number | undefined;
   /** Resident bytes of the process that holds the model, as last seen; null when unknown. */
   readonly memoryBytes: number | null;
   /** Process id of its process, to measure it by; undefined while there is none. */
   readonly pid?: number | undefined;
+  /** Runs that execute at the same time; further ones wait for one of these. @default 1 */
+  readonly parallel?: number | undefined;
+  /**
+   * Runs that may be handed in beside those, so that their inputs lie ready when one of these ends. A model that takes any calls
+   * {@link RunOptions.onBegin}. @default 0
+   */
+  readonly ahead?: number | undefined;
 
   /** Calls back after each change of `state`, with a sentence on why for the log. */
   onStateChange(callback: (state: ModelState, reason: string) => void): void;
 
   /**
-   * Executes once. Runs of one model begin in the order of the calls, `parallel` at a time; `inputs` must not be written to
+   * Executes once. Runs of one model begin in the order of the calls, {@link parallel} at a time; `inputs` must not be written to
    * until the promise settles. An aborted `signal` rejects with its reason and abandons the result: it never stops the
    * process, which others share.
    *

@@ -60,11 +60,14 @@ export class ModelInstances implements LoadedModel {
   }
 
   get parallel(): number {
-    const able = this.#instances.filter(({ model }) => model.state === 'ready');
     return Math.max(
       1,
-      able.reduce((sum, { model }) => sum + (model.parallel ?? 1), 0),
+      this.#sumOfReady((model) => model.parallel ?? 1),
     );
+  }
+
+  get ahead(): number {
+    return this.#sumOfReady((model) => model.ahead ?? 0);
   }
 
   get state(): ModelState {
@@ -101,7 +104,7 @@ export class ModelInstances implements LoadedModel {
   }
 
   async run(inputs: readonly NamedTensor[], options: RunOptions): Promise<RunResult> {
-    const { signal, outputs, limitMs } = options;
+    const { signal, ...withoutSignal } = options;
     signal?.throwIfAborted();
     if (this.#ended !== undefined) throw this.#gone(this.#ended);
     const instance = this.#leastBusy();
@@ -117,7 +120,7 @@ export class ModelInstances implements LoadedModel {
       throw error;
     }
     // Without the signal: an abandoned run has its cores until the process is done with it.
-    const running = instance.model.run(inputs, { outputs, limitMs }).finally(() => {
+    const running = instance.model.run(inputs, withoutSignal).finally(() => {
       leave(instance);
     });
     return signal === undefined ? running : abandonable(running, signal);
@@ -128,6 +131,11 @@ export class ModelInstances implements LoadedModel {
     this.#ended = 'unloaded';
     await Promise.all(this.#instances.map(async ({ model }) => model.unload()));
     if (first) this.#tell('unloaded');
+  }
+
+  #sumOfReady(runsOf: (model: LoadedModel) => number): number {
+    const ready = this.#instances.filter(({ model }) => model.state === 'ready');
+    return ready.reduce((sum, { model }) => sum + runsOf(model), 0);
   }
 
   #leastBusy(): Instance {

@@ -20,11 +20,12 @@ import { nodeVerbs } from './control/node-verbs.ts';
 import { storeVerbs } from './control/store-verbs.ts';
 import type { InferenceBackend } from './backend/backend.ts';
 import { CoreTurns } from './backend/core-turns.ts';
-import { establishIsolation, type Isolation } from './backend/isolation.ts';
+import type { Isolation } from './backend/isolation.ts';
 import { createOnnxBackend } from './backend/onnx-backend.ts';
 import { DeviceProber } from './device/device-prober.ts';
 import { InferenceService, type InferenceServiceComponents } from './inference-service.ts';
 import { type NodeInit, type ResolvedNodeInit, resolveNodeInit } from './node-init.ts';
+import { isolateModels } from './node-isolation.ts';
 import { NodePause } from './node-pause.ts';
 import { rest } from './node-rest.ts';
 import { OwnerWatch } from './owner-watch.ts';
@@ -195,7 +196,7 @@ async function assemble(
   opened.push(() => packing.stop());
   const records = await RecordStore.open(path.join(dataDir, 'records'));
   opened.push(() => records.close());
-  const isolation = await isolate(init);
+  const isolation = await isolateModels(init);
   const devices = new DeviceProber({ cacheDir: dataDir, logger, isolation });
   opened.push(() => devices.stop());
   const backend = createOnnxBackend({
@@ -205,6 +206,7 @@ async function assemble(
     isolation,
     maxMemoryBytes: init.maxMemoryBytes + RUNTIME_BYTES,
     providers: (options) => devices.providers(options),
+    needsHostFiles: (provider) => devices.needsHostFiles(provider),
   });
   const peer: SwarmPeer = await SwarmPeer.start({
     network: init.network,
@@ -322,23 +324,6 @@ async function assemble(
     watch,
     control: await listen(init, verbs, opened),
   };
-}
-
-/** Sees to it that a model which takes its process over finds nothing of the node's, and says so where that cannot be. */
-async function isolate({ dataDir, isolation, logger }: ResolvedNodeInit): Promise<Isolation> {
-  const hidden = ['node.key', 'records', 'control.sock', path.join('store', 'index')];
-  const found = await establishIsolation(isolation, {
-    hidden: hidden.map((name) => path.resolve(dataDir, name)),
-  });
-  if (found.kind === 'namespaces') {
-    logger.info({ isolation: found.kind }, "models' processes have no network and no secrets");
-  } else {
-    logger.warn(
-      { isolation: found.kind, reason: found.reason },
-      "models' processes are NOT shut in: code that takes one over has the network and files of this user (docs/execution.md)",
-    );
-  }
-  return found;
 }
 
 /** Lets the owner reach the node from another terminal. */

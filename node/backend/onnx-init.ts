@@ -62,6 +62,8 @@ export interface OnnxBackendInit {
   readonly loopLimitMs?: number | undefined;
   /** How models' processes are shut in. @default as far as this host allows, found out at the first load */
   readonly isolation?: Isolation | undefined;
+  /** Whether processes on this provider see the files of the host even where they can be confined. @default none does */
+  readonly needsHostFiles?: ((provider: string) => boolean) | undefined;
 }
 
 /** {@link OnnxBackendInit} with the defaults filled in that need no look at the host. */
@@ -90,6 +92,7 @@ export function resolveOnnxInit(init: OnnxBackendInit): ResolvedOnnxInit {
     niceness: init.niceness ?? DEFAULT_NICENESS,
     loopLimitMs: init.loopLimitMs ?? DEFAULT_LOOP_LIMIT_MS,
     isolation: init.isolation,
+    needsHostFiles: init.needsHostFiles ?? (() => false),
   };
   if (Array.isArray(resolved.providers) && resolved.providers.length === 0) {
     throw new ConfigError('providers is empty, expected at least one execution provider');

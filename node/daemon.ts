@@ -14,11 +14,13 @@ import type { ControlVerbs } from './control/control-verb.ts';
 import { nodeVerbs } from './control/node-verbs.ts';
 import { storeVerbs } from './control/store-verbs.ts';
 import type { InferenceBackend } from './backend/backend.ts';
-import { establishIsolation, type Isolation } from './backend/isolation.ts';
+import { CoreTurns } from './backend/core-turns.ts';
+import type { Isolation } from './backend/isolation.ts';
 import { createOnnxBackend } from './backend/onnx-backend.ts';
 import { DeviceProber } from './device/device-prober.ts';
 import { InferenceService, type InferenceServiceComponents } from './inference-service.ts';
 import { type NodeInit, type ResolvedNodeInit, resolveNodeInit } from './node-init.ts';
+import { isolateModels } from './node-isolation.ts';
 import { NodePause } from './node-pause.ts';
 import { limiterOf, serveProtocols } from './node-protocols.ts';
 import { rest } from './node-rest.ts';
@@ -190,16 +192,17 @@ async function assemble(
   opened.push(() => packing.stop());
   const records = await RecordStore.open(path.join(dataDir, 'records'));
   opened.push(() => records.close());
-  const isolation = await isolate(init);
+  const isolation = await isolateModels(init);
   const devices = new DeviceProber({ cacheDir: dataDir, logger, isolation });
   opened.push(() => devices.stop());
   const backend = createOnnxBackend({
     workDir: path.join(dataDir, 'run'),
-    threads: init.threads,
+    threads: Math.min(init.threads, init.maxCores),
     loopLimitMs: init.loopLimitMs,
     isolation,
     maxMemoryBytes: init.maxMemoryBytes + RUNTIME_BYTES,
     providers: (options) => devices.providers(options),
+    needsHostFiles: (provider) => devices.needsHostFiles(provider),
   });
   const peer: SwarmPeer = await SwarmPeer.start({
     network: init.network,
@@ -221,9 +224,10 @@ async function assemble(
     logger,
     limit: limiterOf(init.downloadLimitBytes),
   });
+  const cores = new CoreTurns(init.maxCores);
   const replicas: ReplicaSet = new ReplicaSet(
     {
-      ...{ peer, store, fetcher, backend, releases, experience },
+      ...{ peer, store, fetcher, backend, releases, experience, cores },
       gpus: devices.gpus,
       changed: () => changed(),
     },
@@ -284,7 +288,12 @@ async function assemble(
     ...nodeVerbs({
       pause,
       replicas: () => replicas.replicas,
-      facts: () => ({ node: peer.id, devices: devices.devices, memory: replicas.ledger.memory }),
+      facts: () => ({
+        node: peer.id,
+        devices: devices.devices,
+        cores: { total: cores.total, busy: cores.busy },
+        memory: replicas.ledger.memory,
+      }),
     }),
   };
   return {
@@ -307,23 +316,6 @@ async function assemble(
     watch,
     control: await listen(init, verbs, opened),
   };
-}
-
-/** Sees to it that a model which takes its process over finds nothing of the node's, and says so where that cannot be. */
-async function isolate({ dataDir, isolation, logger }: ResolvedNodeInit): Promise<Isolation> {
-  const hidden = ['node.key', 'records', 'control.sock', path.join('store', 'index')];
-  const found = await establishIsolation(isolation, {
-    hidden: hidden.map((name) => path.resolve(dataDir, name)),
-  });
-  if (found.kind === 'namespaces') {
-    logger.info({ isolation: found.kind }, "models' processes have no network and no secrets");
-  } else {
-    logger.warn(
-      { isolation: found.kind, reason: found.reason },
-      "models' processes are NOT shut in: code that takes one over has the network and files of this user (docs/execution.md)",
-    );
-  }
-  return found;
 }
 
 /** Lets the owner reach the node from another terminal. */

@@ -15,7 +15,7 @@ export interface Holding {
   /** Settles when the replica is ready or could not be brought up. */
   done: Promise<void>;
   /** What it has of the memory; undefined while it has none. */
-  lease: MemoryLease | undefined;
+  lease: Pick<MemoryLease, 'release'> | undefined;
   /** Why the last load found no room, and until when that is the answer, on the clock of `performance.now()`. */
   refused: { readonly error: BusyError; readonly untilMs: number } | undefined;
   /** Times it was quarantined since this process began. */

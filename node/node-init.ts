@@ -11,7 +11,7 @@ import { RETIRE_AFTER_MS, RETIRE_RANGE_MS } from '../src/policy/retirement.ts';
 import { parseServingHours } from '../src/policy/serving-hours.ts';
 import { checkBootstrapAddresses } from '../src/swarm/peer.ts';
 import { ISOLATION_MODES, type IsolationMode } from './backend/isolation.ts';
-import { DEFAULT_LOOP_LIMIT_MS } from './backend/onnx-init.ts';
+import { DEFAULT_LOOP_LIMIT_MS, defaultMaxCores } from './backend/onnx-init.ts';
 import { hostMemoryBytes } from './device/host-memory.ts';
 
 /** How often a node announces itself when nothing changes; the lease is three of these. */
@@ -22,6 +22,12 @@ export const DEFAULT_MAX_QUEUED = 256;
 
 /** Milliseconds one execution may take until enough were measured to know better. */
 export const DEFAULT_EXECUTION_LIMIT_MS = 10_000;
+
+/** Cores of a host; the largest have some 800. */
+export const MAX_CORES = 1024;
+
+/** Threads of one process: beyond them no operator gains. */
+const MAX_THREADS = 512;
 
 /** Bytes a second above which a limit limits nothing. */
 export const MAX_RATE_BYTES = 2 ** 40;
@@ -50,7 +56,9 @@ export interface NodeInit {
   readonly zone?: string | undefined;
   /** The owner's key. @default the node's own key: it is its own owner */
   readonly ownerKey?: PrivateKey | undefined;
-  /** ONNX Runtime threads of one model's process; undefined leaves it to the backend. @default cores - 1 */
+  /** Cores that models may compute on, all together. @default cores - 1, at least 1 */
+  readonly maxCores?: number | undefined;
+  /** ONNX Runtime threads of one model's process, `maxCores` at most. @default as many as `maxCores` */
   readonly threads?: number | undefined;
   /** Bytes of the host's memory that models may take together. @default 3/4 of the memory of the host or container */
   readonly maxMemoryBytes?: number | undefined;
@@ -89,7 +97,6 @@ export type ResolvedNodeInit = Resolved<Omit<NodeInit, Unset>> & Pick<NodeInit, 
 type Unset =
   | 'announce'
   | 'ownerKey'
-  | 'threads'
   | 'servingHours'
   | 'storeQuotaBytes'
   | 'uploadLimitBytes'
@@ -101,6 +108,7 @@ type Unset =
  * @throws {ERR_CONFIG | ERR_INVALID_INPUT} naming the field that is wrong.
  */
 export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
+  const maxCores = init.maxCores ?? defaultMaxCores();
   const resolved: ResolvedNodeInit = {
     dataDir: init.dataDir,
     bootstrap: checkBootstrapAddresses(init.bootstrap ?? []),
@@ -112,7 +120,8 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     allowCallers: init.allowCallers ?? 'any',
     zone: init.zone ?? '',
     ownerKey: init.ownerKey,
-    threads: init.threads,
+    maxCores,
+    threads: init.threads ?? Math.min(maxCores, MAX_THREADS),
     maxMemoryBytes: init.maxMemoryBytes ?? Math.floor((hostMemoryBytes() * 3) / 4),
     servingHours: init.servingHours,
     yieldGpu: init.yieldGpu ?? false,
@@ -152,7 +161,8 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     checkRange('storeQuotaBytes', storeQuotaBytes, 0, Number.MAX_SAFE_INTEGER);
   }
   if (resolved.servingHours !== undefined) parseServingHours(resolved.servingHours);
-  if (resolved.threads !== undefined) checkRange('threads', resolved.threads, 1, 512);
+  checkRange('maxCores', resolved.maxCores, 1, MAX_CORES);
+  checkRange('threads', resolved.threads, 1, MAX_THREADS);
   if (resolved.zone.length > 64) {
     throw new ConfigError(`zone has ${resolved.zone.length} characters, expected at most 64`);
   }

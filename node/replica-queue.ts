@@ -12,6 +12,8 @@ export interface QueuedVersion {
   readonly model: LoadedModel;
   /** What it runs on, as {@link VersionInMemory.device}. */
   readonly device: string;
+  /** How its requests were just found to run together; undefined where that was not tried. */
+  readonly batches: BatchFinding | undefined;
 }
 
 export interface ReplicaQueueInit {
@@ -29,7 +31,7 @@ export async function createQueue(
 ): Promise<{ readonly queue: VersionQueue; readonly batches: BatchFinding }> {
   const { cid, device, manifest, model } = version;
   const deployment = resolveDeployment(manifest.deployment);
-  let batches = experience.batches.get(cid, device, Date.now());
+  let batches = version.batches ?? experience.batches.get(cid, device, Date.now());
   if (batches === undefined) {
     batches = await probeBatching(model, deployment, signal);
     // What was broken off says nothing.

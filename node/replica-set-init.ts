@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
 import type { InferenceBackend } from './backend/backend.ts';
+import type { CoreTurns } from './backend/core-turns.ts';
 import type { GpuMemory } from './device/gpu-memory.ts';
 import type { AllowList } from './node-init.ts';
 import type { ReleaseKeeper } from './release-keeper.ts';
@@ -14,6 +15,8 @@ export interface ReplicaSetInit {
   readonly executionLimitMs: number;
   /** Bytes of the host's memory that models may take together. */
   readonly maxMemoryBytes: number;
+  /** Threads of one model's process at most. */
+  readonly threads: number;
   readonly logger: Logger;
 }
 
@@ -25,6 +28,8 @@ export interface ReplicaSetComponents {
   readonly releases: Pick<ReleaseKeeper, 'learn'>;
   readonly gpus: GpuMemory;
   readonly experience: VersionExperience;
+  /** On which models compute, all together. */
+  readonly cores: CoreTurns;
   /** Called after any change that others should hear of. */
   readonly changed: () => void;
 }

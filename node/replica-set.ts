@@ -44,8 +44,8 @@ export class ReplicaSet {
   constructor(components: ReplicaSetComponents, init: ReplicaSetInit) {
     this.#components = components;
     this.#init = init;
-    const { backend, gpus, changed } = components;
-    const { logger } = init;
+    const { backend, gpus, cores, changed } = components;
+    const { logger, threads } = init;
     this.#heard = { changed, logger };
     this.#ledger = new MemoryLedger({
       pools: () => [hostMemoryPool(init.maxMemoryBytes), ...gpus.pools],
@@ -53,7 +53,8 @@ export class ReplicaSet {
         this.get(cid)?.standing ?? { busy: true, lastUsedMs: 0, uses: 0, loadMs: 0 },
       evict: (cid) => this.sleep(cid, 'its memory was needed'),
     });
-    this.#memory = new VersionMemory({ backend, ledger: this.#ledger, gpus, logger });
+    const { ledger } = this;
+    this.#memory = new VersionMemory({ backend, ledger, gpus, cores, threads, logger });
   }
 
   /** Who has how much of the memory that models may take. */
@@ -342,16 +343,16 @@ export class ReplicaSet {
     holding.progress = { state: 'loading' };
     replica.loading(this.#memory.assumedLoadMs(version));
     changed();
-    const { model, device, lease, loadMs, note } = await this.#memory.load(version, {
+    const loaded = await this.#memory.load(version, {
       signal: this.#stopping.signal,
       evict,
       memoryBytes: this.#init.maxMemoryBytes,
     });
-    const { manifest } = stored;
     const { queue, batches } = await createQueue(
-      { cid, manifest, model, device },
+      { ...loaded, cid, manifest: stored.manifest },
       { ...this.#init, experience, signal: this.#stopping.signal },
     );
+    const { model, lease, loadMs, note } = loaded;
     holding.lease = lease;
     holding.refused = undefined;
     model.onStateChange((state, reason) => this.#modelChanged(holding, model, state, reason));

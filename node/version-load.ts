@@ -31,8 +31,14 @@ export interface LoadVersionOptions extends CheckHostOptions {
   readonly passedOver?: ((provider: string, error: unknown) => void) | undefined;
 }
 
-/** Where an attempt runs. */
-export type Placement = Pick<LoadOptions, 'device'>;
+/** Where an attempt runs, and with how many threads. */
+export type Placement = Pick<LoadOptions, 'device' | 'threads'>;
+
+/** The files of a version as a backend wants them. */
+export function filesOf({ cid, manifest, directory }: LoadableVersion): ModelFiles {
+  const { entry, inputs, outputs } = manifest;
+  return { cid, directory, entry, inputs, outputs };
+}
 
 /**
  * Refuses a version that asks for what this host has not, by its manifest alone: before gigabytes of it are fetched. Waits for
@@ -61,15 +67,16 @@ export async function checkHost(
  */
 export async function loadVersion(
   backend: InferenceBackend,
-  { cid, manifest, directory }: LoadableVersion,
+  version: LoadableVersion,
   options: LoadVersionOptions,
 ): Promise<LoadedModel> {
+  const { cid, manifest } = version;
   const { signal, logger, proven, memoryBytes = hostMemoryBytes() } = options;
-  const { entry, inputs, outputs, golden, tolerance } = manifest;
+  const { golden, tolerance } = manifest;
   const { session } = resolveDeployment(manifest.deployment);
   checkMemory(manifest.deployment, { memoryBytes });
   const works = await backend.providers({ signal });
-  const files: ModelFiles = { cid, directory, entry, inputs, outputs };
+  const files = filesOf(version);
   let failure: unknown;
   for (const provider of chooseProviders(manifest.deployment, { providers: works })) {
     try {

@@ -4,9 +4,13 @@ import { manifestBytes, resolveDeployment } from '../protocols/manifest/index.ts
 import type { VersionCid } from '../protocols/types.ts';
 import { estimateMemory, type VersionSize } from '../src/policy/memory-need.ts';
 import type { InferenceBackend, LoadedModel } from './backend/backend.ts';
+import { CoreBoundBackend } from './backend/core-bound-backend.ts';
+import type { CoreTurns } from './backend/core-turns.ts';
 import type { GpuMemory } from './device/gpu-memory.ts';
 import { privateBytes } from './device/process-memory.ts';
 import type { MemoryClaim, MemoryLease, MemoryLedger } from './memory-ledger.ts';
+import type { BatchFinding } from './scheduler/batch-probe.ts';
+import { VersionInstances } from './version-instances.ts';
 import { type LoadableVersion, loadVersion } from './version-load.ts';
 
 /** Rows of a batch assumed where the manifest leaves the number to the node. */
@@ -22,6 +26,10 @@ export interface VersionMemoryComponents {
   readonly backend: InferenceBackend;
   readonly ledger: MemoryLedger;
   readonly gpus: GpuMemory;
+  /** On which models compute, all together. */
+  readonly cores: CoreTurns;
+  /** Threads of one process at most. */
+  readonly threads: number;
   readonly logger: Logger;
 }
 
@@ -38,10 +46,12 @@ export interface VersionInMemory {
   readonly model: LoadedModel;
   /** What it runs on, in words: how fast it is depends on nothing else here. */
   readonly device: string;
-  /** Ends when the model's process has. */
-  readonly lease: MemoryLease;
+  /** Ends when the model's processes have. */
+  readonly lease: Pick<MemoryLease, 'release'>;
   readonly loadMs: number;
   readonly note: string | null;
+  /** How requests run together on its processes; undefined where that was not tried. */
+  readonly batches: BatchFinding | undefined;
 }
 
 /** What one attempt on one execution provider holds. */
@@ -54,11 +64,16 @@ interface Attempt {
 /** Brings versions from the disk into memory, never more than fits. */
 export class VersionMemory {
   readonly #components: VersionMemoryComponents;
+  readonly #backend: CoreBoundBackend;
+  readonly #instances: VersionInstances;
   /** Execution providers on which the golden vectors of a version came out right since this process began. */
   readonly #proven = new Map<VersionCid, Set<string>>();
 
   constructor(components: VersionMemoryComponents) {
     this.#components = components;
+    const { backend, cores, threads } = components;
+    this.#backend = new CoreBoundBackend(backend, cores, threads);
+    this.#instances = new VersionInstances(components);
   }
 
   /**
@@ -68,22 +83,26 @@ export class VersionMemory {
    * @throws {ERR_LIMIT | ERR_BUSY} as {@link MemoryLedger.reserve}, when no execution provider has room for it.
    */
   async load(version: LoadableVersion, options: VersionMemoryOptions): Promise<VersionInMemory> {
-    const { backend, logger } = this.#components;
+    const { logger } = this.#components;
     const size = sizeOf(version);
     const startedAtMs = performance.now();
     const proven = this.#proven.get(version.cid) ?? new Set<string>();
     this.#proven.set(version.cid, proven);
     let attempt: Attempt | undefined;
+    let model: LoadedModel | undefined;
     const passedOver: string[] = [];
     try {
-      const model = await loadVersion(backend, version, {
+      model = await loadVersion(this.#backend, version, {
         signal: options.signal,
         logger,
         memoryBytes: options.memoryBytes,
         proven,
         place: async (provider) => {
           attempt = await this.#reserve(version.cid, size, provider, options.evict);
-          return { device: this.#components.gpus.pinOf(attempt.gpu) };
+          return {
+            device: this.#components.gpus.pinOf(attempt.gpu),
+            threads: this.#instances.threadsOf(version.cid, provider),
+          };
         },
         passedOver: (provider, error) => {
           attempt?.lease.release();
@@ -94,15 +113,31 @@ export class VersionMemory {
       if (attempt === undefined)
         throw new Error('a model was loaded for which nothing is reserved');
       this.#settle(attempt, model);
+      const loadMs = performance.now() - startedAtMs;
+      const spread = await this.#instances.spread(version, model, {
+        ...options,
+        processBytes: estimateMemory(size, false).hostBytes,
+        loadMs,
+      });
+      const { lease } = attempt;
+      // Its place was taken by processes with fewer threads.
+      if (spread.model !== model) lease.release();
       const [best] = passedOver;
       return {
-        model,
+        model: spread.model,
         device: this.#components.gpus.describe(model.provider, attempt.gpu),
-        lease: attempt.lease,
-        loadMs: performance.now() - startedAtMs,
+        lease: {
+          release: () => {
+            lease.release();
+            spread.release();
+          },
+        },
+        loadMs,
+        batches: spread.batches,
         note: best === undefined ? null : `runs on ${model.provider}; ${best}`,
       };
     } catch (error) {
+      await model?.unload();
       attempt?.lease.release();
       throw error;
     }

@@ -19,6 +19,8 @@ export interface LoadOptions extends AbortOptions {
   readonly providers?: readonly string[] | undefined;
   /** How the publisher wants its sessions made; threads beyond the backend's own are not given. */
   readonly session?: SessionOptions | undefined;
+  /** Threads inside one operator; more than the backend's own are not given. @default the backend's */
+  readonly threads?: number | undefined;
   /** The only GPU that the model's process sees, as `CUDA_VISIBLE_DEVICES` names it. @default those that this process sees */
   readonly device?: string | undefined;
 }

@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
-import { access, readlink } from 'node:fs/promises';
+import { access, mkdtemp, readlink, rm } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { ConfigError } from '../../protocols/errors.ts';
+import { OwnRoot, type SeenFolders } from './own-root.ts';
 
 const execute = promisify(execFile);
 
@@ -13,7 +15,7 @@ const TRIAL_TIMEOUT_MS = 5_000;
 const MAX_REASON = 200;
 
 /** Where util-linux puts its programs. Not by PATH: what is run here decides what a stranger's code can reach. */
-const PROGRAM_FOLDERS = ['/usr/bin', '/bin', '/run/current-system/sw/bin'];
+const PROGRAM_FOLDERS = ['/usr/bin', '/bin', '/run/current-system/sw/bin', '/usr/sbin', '/sbin'];
 
 /** What an owner may ask for: as much as the host gives, no node without it, or none. */
 export const ISOLATION_MODES = ['auto', 'required', 'off'] as const;
@@ -30,11 +32,18 @@ export interface Isolation {
   readonly reason?: string;
   /** Command and first arguments that the process's own command line follows; empty for none. */
   readonly launcher: readonly string[];
+  /**
+   * As {@link launcher}, for a process that sees no files of the host but the system's, the node's programs and its own
+   * folders, all but one of them read-only; undefined where the host does not allow that.
+   */
+  readonly confine?: (seen: SeenFolders) => readonly string[];
 }
 
 export interface IsolationInit {
   /** Absolute paths of files and folders the process must not see; those that are not there when it starts stay so. @default [] */
   readonly hidden?: readonly string[];
+  /** Absolute path of the node's data folder, of which a process sees nothing but its own folders where it can be confined. @default none */
+  readonly dataDir?: string;
   /** @default that of this process */
   readonly platform?: NodeJS.Platform;
   /** Folders to look for programs in. */
@@ -57,6 +66,27 @@ ulimit -c 0
 exec "$setpriv" --no-new-privs --ambient-caps=-all --inh-caps=-all --bounding-set=-all "$@"
 `.trim();
 
+/**
+ * Makes a tree of its own from a table of mounts, gives all privileges away as {@link LAUNCH_SCRIPT} does,
+ * and becomes the rest in there.
+ */
+const CONFINE_SCRIPT = `
+mount=$1; mkdir=$2; chroot=$3; setpriv=$4; sh=$5; root=$6; folder=$7; table=$8; shift 8
+"$mount" -t tmpfs -o size=1m,mode=0755 none "$root" || exit 125
+while [ "$1" != -- ]; do
+  [ -d "\${1%/*}" ] || "$mkdir" -p "\${1%/*}" || exit 125
+  : > "$1" || exit 125
+  shift
+done
+shift
+printf %s "$table" > "$root/fstab"
+"$mount" --all --fstab "$root/fstab" || exit 125
+"$mount" -o remount,bind,ro "$root" || exit 125
+ulimit -c 0
+exec "$chroot" "$root" "$sh" -c 'cd "$1" && shift && exec "$@"' enter "$folder" \
+  "$setpriv" --no-new-privs --ambient-caps=-all --inh-caps=-all --bounding-set=-all "$@"
+`.trim();
+
 /** Says which network it is in, and what it may do. */
 const TRIAL_SCRIPT = '"$1" /proc/self/ns/net && exec "$2" /proc/self/status';
 
@@ -72,7 +102,8 @@ export function processIsolation(reason: string): Isolation {
  * are, so GPUs work inside. The process keeps its id and its parent: nothing forks.
  */
 export async function findIsolation(init: IsolationInit = {}): Promise<Isolation> {
-  const { hidden = [], platform = process.platform, programFolders = PROGRAM_FOLDERS } = init;
+  const { hidden = [], dataDir, platform = process.platform } = init;
+  const { programFolders = PROGRAM_FOLDERS } = init;
   if (platform !== 'linux') {
     return processIsolation(`${platform} has no such means that needs no administrator`);
   }
@@ -85,13 +116,57 @@ export async function findIsolation(init: IsolationInit = {}): Promise<Isolation
     programs.push(program);
   }
   const [unshare = '', mount = '', setpriv = '', sh = '', ...lookers] = programs;
-  const launcher = [
+  const namespaces = [
     unshare,
     ...['--user', '--map-current-user', '--keep-caps', '--net', '--ipc', '--mount', '--'],
+  ];
+  const launcher = [
+    ...namespaces,
     ...[sh, '-c', LAUNCH_SCRIPT, 'launch', mount, setpriv, ...hidden, '--'],
   ];
-  const fault = await tryLauncher([...launcher, sh, '-c', TRIAL_SCRIPT, 'try', ...lookers]);
-  return fault === undefined ? { kind: 'namespaces', launcher } : processIsolation(fault);
+  const trial = [sh, '-c', TRIAL_SCRIPT, 'try', ...lookers];
+  const fault = await tryLauncher([...launcher, ...trial]);
+  if (fault !== undefined) return processIsolation(fault);
+  const chroot = await findProgram('chroot', programFolders);
+  const makeFolder = await findProgram('mkdir', programFolders);
+  if (chroot === undefined || makeFolder === undefined) return { kind: 'namespaces', launcher };
+  const confine = createConfine(
+    [
+      ...namespaces,
+      ...[sh, '-c', CONFINE_SCRIPT, 'confine', mount, makeFolder, chroot, setpriv, sh],
+    ],
+    dataDir === undefined ? hidden : [...hidden, dataDir],
+  );
+  return (await tryConfine(confine, trial))
+    ? { kind: 'namespaces', launcher, confine }
+    : { kind: 'namespaces', launcher };
+}
+
+type Confine = NonNullable<Isolation['confine']>;
+
+function createConfine(command: readonly string[], hidden: readonly string[]): Confine {
+  const ownRoot = new OwnRoot({ hidden });
+  return (seen) => {
+    const { root, table, files } = ownRoot.plan(seen);
+    return [...command, root, seen.folder, table, ...files, '--'];
+  };
+}
+
+/** Whether a process that is confined is shut in as any, and Node starts in there. */
+async function tryConfine(confine: Confine, trial: readonly string[]): Promise<boolean> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'gpu-swarm-trial-'));
+  try {
+    const launcher = confine({ folder, writable: [], readable: [] });
+    if ((await tryLauncher([...launcher, ...trial])) !== undefined) return false;
+    const [command, ...args] = [...launcher, process.execPath, '--version'];
+    const { stdout } = await execute(command, args, { timeout: TRIAL_TIMEOUT_MS, env: {} });
+    return stdout.trim() === process.version;
+  } catch {
+    // Then as far as the namespaces alone go, which is what the caller says of it.
+    return false;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /**
@@ -111,6 +186,11 @@ export async function establishIsolation(
     );
   }
   return isolation;
+}
+
+/** The same without {@link Isolation.confine}. */
+export function withHostFiles({ confine: _confine, ...rest }: Isolation): Isolation {
+  return rest;
 }
 
 let ofThisHost: Promise<Isolation> | undefined;

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   DeadlineError,
@@ -8,6 +9,7 @@ import {
 import type { SessionOptions } from '../../protocols/manifest/index.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 import type { ModelFiles } from './backend.ts';
+import { hostIsolation, withHostFiles } from './isolation.ts';
 import { parseLoadReport } from './load-report.ts';
 import { ModelProcess } from './model-process.ts';
 import type { ResolvedOnnxInit } from './onnx-init.ts';
@@ -37,6 +39,8 @@ export type ModelLoaderInit = Omit<ResolvedOnnxInit, 'workDir' | 'providers'> & 
   readonly session?: SessionOptions | undefined;
   /** The only GPU that the process sees. @default those that this process sees */
   readonly device?: string | undefined;
+  /** Whether the model is the node's own. @default false */
+  readonly trusted?: boolean | undefined;
 };
 
 /**
@@ -70,12 +74,15 @@ async function startOn(
   signal: AbortSignal,
 ): Promise<StartedModel> {
   signal.throwIfAborted();
+  const isolation = init.isolation ?? (await hostIsolation());
   const process = await ModelProcess.start({
     workDir: init.workDir,
     maxMemoryBytes: init.maxMemoryBytes,
     maxFrameBytes: init.maxResponseBytes + FRAME_OVERHEAD_BYTES,
     niceness: init.niceness,
-    isolation: init.isolation,
+    isolation: init.needsHostFiles(provider) ? withHostFiles(isolation) : isolation,
+    readable: [path.resolve(files.directory)],
+    trusted: init.trusted,
     device: init.device,
   });
   const { directory, entry } = files;

@@ -24,6 +24,13 @@ export interface ModelProcessInit {
   readonly niceness: number;
   /** How it is shut in. @default as far as this host allows */
   readonly isolation?: Isolation | undefined;
+  /** Folders that it may read where it is confined to its own. @default [] */
+  readonly readable?: readonly string[] | undefined;
+  /**
+   * Whether what it runs is the node's own. Then, where it is confined, it may write compiled code into the cache that later processes
+   * start from; others only read it, for the node starts from it too. @default false
+   */
+  readonly trusted?: boolean | undefined;
   /** The only GPU it sees. @default those that this process sees */
   readonly device?: string | undefined;
 }
@@ -70,7 +77,7 @@ export class ModelProcess {
 
   /** Starts a process. It waits for a load frame. */
   static async start(init: ModelProcessInit): Promise<ModelProcess> {
-    const { launcher } = init.isolation ?? (await hostIsolation());
+    const isolation = init.isolation ?? (await hostIsolation());
     const directory = await mkdtemp(path.join(init.workDir, 'model-'));
     const entry = new URL(`./child/main${path.extname(import.meta.url)}`, import.meta.url);
     const flags = ['--expose-gc', '--no-warnings'];
@@ -78,6 +85,7 @@ export class ModelProcess {
     if (entry.href.endsWith('.ts') && !process.features.typescript) {
       flags.push('--experimental-strip-types');
     }
+    const launcher = launcherOf(isolation, init, directory);
     const program = [process.execPath, ...flags, fileURLToPath(entry)];
     const [command = '', ...args] = [...launcher, ...program];
     const child = spawn(command, [...args, String(process.pid), String(init.maxMemoryBytes)], {
@@ -137,6 +145,20 @@ export class ModelProcess {
       });
     });
   }
+}
+
+function launcherOf(
+  { launcher, confine }: Isolation,
+  { readable = [], trusted = false }: ModelProcessInit,
+  directory: string,
+): readonly string[] {
+  if (confine === undefined) return launcher;
+  const cache = [getCompileCacheDir() ?? []].flat();
+  return confine({
+    folder: path.resolve(directory),
+    writable: trusted ? cache : [],
+    readable: trusted ? readable : [...readable, ...cache],
+  });
 }
 
 function lowerPriority(pid: number | undefined, niceness: number): void {

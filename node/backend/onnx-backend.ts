@@ -64,11 +64,12 @@ class OnnxBackend implements InferenceBackend {
 
   async #load(
     files: ModelFiles,
-    { signal, providers, session = {}, device }: LoadOptions,
+    { signal, providers, session = {}, device, ...options }: LoadOptions,
   ): Promise<OnnxModel> {
     this.#stopping.signal.throwIfAborted();
     this.#workDir ??= makeWorkDir(this.#init.workDir);
-    const threads = Math.min(this.#init.threads, session.intraOpThreads ?? this.#init.threads);
+    const { threads: most } = this.#init;
+    const threads = Math.min(most, options.threads ?? most, session.intraOpThreads ?? most);
     const init = { ...this.#init, workDir: await this.#workDir, threads, session, device };
     const stopping = this.#stopping.signal;
     const either = signal === undefined ? stopping : AbortSignal.any([signal, stopping]);

@@ -20,6 +20,11 @@ export const DEFAULT_LOOP_LIMIT_MS = 5_000;
 /** Added to the priority of models' processes: the process that answers peers comes first on a busy host. */
 export const DEFAULT_NICENESS = 5;
 
+/** Cores of this host that models may compute on where its owner says nothing: all but one, which stays for him and for the node itself. */
+export function defaultMaxCores(): number {
+  return Math.max(1, os.availableParallelism() - 1);
+}
+
 /** Execution providers to try, the best first; asked before each load, and bounds its own time. */
 export type ProviderSource = (options: AbortOptions) => Promise<readonly string[]>;
 
@@ -57,6 +62,8 @@ export interface OnnxBackendInit {
   readonly loopLimitMs?: number | undefined;
   /** How models' processes are shut in. @default as far as this host allows, found out at the first load */
   readonly isolation?: Isolation | undefined;
+  /** Whether processes on this provider see the files of the host even where they can be confined. @default none does */
+  readonly needsHostFiles?: ((provider: string) => boolean) | undefined;
 }
 
 /** {@link OnnxBackendInit} with the defaults filled in that need no look at the host. */
@@ -77,7 +84,7 @@ export function resolveOnnxInit(init: OnnxBackendInit): ResolvedOnnxInit {
     providers: init.providers ?? ['cpu'],
     deviceId: init.deviceId ?? 0,
     cpuFallback: init.cpuFallback ?? true,
-    threads: init.threads ?? Math.max(1, os.availableParallelism() - 1),
+    threads: init.threads ?? defaultMaxCores(),
     maxMemoryBytes: init.maxMemoryBytes ?? Math.floor((hostMemoryBytes() * 3) / 4),
     maxResponseBytes: init.maxResponseBytes ?? MAX_BODY_BYTES,
     loadTimeoutMs: init.loadTimeoutMs ?? DEFAULT_LOAD_TIMEOUT_MS,
@@ -85,6 +92,7 @@ export function resolveOnnxInit(init: OnnxBackendInit): ResolvedOnnxInit {
     niceness: init.niceness ?? DEFAULT_NICENESS,
     loopLimitMs: init.loopLimitMs ?? DEFAULT_LOOP_LIMIT_MS,
     isolation: init.isolation,
+    needsHostFiles: init.needsHostFiles ?? (() => false),
   };
   if (Array.isArray(resolved.providers) && resolved.providers.length === 0) {
     throw new ConfigError('providers is empty, expected at least one execution provider');

@@ -8,6 +8,8 @@ export interface NodeStatus {
   /** Why it takes nothing new; null when it serves. */
   readonly paused: string | null;
   readonly devices: readonly AnnouncedDevice[];
+  /** That models may compute on together, and those that runs have now. */
+  readonly cores: { readonly total: number; readonly busy: number };
   readonly memory: readonly MemoryStatus[];
   readonly versions: readonly VersionStatus[];
 }

@@ -65,6 +65,7 @@ export class DeviceProber {
   #devices: readonly AnnouncedDevice[] = [describeCpu(['cpu'])];
   /** Execution providers to load models on, the best first. */
   #providers: readonly string[] = ['cpu'];
+  readonly #hostFiles = new Set<string>();
   #probing: Promise<void> | undefined;
   #looking: Promise<void> = Promise.resolve();
 
@@ -83,6 +84,11 @@ export class DeviceProber {
   /** As announced: each with the providers that work on it. */
   get devices(): readonly AnnouncedDevice[] {
     return [...this.gpus.devices, ...this.#devices];
+  }
+
+  /** Whether models on this provider must see the files of the host. */
+  needsHostFiles(provider: string): boolean {
+    return this.#hostFiles.has(provider);
   }
 
   /** Begins; `onChange` is called when {@link devices} has changed. Twice is once. */
@@ -200,12 +206,12 @@ export class DeviceProber {
     signal.throwIfAborted();
     let fault: string;
     try {
-      const result = await this.#components.trial(provider, signal, gpu);
+      const { result, ...files } = await this.#tried(provider, signal, gpu);
       const { values, executeMs } = result;
       const different = firstDifference(values, expected ?? values);
       if (different === undefined) {
         logger.info({ provider, ...on, executeMs }, 'execution provider works');
-        return { outcome: { provider, fault: null, ...on }, result };
+        return { outcome: { provider, fault: null, ...on, ...files }, result };
       }
       fault = `element ${different} is ${values[different]}, the CPU says ${expected?.[different]}`;
     } catch (error) {
@@ -216,8 +222,31 @@ export class DeviceProber {
     return { outcome: { provider, fault, ...on }, result: undefined };
   }
 
+  /** Drivers may want files that a confined process has not: what fails in there is tried with those of the host. */
+  async #tried(
+    provider: string,
+    signal: AbortSignal,
+    gpu: string | undefined,
+  ): Promise<{ readonly result: TrialResult; readonly files?: 'host' }> {
+    const { trial } = this.#components;
+    try {
+      return { result: await trial(provider, signal, gpu) };
+    } catch (error) {
+      signal.throwIfAborted();
+      const { isolation, logger } = this.#init;
+      if (provider === 'cpu' || isolation?.confine === undefined) throw error;
+      const result = await trial(provider, signal, gpu, true);
+      logger.warn(
+        { provider, err: error },
+        'execution provider works with the files of the host only',
+      );
+      return { result, files: 'host' };
+    }
+  }
+
   #conclude(outcomes: readonly ProbeOutcome[], gpus: readonly NvidiaGpu[]): void {
     const working = outcomes.filter(({ fault }) => fault === null);
+    for (const { provider, files } of working) if (files === 'host') this.#hostFiles.add(provider);
     const providers = [...new Set(working.map(({ provider }) => provider))];
     const cpu = describeCpu(providers.filter((provider) => provider === 'cpu'));
     const onGpu = providers.filter((provider) => provider !== 'cpu');

@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { writeDurably } from '../../src/swarm/durable-file.ts';
 import { deviceEnvironment } from '../backend/child-environment.ts';
@@ -21,6 +22,8 @@ export interface ProbeOutcome {
   readonly fault: string | null;
   /** Which of several GPUs it was tried on, as {@link visibleName}; absent where there is at most one. */
   readonly gpu?: string | undefined;
+  /** `host` when it works only where its process sees the host's files; absent when it needs none of them. */
+  readonly files?: 'host' | undefined;
 }
 
 const cacheSchema = z.object({
@@ -31,6 +34,7 @@ const cacheSchema = z.object({
       provider: z.string(),
       fault: z.string().nullable(),
       gpu: z.string().optional(),
+      files: z.literal('host').optional(),
     }),
   ),
 });
@@ -75,6 +79,8 @@ export async function writeProbeCache(
 export async function probeKey(gpus: readonly NvidiaGpu[], gpuSeen: boolean): Promise<string> {
   const facts = {
     runtime: await describeRuntime(),
+    // Trials leave the code of models' processes compiled for those that follow.
+    code: await describeChildCode(),
     // Not how full and busy they are, which changes all the time.
     gpus: gpus.map(({ index, uuid, name, memoryBytes, driverVersion }) => {
       return { index, uuid, name, memoryBytes, driverVersion };
@@ -105,6 +111,15 @@ export async function speedKey(threads: number | undefined): Promise<string> {
     environment: deviceEnvironment(process.env),
   };
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
+}
+
+/** The modules that run in models' processes, and when they were written. */
+async function describeChildCode(): Promise<object> {
+  const folder = fileURLToPath(new URL('../backend/child/', import.meta.url));
+  const names = (await readdir(folder)).sort();
+  return Promise.all(
+    names.map(async (name) => [name, (await stat(path.join(folder, name))).mtimeMs]),
+  );
 }
 
 /** Version and libraries of ONNX Runtime without loading it; CUDA's libraries are put beside its own. */

@@ -5,7 +5,7 @@ import { Tensor } from '../../protocols/tensor.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import type { ModelFiles } from '../backend/backend.ts';
 import { type ModelLoaderInit, type StartedModel, startModel } from '../backend/model-loader.ts';
-import type { Isolation } from '../backend/isolation.ts';
+import { hostIsolation, type Isolation, withHostFiles } from '../backend/isolation.ts';
 import { resolveOnnxInit } from '../backend/onnx-init.ts';
 import { describeExit } from '../backend/process-exit.ts';
 import { RunQueue } from '../backend/run-queue.ts';
@@ -41,6 +41,8 @@ export type ProviderTrial = (
   signal: AbortSignal,
   /** The only GPU it sees, as `CUDA_VISIBLE_DEVICES` names it. */
   device?: string,
+  /** Whether it sees the files of the host even where processes can be confined to their own. @default false */
+  hostFiles?: boolean,
 ) => Promise<TrialResult>;
 
 /**
@@ -50,11 +52,12 @@ export type ProviderTrial = (
  * @param isolation that of models: what works only outside of it does not work
  */
 export function createProviderTrial(folder: string, isolation?: Isolation): ProviderTrial {
-  return async (provider, signal, device) => {
+  return async (provider, signal, device, hostFiles = false) => {
     await mkdir(folder, { recursive: true });
     const workDir = await mkdtemp(path.join(folder, 'probe-'));
     try {
-      return await runTrial(provider, { workDir, isolation, device }, signal);
+      const shut = hostFiles ? withHostFiles(isolation ?? (await hostIsolation())) : isolation;
+      return await runTrial(provider, { workDir, isolation: shut, device }, signal);
     } finally {
       await rm(workDir, { recursive: true, force: true });
     }
@@ -91,6 +94,7 @@ async function runTrial(
     }),
     workDir,
     device,
+    trusted: true,
   };
   const started = await startModel(files, [provider], init, signal);
   try {

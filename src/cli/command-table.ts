@@ -59,6 +59,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'allowCaller',
       'zone',
       'ownerKey',
+      'maxCores',
       'threads',
       'maxMemory',
       'servingHours',

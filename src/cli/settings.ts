@@ -92,6 +92,13 @@ export const SETTINGS = {
     env: 'SWARM_OWNER_KEY',
     about: "key of the node's owner, made when missing; without it the node is its own owner",
   },
+  maxCores: {
+    kind: 'integer',
+    flags: '--max-cores <n>',
+    env: 'SWARM_MAX_CORES',
+    about: 'cores that models may compute on, all together; by default all but one',
+    range: [1, 1024],
+  },
   threads: {
     kind: 'integer',
     flags: '--threads <n>',
@@ -281,6 +288,7 @@ export interface Settings {
   readonly allowCaller: readonly string[];
   readonly zone: string;
   readonly ownerKey: string | undefined;
+  readonly maxCores: number | undefined;
   readonly threads: number | undefined;
   readonly maxMemory: string | undefined;
   readonly servingHours: string | undefined;

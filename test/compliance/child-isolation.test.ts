@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { createModelFolder } from '../support/model-folder.ts';
 import { addModel } from '../support/models.ts';
 import { createTestFolder } from '../support/test-folder.ts';
 
-const { kind } = await hostIsolation();
+const { kind, confine } = await hostIsolation();
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -22,15 +22,28 @@ async function folder(): Promise<string> {
   return made.path;
 }
 
-/** The folder of `/proc` of a process that holds a model. */
-async function start(settings: OnnxBackendInit = {}): Promise<string> {
+/**
+ * The folder of `/proc` of a process that holds a model.
+ *
+ * @param directory takes the model's file; by default one of the test's own
+ */
+async function start(settings: OnnxBackendInit = {}, directory?: string): Promise<string> {
   const files = await createModelFolder(addModel());
   const backend = createOnnxBackend({ threads: 1, ...settings });
   cleanups.push(
     async () => files[Symbol.asyncDispose](),
     async () => backend.stop(),
   );
-  const model = await backend.load(files.files);
+  if (directory !== undefined) {
+    await copyFile(
+      path.join(files.files.directory, files.files.entry),
+      path.join(directory, files.files.entry),
+    );
+  }
+  const model = await backend.load({
+    ...files.files,
+    ...(directory === undefined ? {} : { directory }),
+  });
   if (!(model instanceof OnnxModel)) throw new Error('not a model of the ONNX backend');
   return `/proc/${model.pid}`;
 }
@@ -58,7 +71,10 @@ describe.runIf(process.platform === 'linux')("A model's process", () => {
     );
     const others = outward.filter(([fd]) => fd > 3).map(([, target]) => target);
     // V8 and libuv keep some of the system's pseudo files; the pair of sockets is libuv's own.
-    expect(others.filter((target) => !/^(\/dev\/|\/proc\/|socket:)/.test(target))).toEqual([]);
+    // The root of its own lies over a folder of the kernel's, as seen from here.
+    expect(
+      others.filter((target) => !/^(\/sys\/kernel)?\/(dev|proc)\/|^socket:/.test(target)),
+    ).toEqual([]);
   });
 
   test('yields to others: its priority is lower than that of the node', async () => {
@@ -86,12 +102,42 @@ describe.runIf(kind === 'namespaces')("A model's process on a host that can shut
     expect(status).toMatch(/^NoNewPrivs:\t1$/m);
   });
 
-  test("finds the node's secrets empty", async () => {
+  test("finds the node's secrets empty where it sees the host's files, and no such files where it does not", async () => {
     const key = path.join(await folder(), 'node.key');
     await writeFile(key, 'hunter2');
-    const proc = await start({ isolation: await findIsolation({ hidden: [key] }) });
+    const { confine, ...onlyHidden } = await findIsolation({ hidden: [key] });
+    const proc = await start({ isolation: onlyHidden });
     expect(await readFile(`${proc}/root${key}`, 'utf8')).toBe('');
+    if (confine === undefined) return;
+    const confined = await start({ isolation: { ...onlyHidden, confine } });
+    await expect(readFile(`${confined}/root${key}`)).rejects.toMatchObject({ code: 'ENOENT' });
   });
+
+  test.runIf(confine !== undefined)(
+    "sees of a node's data its own model's folder, which it cannot write to, and its own empty one",
+    async () => {
+      const data = await folder();
+      const versions = path.join(data, 'store', 'versions');
+      for (const name of ['one', 'two'])
+        await mkdir(path.join(versions, name), { recursive: true });
+      await writeFile(path.join(data, 'node.key'), 'hunter2');
+      const isolation = await findIsolation({ dataDir: data });
+      const proc = await start(
+        { isolation, workDir: path.join(data, 'run') },
+        path.join(versions, 'one'),
+      );
+      const inside = `${proc}/root${data}`;
+      expect((await readdir(inside)).toSorted()).toEqual(['run', 'store']);
+      expect(await readdir(path.join(inside, 'store', 'versions'))).toEqual(['one']);
+      expect(await readdir(path.join(inside, 'run'))).toHaveLength(1);
+      expect(await readdir(data)).not.toContain('root');
+      const mounts = (await readFile(`${proc}/mounts`, 'utf8')).split('\n');
+      const writable = mounts.filter((mount) => / rw[, ]/.test(mount) && !/ \/dev\//.test(mount));
+      expect(writable.map((mount) => path.dirname(mount.split(' ')[1] ?? ''))).toEqual([
+        path.join(data, 'run'),
+      ]);
+    },
+  );
 
   test('has as much of all that as the owner leaves on', async () => {
     const proc = await start({ isolation: { kind: 'process', launcher: [] } });

@@ -36,7 +36,17 @@ export class ProcessSwarm implements AsyncDisposable {
     const node = await startDaemon(
       [
         ...['node', ...this.join, ...LISTEN, '--data', path.join(this.folder, name)],
-        ...['--allow-publisher', 'any', '--threads', '1', '--announce-interval', '2000', ...args],
+        ...[
+          '--allow-publisher',
+          'any',
+          '--max-cores',
+          '1',
+          '--threads',
+          '1',
+          '--announce-interval',
+          '2000',
+          ...args,
+        ],
       ],
       this.folder,
     );

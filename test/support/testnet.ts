@@ -115,6 +115,7 @@ class RunningTestnet implements Testnet {
       listen: LOOPBACK,
       mdns: false,
       allowPublishers: 'any',
+      maxCores: 1,
       threads: 1,
       announceIntervalMs: ANNOUNCE_INTERVAL_MS,
       logger: pino({ level: 'silent' }),

@@ -36,7 +36,7 @@ function removeWorkDirectory(): void {
   try {
     rmdirSync(process.cwd());
   } catch {
-    // Not empty or already gone: what is left is an empty folder of the system's temporary files at worst.
+    // Not empty, already gone, or mounted for a process that is confined: what is left is an empty folder of the system's temporary files at worst.
   }
 }
 

@@ -42,6 +42,7 @@ function tell({ terminal }: CommandContext, status: NodeStatus): number {
   printPairs(terminal, [
     ['node', status.node],
     ['state', status.paused === null ? 'serving' : `paused: ${printable(status.paused, 200)}`],
+    ['cores', `${status.cores.busy} of ${status.cores.total} busy`],
     ...status.memory.map(
       ({ pool, usedBytes, totalBytes }) =>
         [

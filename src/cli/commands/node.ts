@@ -41,6 +41,7 @@ export async function runNode(context: CommandContext): Promise<number> {
         allowCallers,
         zone: settings.zone,
         ownerKey: owner?.key,
+        maxCores: settings.maxCores,
         threads: settings.threads,
         maxMemoryBytes,
         servingHours: settings.servingHours,

@@ -106,6 +106,8 @@ export class LocalSwarm implements AsyncDisposable {
       'node',
       `--bootstrap=${this.bootstrapAddress}`,
       `--announce-interval=${ANNOUNCE_INTERVAL_MS}`,
+      // A process of each version is enough: the nodes share the cores.
+      `--max-cores=${this.#init.threads}`,
       `--threads=${this.#init.threads}`,
       ...[publisher, ...this.#init.allowPublishers].map((id) => `--allow-publisher=${id}`),
     ];

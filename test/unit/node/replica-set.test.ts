@@ -1,6 +1,7 @@
 import pino from 'pino';
 import { afterEach, describe, expect, it, type MockInstance, vi } from 'vitest';
 import type { LoadOptions, ModelFiles } from '../../../node/backend/backend.ts';
+import { CoreTurns } from '../../../node/backend/core-turns.ts';
 import { GpuMemory } from '../../../node/device/gpu-memory.ts';
 import { ReplicaSet } from '../../../node/replica-set.ts';
 import type { ReplicaSetComponents } from '../../../node/replica-set-init.ts';
@@ -66,6 +67,7 @@ async function prepare(
       backend,
       gpus: new GpuMemory(),
       experience: new VersionExperience(),
+      cores: new CoreTurns(1),
       changed: () => {},
     },
     {
@@ -73,6 +75,7 @@ async function prepare(
       maxQueued: 10,
       executionLimitMs: 1_000,
       maxMemoryBytes,
+      threads: 1,
       logger: pino({ level: 'silent' }),
     },
   );

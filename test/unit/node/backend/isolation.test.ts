@@ -10,10 +10,11 @@ import {
   hostIsolation,
   type Isolation,
 } from '../../../../node/backend/isolation.ts';
+import { present } from '../../../support/present.ts';
 import { createTestFolder } from '../../../support/test-folder.ts';
 
 /** Whether the machine the tests run on can shut a process in: containers often forbid it. */
-const { kind } = await hostIsolation();
+const { kind, confine } = await hostIsolation();
 
 let folder: Awaited<ReturnType<typeof createTestFolder>>;
 beforeAll(async () => {
@@ -22,7 +23,11 @@ beforeAll(async () => {
 afterAll(async () => folder[Symbol.asyncDispose]());
 
 /** What a program says from inside. */
-async function inside({ launcher }: Isolation, code: string, ...rest: string[]): Promise<string> {
+async function inside(
+  { launcher }: Pick<Isolation, 'launcher'>,
+  code: string,
+  ...rest: string[]
+): Promise<string> {
   const [command = '', ...args] = [...launcher, process.execPath, '-e', code, ...rest];
   const { stdout } = await promisify(execFile)(command, args);
   return stdout.trim();
@@ -92,6 +97,67 @@ describe.runIf(kind === 'namespaces')('A process in namespaces of its own', () =
       console.log(JSON.stringify([field('CapPrm'), field('CapBnd'), field('NoNewPrivs'), core, process.ppid]));`;
     const none = '0000000000000000';
     expect(JSON.parse(await inside(isolation, look))).toEqual([none, none, '1', '0', process.pid]);
+  });
+});
+
+describe.runIf(confine !== undefined)('A process that is confined to files of its own', () => {
+  let launcher: readonly string[];
+  let data: string;
+  beforeAll(async () => {
+    data = path.join(folder.path, 'a data folder');
+    for (const name of ['run', 'model', 'other']) {
+      await mkdir(path.join(data, name), { recursive: true });
+      await writeFile(path.join(data, name, 'file'), name);
+    }
+    const isolation = await findIsolation({ dataDir: data });
+    launcher = present(isolation.confine)({
+      folder: path.join(data, 'run'),
+      writable: [],
+      readable: [path.join(data, 'model')],
+    });
+  });
+
+  test('reads its model and writes in its folder, where it is, and nowhere else', async () => {
+    const look = `
+      const fs = require('node:fs');
+      const path = require('node:path');
+      const [data, system, elsewhere] = process.argv.slice(1);
+      const can = (what) => { try { what(); return true; } catch ({ code }) { return code; } };
+      const write = (folder) => can(() => fs.writeFileSync(path.join(folder, 'written'), 'x'));
+      console.log(JSON.stringify({
+        cwd: process.cwd() === path.join(data, 'run'),
+        model: can(() => fs.readFileSync(path.join(data, 'model', 'file'))),
+        other: can(() => fs.readFileSync(path.join(data, 'other', 'file'))),
+        elsewhere: can(() => fs.readFileSync(elsewhere)),
+        writes: ['run', 'model', '.', '..'].map((name) => write(path.join(data, name))),
+        system: [write(system), can(() => fs.writeFileSync('/proc/sys/kernel/hostname', 'x'))],
+      }));`;
+    const elsewhere = path.join(folder.path, 'elsewhere');
+    await writeFile(elsewhere, 'hunter4');
+    const system = path.dirname(process.execPath);
+    const said = await inside({ launcher }, look, data, system, elsewhere);
+    expect(JSON.parse(said)).toEqual({
+      cwd: true,
+      model: true,
+      other: 'ENOENT',
+      elsewhere: 'ENOENT',
+      writes: [true, 'EROFS', 'EROFS', 'EROFS'],
+      system: ['EROFS', 'EROFS'],
+    });
+    expect(await readFile(path.join(data, 'run', 'written'), 'utf8')).toBe('x');
+  });
+
+  test('cannot mount, leave its root, or gain what it gave away', async () => {
+    const leave = `
+      const { spawnSync } = require('node:child_process');
+      const [data] = process.argv.slice(1);
+      const run = (...command) => spawnSync(command[0], command.slice(1)).status;
+      console.log(JSON.stringify([
+        run('mount', '-o', 'remount,bind,rw', data + '/model'),
+        run('unshare', '--user', '--map-root-user', '--mount', 'umount', data + '/model'),
+        run('chroot', '/proc/' + process.ppid + '/root', '/bin/true'),
+      ].map((status) => status === 0)));`;
+    expect(JSON.parse(await inside({ launcher }, leave, data))).toEqual([false, false, false]);
   });
 });
 

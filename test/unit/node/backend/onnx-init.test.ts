@@ -10,6 +10,7 @@ describe('resolveOnnxInit', () => {
     expect(rest).toEqual({
       workDir: undefined,
       isolation: undefined,
+      needsHostFiles: expect.any(Function),
       loopLimitMs: 5_000,
       providers: ['cpu'],
       deviceId: 0,

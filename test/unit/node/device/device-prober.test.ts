@@ -2,10 +2,11 @@ import { describe, expect, test, vi } from 'vitest';
 import {
   DeviceProber,
   type DeviceProberComponents,
+  type DeviceProberInit,
 } from '../../../../node/device/device-prober.ts';
 import type { NvidiaGpu } from '../../../../node/device/nvidia-smi.ts';
 import type { ProviderTrial } from '../../../../node/device/provider-trial.ts';
-import { ConfigError, InvalidModelError } from '../../../../protocols/errors.ts';
+import { ConfigError, ExecutionError, InvalidModelError } from '../../../../protocols/errors.ts';
 import { createTestFolder } from '../../../support/test-folder.ts';
 
 const GPU: NvidiaGpu = {
@@ -37,7 +38,10 @@ interface Told {
   readonly message: string;
 }
 
-async function prepare(components: Partial<DeviceProberComponents>) {
+async function prepare(
+  components: Partial<DeviceProberComponents>,
+  init: Pick<DeviceProberInit, 'isolation'> = {},
+) {
   const folder = await createTestFolder();
   const told: Told[] = [];
   const note = (level: Told['level']) => (fields: unknown, message?: string) => {
@@ -46,7 +50,7 @@ async function prepare(components: Partial<DeviceProberComponents>) {
   const logger = { info: note('info'), warn: note('warn') };
   const create = (changed: Partial<DeviceProberComponents> = {}) =>
     new DeviceProber(
-      { cacheDir: folder.path, logger },
+      { cacheDir: folder.path, logger, ...init },
       {
         queryGpus: async () => [],
         queryProcesses: async () => [],
@@ -222,6 +226,34 @@ describe.skipIf(process.platform !== 'linux')('DeviceProber', () => {
     expect(prober.devices).toMatchObject([{ kind: 'cpu', providers: [] }]);
     await probe(under.create());
     expect(asked).toEqual(['cpu', 'cpu']);
+  });
+
+  test('what works with the files of the host only is used with them, and the log says so; the CPU has to do without', async () => {
+    const asked: string[] = [];
+    const host = { cpu: [1], cuda: [1], webgpu: [1] };
+    await using under = await prepare(
+      {
+        queryGpus: async () => [GPU],
+        trial: async (provider, signal, device, hostFiles = false) => {
+          asked.push(hostFiles ? `${provider} with files` : provider);
+          if (provider === 'cuda' && !hostFiles) throw new ExecutionError('no /var/lib/driver');
+          if (provider === 'webgpu') throw new ExecutionError('no GPU');
+          return trialOf(host)(provider, signal, device);
+        },
+      },
+      { isolation: { kind: 'namespaces', launcher: [], confine: () => [] } },
+    );
+    for (const prober of [under.create(), under.create()]) {
+      await probe(prober);
+      expect(await prober.providers()).toEqual(['cuda', 'cpu']);
+      expect(prober.needsHostFiles('cuda')).toBe(true);
+      expect(prober.needsHostFiles('cpu')).toBe(false);
+    }
+    // The second one knew it from the first.
+    expect(asked).toEqual(['cpu', 'cuda', 'cuda with files', 'webgpu', 'webgpu with files']);
+    expect(under.told.map(({ message }) => message)).toContain(
+      'execution provider works with the files of the host only',
+    );
   });
 
   test('loads wait for the trials where there is a GPU, and not where there is none', async () => {

@@ -44,6 +44,7 @@ describe('swarm node status, pause and resume', () => {
         facts: () => ({
           node: '12D3KooWnode',
           devices: [],
+          cores: { total: 7, busy: 2 },
           memory: [
             { pool: 'host', totalBytes: 2 ** 30, usedBytes: 2 ** 20 },
             { pool: 'gpu0', totalBytes: null, usedBytes: 0 },
@@ -73,6 +74,7 @@ describe('swarm node status, pause and resume', () => {
     await serve();
     const { stdout: out } = await run(runNodeStatus);
     expect(out).toContain('serving');
+    expect(out).toMatch(/cores +2 of 7 busy/);
     expect(out).toMatch(/memory of host +1\.00? ?MiB of 1\.00? ?GiB/);
     expect(out).toMatch(/memory of gpu0 +0 B of unknown/);
     expect(out).toMatch(/digits +bafy +quarantined +- +- +0 +0 +2 crashes in a row/);

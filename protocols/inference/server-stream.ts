@@ -12,6 +12,7 @@ import {
 } from '../errors.ts';
 import { FRAME_TIMEOUT_MS, MAX_REQUESTS_PER_STREAM, UNSOLICITED_BODY_BYTES } from '../limits.ts';
 import { failureFromError } from '../status.ts';
+import type { VersionCid } from '../types.ts';
 import type { BodyBudget } from './body-budget.ts';
 import { bodyBytesOf, describeTensors } from './descriptor.ts';
 import { FRAME } from './frame-type.ts';
@@ -25,6 +26,7 @@ import {
   encodeResponse,
   type RequestHeader,
 } from './message.ts';
+import { decodePing, encodePong } from './pings.ts';
 import { TensorSender } from './tensor-body.ts';
 
 /** Bytes of answers, beside bodies, that may wait for a caller that does not read; all headers of a full stream have less. */
@@ -105,10 +107,15 @@ class ServerStream {
       case FRAME.cancel:
         return this.#cancel(id, new DOMException('cancelled by the caller', 'AbortError'));
       case FRAME.ping:
-        return this.#frames.send(FRAME.pong, id);
+        return this.#pong(id, decodePing(payload));
       default:
         throw new InvalidMessageError(`caller sent a frame of type ${type}`);
     }
+  }
+
+  #pong(id: number, version: VersionCid | undefined): void {
+    const load = version === undefined ? undefined : this.#handler.load(version);
+    this.#frames.send(FRAME.pong, id, encodePong(load));
   }
 
   #request(id: number, payload: Uint8Array): void {

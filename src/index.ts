@@ -27,7 +27,9 @@ export {
   type SwarmClientInit,
 } from './client/client-init.ts';
 export { imageToTensor, MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS } from './client/image-input.ts';
-export type { FailedAttempt, InferOptions, InferResult } from './client/inference-router.ts';
+export type { InferOptions } from './client/infer-options.ts';
+export type { FailedAttempt, InferResult } from './client/inference-router.ts';
 export type { ResolvedModel } from './client/model-resolver.ts';
+export type { NodePreference } from './client/node-preference.ts';
 export type { ChannelStatus, GuardStatus, ReleaseStatus } from './client/release-status.ts';
 export type { GuardVerdict } from './policy/release-guard.ts';

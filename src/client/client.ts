@@ -9,7 +9,8 @@ import { SwarmPeer } from '../swarm/peer.ts';
 import type { NodeView, ReplicaView } from '../swarm/view.ts';
 import { type CatalogResult, type CatalogSearch, searchCatalog } from './catalog-search.ts';
 import { resolveClientInit, type ResolvedClientInit, type SwarmClientInit } from './client-init.ts';
-import { type InferOptions, InferenceRouter, type InferResult } from './inference-router.ts';
+import { type InferOptions, resolveInferOptions } from './infer-options.ts';
+import { InferenceRouter, type InferResult } from './inference-router.ts';
 import { ManifestReader } from './manifest-reader.ts';
 import { ModelResolver, type ResolvedModel } from './model-resolver.ts';
 import { findReleaseStatus, type ReleaseStatus } from './release-status.ts';
@@ -53,10 +54,7 @@ export class SwarmClient implements AsyncDisposable {
     inputs: Readonly<Record<string, Tensor>>,
     options: InferOptions = {},
   ): Promise<InferResult> {
-    return this.#router.infer(toRef(ref), inputs, {
-      ...options,
-      deadlineMs: options.deadlineMs ?? this.#init.deadlineMs,
-    });
+    return this.#router.infer(toRef(ref), inputs, resolveInferOptions(options, this.#init));
   }
 
   /**

@@ -10,13 +10,14 @@ import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { formatModelRef, type ModelRef } from '../../protocols/reference.ts';
 import { isRetryableElsewhere } from '../../protocols/status.ts';
 import { Tensor, type NamedTensor } from '../../protocols/tensor.ts';
-import type { AbortOptions, NodeId, OwnerId, VersionCid } from '../../protocols/types.ts';
+import type { NodeId, OwnerId, VersionCid } from '../../protocols/types.ts';
 import { requestShare } from '../policy/canary.ts';
 import { type Candidate, selectNode } from '../policy/routing.ts';
 import { MIN_TIMEOUT_MS, outcomeOfError, type RequestOutcome } from '../swarm/outcome-tally.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import type { ReplicaView } from '../swarm/view.ts';
 import { CallClock } from './call-clock.ts';
+import type { ResolvedInferOptions } from './infer-options.ts';
 import type { ModelResolver, ResolvedModel } from './model-resolver.ts';
 import { NodeLink } from './node-link.ts';
 
@@ -29,27 +30,8 @@ const RETRY_PAUSE_MS = 50;
 /** Longest wait between two rounds. */
 const MAX_RETRY_PAUSE_MS = 1_000;
 
-/** UTF-16 units of a request's key. */
-const MAX_KEY_LENGTH = 1024;
-
 /** How long a call goes round nodes that cannot be reached: one that restarts is back within this. */
 const UNREACHABLE_MS = 10_000;
-
-export interface InferOptions extends AbortOptions {
-  /** Milliseconds the call may take in all, resolving and retries included. @default the client's `deadlineMs` */
-  readonly deadlineMs?: number | undefined;
-  /** 0 is the default; a higher one goes first in a node's queue. From 0 to 255. @default 0 */
-  readonly priority?: number | undefined;
-  /** Names of the outputs wanted; empty for all. @default [] */
-  readonly outputs?: readonly string[] | undefined;
-  /** W3C trace context to carry to the node. @default '' */
-  readonly traceparent?: string | undefined;
-  /**
-   * What the request belongs to, such as a user or a session, of at most 1024 characters: while a canary takes a share of the
-   * requests, one key always goes to the same side. It is not sent. @default none: each request is drawn at random
-   */
-  readonly key?: string | undefined;
-}
 
 /** What a call came back with. */
 export interface InferResult {
@@ -115,10 +97,10 @@ export class InferenceRouter {
   async infer(
     ref: ModelRef,
     inputs: Readonly<Record<string, Tensor>>,
-    options: InferOptions & { readonly deadlineMs: number },
+    options: ResolvedInferOptions,
   ): Promise<InferResult> {
     const tensors = namedTensors(inputs);
-    const share = requestShare(`${ref.publisher}/${ref.name}`, checkKey(options.key), Math.random);
+    const share = requestShare(`${ref.publisher}/${ref.name}`, options.key, Math.random);
     const bodyBytes = tensors.reduce((total, { tensor }) => total + tensor.bytes.byteLength, 0);
     if (bodyBytes > MAX_BODY_BYTES) {
       throw new LimitError(
@@ -129,9 +111,9 @@ export class InferenceRouter {
     try {
       const model = await this.#resolver.resolve(ref, clock.signal, share);
       const request = {
-        priority: options.priority ?? 0,
-        traceparent: options.traceparent ?? '',
-        outputs: options.outputs ?? [],
+        priority: options.priority,
+        traceparent: options.traceparent,
+        outputs: options.outputs,
         inputs: tensors,
       };
       return await this.#runCounted({
@@ -331,13 +313,6 @@ function outcomeOfCall({ clock, attemptAtMs }: Call, error: unknown): RequestOut
   const onNodeMs = performance.now() - attemptAtMs;
   if (clock.expired && onNodeMs >= MIN_TIMEOUT_MS) return { kind: 'timeout' };
   return outcomeOfError(error, onNodeMs);
-}
-
-function checkKey(key: string | undefined): string | undefined {
-  if (key === undefined || key.length <= MAX_KEY_LENGTH) return key;
-  throw new InvalidInputError(
-    `request key has ${key.length} characters, expected at most ${MAX_KEY_LENGTH}`,
-  );
 }
 
 /** When the nodes said to come back; undefined when the failure was not about being busy. */

@@ -28,8 +28,17 @@ export {
 } from './client/client-init.ts';
 export { imageToTensor, MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS } from './client/image-input.ts';
 export type { InferOptions } from './client/infer-options.ts';
-export type { FailedAttempt, InferResult } from './client/inference-router.ts';
+export type { FailedAttempt, InferResult } from './client/infer-result.ts';
 export type { ResolvedModel } from './client/model-resolver.ts';
 export type { NodePreference } from './client/node-preference.ts';
 export type { ChannelStatus, GuardStatus, ReleaseStatus } from './client/release-status.ts';
+export type { ExplainedNode, RouteExplanation } from './client/route-explanation.ts';
+export { defaultSelector, type Verdict } from './policy/node-choice.ts';
 export type { GuardVerdict } from './policy/release-guard.ts';
+export type {
+  Avoided,
+  Candidate,
+  NodeSelector,
+  RoutingContext,
+  RoutingRequest,
+} from './policy/routing.ts';

@@ -10,10 +10,12 @@ import type { NodeView, ReplicaView } from '../swarm/view.ts';
 import { type CatalogResult, type CatalogSearch, searchCatalog } from './catalog-search.ts';
 import { resolveClientInit, type ResolvedClientInit, type SwarmClientInit } from './client-init.ts';
 import { type InferOptions, resolveInferOptions } from './infer-options.ts';
-import { InferenceRouter, type InferResult } from './inference-router.ts';
+import { InferenceRouter } from './inference-router.ts';
+import type { InferResult } from './infer-result.ts';
 import { ManifestReader } from './manifest-reader.ts';
 import { ModelResolver, type ResolvedModel } from './model-resolver.ts';
 import { findReleaseStatus, type ReleaseStatus } from './release-status.ts';
+import type { RouteExplanation } from './route-explanation.ts';
 
 /** A client of the swarm: finds a model's version, picks a node, sends tensors, retries elsewhere. */
 export class SwarmClient implements AsyncDisposable {
@@ -27,7 +29,7 @@ export class SwarmClient implements AsyncDisposable {
     this.#init = init;
     this.#peer = peer;
     this.#resolver = new ModelResolver(peer, { joinGossip: init.mode === 'full' });
-    this.#router = new InferenceRouter(peer, this.#resolver);
+    this.#router = new InferenceRouter(peer, this.#resolver, { selector: init.selector });
     this.#manifests = new ManifestReader(peer);
   }
 
@@ -55,6 +57,20 @@ export class SwarmClient implements AsyncDisposable {
     options: InferOptions = {},
   ): Promise<InferResult> {
     return this.#router.infer(toRef(ref), inputs, resolveInferOptions(options, this.#init));
+  }
+
+  /**
+   * Which node {@link infer} would ask now with the same arguments, what it expects of each, and why it would not ask the
+   * others. Sends nothing but probes of their load.
+   *
+   * @throws {ERR_INVALID_INPUT | ERR_NOT_FOUND | ERR_DEADLINE} as `infer` does; {AbortError} when `signal` aborted.
+   */
+  async explain(
+    ref: string | ModelRef,
+    inputs: Readonly<Record<string, Tensor>>,
+    options: InferOptions = {},
+  ): Promise<RouteExplanation> {
+    return this.#router.explain(toRef(ref), inputs, resolveInferOptions(options, this.#init));
   }
 
   /**

@@ -5,7 +5,7 @@ import type { ModelRef } from '../../../protocols/reference.ts';
 import type { Tensor } from '../../../protocols/tensor.ts';
 import { type ModelAnswer, readAnswers } from '../../client/answer-reader.ts';
 import { imageToTensor, MAX_IMAGE_BYTES } from '../../client/image-input.ts';
-import type { InferResult } from '../../client/inference-router.ts';
+import type { InferResult } from '../../client/infer-result.ts';
 import { formatInferenceResponse, parseInferenceRequest } from '../../client/open-inference.ts';
 import { readBounded, readBoundedFile } from '../bounded-file.ts';
 import type { CommandContext } from '../command-context.ts';

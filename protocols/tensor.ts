@@ -1,8 +1,17 @@
-import { Float16Array } from '@petamoriken/float16';
+import { Float16Array as Float16Ponyfill } from '@petamoriken/float16';
 import type { Datatype } from './datatype.ts';
 import { elementBytes } from './datatype.ts';
 import { InvalidInputError } from './errors.ts';
-import { MAX_RANK } from './limits.ts';
+import {
+  flattenArray,
+  type NestedArray,
+  nestArray,
+  nestedShape,
+  type PlainElement,
+} from './nested-array.ts';
+import { elementCount, formatShape } from './shape.ts';
+
+export { elementCount, formatShape };
 
 /** The values a tensor can be made from. FP16 takes numbers, or a `Uint16Array` of raw bits. */
 export type TensorData =
@@ -108,6 +117,17 @@ export class Tensor {
     return new Tensor(datatype, [...shape], encodeElements(datatype, data));
   }
 
+  /**
+   * Makes a tensor from arrays of arrays, whose nesting is its shape; a single value makes a scalar.
+   *
+   * @throws {ERR_INVALID_INPUT} when the arrays are ragged or a value does not fit the datatype.
+   */
+  static of(datatype: Datatype, values: PlainElement | NestedArray): Tensor {
+    const shape = nestedShape(values);
+    const elements = flattenArray(shape, values, `${datatype} tensor`);
+    return Tensor.from(datatype, shape, elements as TensorData);
+  }
+
   /** Number of elements; 1 for a scalar, 0 when a dimension is 0. */
   get size(): number {
     return elementCount(this.shape);
@@ -160,47 +180,41 @@ export class Tensor {
     });
   }
 
+  /**
+   * The elements of a floating-point tensor as numbers. FP16 comes as a `Float16Array` where the runtime has it, else as a
+   * `Float32Array`, which holds each of its values exactly; the others are {@link data}.
+   *
+   * @throws {ERR_INVALID_INPUT} for any other datatype.
+   */
+  floats(): Float16Array | Float32Array | Float64Array {
+    const { datatype } = this;
+    if (datatype === 'FP32' || datatype === 'FP64') {
+      return this.data as Float32Array | Float64Array;
+    }
+    if (datatype !== 'FP16') {
+      throw new InvalidInputError(
+        `floats() reads FP16, FP32 and FP64 tensors, this one is ${datatype}`,
+      );
+    }
+    const { buffer, byteOffset, length } = this.data as Uint16Array<ArrayBuffer>;
+    const Native = (globalThis as { readonly Float16Array?: Float16ArrayConstructor }).Float16Array;
+    if (Native !== undefined) return new Native(buffer, byteOffset, length);
+    return new Float32Array(new Float16Ponyfill(buffer, byteOffset, length));
+  }
+
+  /** The elements as arrays of arrays, one level for each dimension; a scalar's is the element itself. */
+  toNestedArray(): NestedArray | PlainElement {
+    return nestArray<PlainElement>(this.toArray(), this.shape);
+  }
+
   /** The elements as plain values in row-major order: numbers, bigints for 64-bit integers, booleans, strings. */
   toArray(): number[] | bigint[] | boolean[] | string[] {
     if (this.datatype === 'BYTES') return this.strings();
     const data = this.data;
     if (this.datatype === 'BOOL') return Array.from(data as Uint8Array, (value) => value !== 0);
-    if (this.datatype === 'FP16') {
-      return Array.from(new Float16Array((data as Uint16Array).slice().buffer));
-    }
+    if (this.datatype === 'FP16') return Array.from(this.floats());
     return Array.from(data as Float32Array);
   }
-}
-
-/**
- * The number of elements of a shape.
- *
- * @throws {ERR_INVALID_INPUT} when a dimension is not a safe integer >= 0, there are too many, or the product overflows.
- */
-export function elementCount(shape: readonly number[]): number {
-  if (shape.length > MAX_RANK) {
-    throw new InvalidInputError(
-      `shape has ${shape.length} dimensions, expected at most ${MAX_RANK}`,
-    );
-  }
-  let count = 1;
-  for (const dimension of shape) {
-    if (!Number.isSafeInteger(dimension) || dimension < 0) {
-      throw new InvalidInputError(
-        `shape ${formatShape(shape)} has dimension ${String(dimension)}, expected an integer >= 0`,
-      );
-    }
-    count *= dimension;
-  }
-  if (!Number.isSafeInteger(count)) {
-    throw new InvalidInputError(`shape ${formatShape(shape)} has too many elements to count`);
-  }
-  return count;
-}
-
-/** `[1, 3, 224]`, with `?` for a free dimension without a name. */
-export function formatShape(shape: readonly (number | string | null)[]): string {
-  return `[${shape.map((dimension) => dimension ?? '?').join(', ')}]`;
 }
 
 /** Elements in a typed array given for a datatype: raw bits and raw bytes are counted by element, not by array item. */
@@ -250,7 +264,7 @@ function encodeNumbers(
     if (typeof value !== 'number') throw notOf(datatype, value, index);
     return value;
   });
-  if (datatype === 'FP16') return new Uint8Array(Float16Array.from(numbers).buffer);
+  if (datatype === 'FP16') return new Uint8Array(Float16Ponyfill.from(numbers).buffer);
   return new Uint8Array((datatype === 'FP64' ? Float64Array : Float32Array).from(numbers).buffer);
 }
 
@@ -280,7 +294,8 @@ function notOf(datatype: Datatype, value: unknown, index: number): InvalidInputE
 
 function encodeStrings(values: readonly unknown[]): Uint8Array {
   const parts = values.map((value, index) => {
-    if (typeof value !== 'string') throw notOf('BYTES', value, index);
+    // A lone surrogate has no UTF-8: encoding would put another character in its place.
+    if (typeof value !== 'string' || !value.isWellFormed()) throw notOf('BYTES', value, index);
     return toUtf8.encode(value);
   });
   const out = new Uint8Array(parts.reduce((total, part) => total + 4 + part.byteLength, 0));

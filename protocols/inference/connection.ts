@@ -57,6 +57,15 @@ export interface InferenceResponse {
   readonly releaseSequence: number;
 }
 
+/** Bytes of one request's tensors, or of its response's, that have gone over the wire. */
+export interface Transfer {
+  readonly direction: 'request' | 'response';
+  readonly bytes: number;
+  readonly totalBytes: number;
+}
+
+export type TransferListener = (transfer: Transfer) => void;
+
 export interface InferenceConnectionInit {
   /** Milliseconds without a sign of life, while an answer is waited for, until the node counts as gone. @default 3000 */
   readonly silenceTimeoutMs?: number | undefined;
@@ -71,11 +80,14 @@ export interface InferenceConnectionInit {
 export interface SendOptions extends AbortOptions {
   /** Called once when the answer begins to come, before its body is there. */
   readonly onFirstOutput?: (() => void) | undefined;
+  /** Hears of each piece of a body that leaves or comes; must not throw. */
+  readonly onTransfer?: TransferListener | undefined;
 }
 
 interface Pending {
   readonly onFirstOutput: (() => void) | undefined;
   readonly sender: TensorSender | undefined;
+  readonly onTransfer: TransferListener | undefined;
   readonly resolve: (response: InferenceResponse) => void;
   readonly reject: (error: unknown) => void;
   /** The response once its header is there, and what is still missing of its body. */
@@ -142,7 +154,7 @@ export class InferenceConnection {
    * @throws {ERR_LIMIT} when request or response is larger than the bounds; {ERR_BUSY} when too many requests are open.
    */
   async infer(request: InferenceRequest, options: SendOptions = {}): Promise<InferenceResponse> {
-    const { signal } = options;
+    const { signal, onTransfer } = options;
     signal?.throwIfAborted();
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#pending.size >= MAX_REQUESTS_PER_STREAM) {
@@ -153,10 +165,11 @@ export class InferenceConnection {
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       return await new Promise<InferenceResponse>((resolve, reject) => {
-        const sender = this.#send(id, request);
+        const sender = this.#send(id, request, onTransfer);
         this.#pending.set(id, {
           onFirstOutput: options.onFirstOutput,
           sender,
+          onTransfer,
           resolve,
           reject,
           header: undefined,
@@ -195,7 +208,11 @@ export class InferenceConnection {
    * Sends the header, and the body beside it when it is small; else returns what sends it: the first bytes at once, the rest as
    * the node grants credit.
    */
-  #send(id: number, request: InferenceRequest): TensorSender | undefined {
+  #send(
+    id: number,
+    request: InferenceRequest,
+    onTransfer: TransferListener | undefined,
+  ): TensorSender | undefined {
     const inputs = describeTensors(request.inputs);
     const bodyBytes = bodyBytesOf(inputs);
     const header = encodeRequest({
@@ -211,12 +228,14 @@ export class InferenceConnection {
     if (bodyBytes <= UNSOLICITED_BODY_BYTES && header.byteLength + bodyBytes <= MAX_PAYLOAD_BYTES) {
       const body = request.inputs.map(({ tensor }) => tensor.bytes);
       this.#frames.send(FRAME.request, id, header, ...body);
+      onTransfer?.({ direction: 'request', bytes: bodyBytes, totalBytes: bodyBytes });
       return undefined;
     }
     this.#frames.send(FRAME.request, id, header);
-    const sender = new TensorSender(id, request.inputs, UNSOLICITED_BODY_BYTES, () =>
-      this.#silence.heard(),
-    );
+    const sender = new TensorSender(id, request.inputs, UNSOLICITED_BODY_BYTES, (bytes) => {
+      this.#silence.heard();
+      onTransfer?.({ direction: 'request', bytes, totalBytes: bodyBytes });
+    });
     this.#frames.sendBody(sender);
     return sender;
   }
@@ -271,6 +290,11 @@ export class InferenceConnection {
       throw new InvalidMessageError(`node sent a body for request ${id} before its header`);
     }
     receiver.push(bytes);
+    pending.onTransfer?.({
+      direction: 'response',
+      bytes: receiver.receivedBytes,
+      totalBytes: receiver.totalBytes,
+    });
     if (receiver.complete) return this.#finish(id, pending, header, receiver);
     // At half, so that the node never waits for us while we keep up. A frame is smaller than that, so bytes that were not
     // granted cannot be told from others: what bounds them is the size that the header said.

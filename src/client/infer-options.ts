@@ -1,6 +1,7 @@
 import { InvalidInputError } from '../../protocols/errors.ts';
 import { MAX_TENSORS } from '../../protocols/limits.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
+import { type ProgressListener, ProgressReporter } from './call-progress.ts';
 import {
   type NodePreference,
   type ResolvedNodePreference,
@@ -36,6 +37,11 @@ export interface InferOptions extends AbortOptions {
   readonly affinity?: string | undefined;
   /** Which nodes the call would rather be answered by. @default any */
   readonly prefer?: NodePreference | undefined;
+  /**
+   * Hears what happens to the call, at a bounded rate, and never once it has ended. It is called amid the work: what takes long
+   * belongs elsewhere, and what it throws does not reach the call. @default nobody
+   */
+  readonly onProgress?: ProgressListener | undefined;
 }
 
 /** {@link InferOptions} with every default filled in, but for what is not there when it is not given. */
@@ -48,6 +54,7 @@ export interface ResolvedInferOptions {
   readonly key: string | undefined;
   readonly affinity: string | undefined;
   readonly prefer: ResolvedNodePreference;
+  readonly progress: ProgressReporter | undefined;
 }
 
 /**
@@ -74,7 +81,14 @@ export function resolveInferOptions(
   checkKey('key', key);
   checkKey('affinity', affinity);
   const prefer = resolveNodePreference(options.prefer);
-  return { signal, deadlineMs, priority, outputs, traceparent, key, affinity, prefer };
+  const progress = reporterOf(options.onProgress);
+  return { signal, deadlineMs, priority, outputs, traceparent, key, affinity, prefer, progress };
+}
+
+function reporterOf(listener: ProgressListener | undefined): ProgressReporter | undefined {
+  if (listener === undefined) return undefined;
+  if (typeof listener !== 'function') throw wrong('onProgress', 'a function', listener);
+  return new ProgressReporter(listener);
 }
 
 function checkKey(option: 'key' | 'affinity', key: string | undefined): void {

@@ -1,13 +1,14 @@
-import { InvalidInputError, LimitError } from '../../protocols/errors.ts';
+import { LimitError } from '../../protocols/errors.ts';
 import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { formatModelRef, type ModelRef } from '../../protocols/reference.ts';
-import { Tensor, type NamedTensor } from '../../protocols/tensor.ts';
+import type { NamedTensor } from '../../protocols/tensor.ts';
 import { CallBudget, HEDGE_BUDGET, RETRY_BUDGET } from '../policy/call-budget.ts';
 import { requestShare } from '../policy/canary.ts';
 import { HedgeTimes } from '../policy/hedge.ts';
 import { type Avoided, NOBODY, type NodeSelector } from '../policy/routing.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
-import { CallClock } from './call-clock.ts';
+import type { CallClock } from './call-clock.ts';
+import type { CallInputs } from './call-inputs.ts';
 import type { ResolvedInferOptions } from './infer-options.ts';
 import type { InferResult } from './infer-result.ts';
 import type { ModelResolver } from './model-resolver.ts';
@@ -43,83 +44,84 @@ export class InferenceRouter {
     };
   }
 
-  /** See `SwarmClient.infer`. */
+  /** See `SwarmClient.infer`. The clock is the router's from here on: it stops with the call. */
   async infer(
     ref: ModelRef,
-    inputs: Readonly<Record<string, Tensor>>,
+    inputs: CallInputs,
     options: RouteOptions,
+    callClock: CallClock,
   ): Promise<InferResult> {
-    return this.#withCall(ref, inputs, options, async (call) =>
-      new RoutedCall(call, this.#components).run(),
-    );
+    using clock = callClock;
+    try {
+      const call = await this.#begin(ref, inputs, options, clock);
+      return await new RoutedCall(call, this.#components).run();
+    } catch (error) {
+      throw clock.explain(error, formatModelRef(ref));
+    }
   }
 
-  /** See `SwarmClient.explain`. */
+  /** See `SwarmClient.explain`. The clock is the router's, as that of {@link infer} is. */
   async explain(
     ref: ModelRef,
-    inputs: Readonly<Record<string, Tensor>>,
+    inputs: CallInputs,
     options: RouteOptions,
+    callClock: CallClock,
   ): Promise<RouteExplanation> {
-    return this.#withCall(ref, inputs, options, async (call) =>
-      explainRoute(call, this.#components),
-    );
+    using clock = callClock;
+    try {
+      return await explainRoute(await this.#begin(ref, inputs, options, clock), this.#components);
+    } catch (error) {
+      throw clock.explain(error, formatModelRef(ref));
+    }
   }
 
   async close(): Promise<void> {
     await this.#components.directory.close();
   }
 
-  async #withCall<T>(
+  /** Makes definite which version a call goes to, and with which tensors. */
+  async #begin(
     ref: ModelRef,
-    inputs: Readonly<Record<string, Tensor>>,
+    inputs: CallInputs,
     options: RouteOptions,
-    use: (call: CallInit) => Promise<T>,
-  ): Promise<T> {
-    const tensors = namedTensors(inputs);
+    clock: CallClock,
+  ): Promise<CallInit> {
+    clock.signal.throwIfAborted();
+    checkBody(sizeOf(inputs.tensors ?? []));
+    const { priority, traceparent, outputs, prefer, affinity, progress, avoid = NOBODY } = options;
     const share = requestShare(`${ref.publisher}/${ref.name}`, options.key, Math.random);
-    const { priority, traceparent, outputs, prefer, affinity, avoid = NOBODY } = options;
-    using clock = new CallClock(options.deadlineMs, options.signal);
-    try {
-      const model = await this.#components.resolver.resolve(ref, clock.signal, share);
-      return await use({
-        ref,
-        share,
-        model,
-        request: { priority, traceparent, outputs, inputs: tensors },
-        ...sizeOf(tensors),
-        prefer,
-        affinity,
-        avoid,
-        clock,
-      });
-    } catch (error) {
-      throw clock.explain(error, formatModelRef(ref));
-    }
+    progress?.report({ kind: 'resolving' });
+    const model = await this.#components.resolver.resolve(ref, clock.signal, share);
+    progress?.report({ kind: 'resolved', version: model.cid, channel: model.channel });
+    const tensors = inputs.tensors ?? (await inputs.resolve(model.cid, clock.signal));
+    return {
+      ref,
+      share,
+      model,
+      request: { priority, traceparent, outputs, inputs: tensors },
+      ...checkBody(sizeOf(tensors)),
+      prefer,
+      affinity,
+      avoid,
+      progress,
+      clock,
+    };
   }
 }
 
-function namedTensors(inputs: Readonly<Record<string, Tensor>>): NamedTensor[] {
-  const tensors = Object.entries(inputs).map(([name, tensor]) => {
-    if (!(tensor instanceof Tensor)) {
-      throw new InvalidInputError(
-        `input '${name}' is not a Tensor, make one with Tensor.from(datatype, shape, data)`,
-      );
-    }
-    return { name, tensor };
-  });
-  const { bodyBytes } = sizeOf(tensors);
-  if (bodyBytes > MAX_BODY_BYTES) {
-    throw new LimitError(
-      `request has ${bodyBytes} bytes of tensors, expected at most ${MAX_BODY_BYTES}`,
-    );
-  }
-  return tensors;
-}
-
-function sizeOf(tensors: readonly NamedTensor[]): {
+interface RequestSize {
   readonly bodyBytes: number;
   readonly elements: number;
-} {
+}
+
+function checkBody(size: RequestSize): RequestSize {
+  if (size.bodyBytes <= MAX_BODY_BYTES) return size;
+  throw new LimitError(
+    `request has ${size.bodyBytes} bytes of tensors, expected at most ${MAX_BODY_BYTES}`,
+  );
+}
+
+function sizeOf(tensors: readonly NamedTensor[]): RequestSize {
   let bodyBytes = 0;
   let elements = 0;
   for (const { tensor } of tensors) {

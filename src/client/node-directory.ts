@@ -25,6 +25,10 @@ export interface RequestForm {
 
 export interface LinkedCandidate extends Candidate {
   readonly link: NodeLink;
+  /** True when the node has the version on its disk and loads it when asked. */
+  readonly cold: boolean;
+  /** Milliseconds that loading takes by the node's own estimate; null when unknown, or when it is loaded. */
+  readonly etaMs: number | null;
 }
 
 interface Pool {
@@ -109,6 +113,8 @@ export class NodeDirectory {
       owner,
       zone,
       link,
+      cold: version.state === 'cold',
+      etaMs: version.state === 'cold' ? (version.etaMs ?? null) : null,
       load: record.load,
       loadAgeMs: record.loadAgeMs(nowMs),
       waiting: record.waiting,

@@ -5,6 +5,7 @@ import {
   InferenceConnection,
   type InferenceRequest,
   type InferenceResponse,
+  type TransferListener,
 } from '../../protocols/inference/index.ts';
 import { elementCount } from '../../protocols/tensor.ts';
 import type { LoadReport, NodeId, VersionCid } from '../../protocols/types.ts';
@@ -35,6 +36,8 @@ export interface SendInit {
   readonly signal: AbortSignal;
   /** Called once when the answer begins to come. */
   readonly onFirstOutput?: (() => void) | undefined;
+  /** Hears of the bytes that go and come. */
+  readonly onTransfer?: TransferListener | undefined;
 }
 
 /**
@@ -107,8 +110,8 @@ export class NodeLink {
       const connection = await abandonable(this.#connected(), signal);
       // After the dial, which is paid once: what follows tells of the path.
       const startedAt = performance.now();
-      const { onFirstOutput } = init;
-      const response = await connection.infer(request, { signal, onFirstOutput });
+      const { onFirstOutput, onTransfer } = init;
+      const response = await connection.infer(request, { signal, onFirstOutput, onTransfer });
       this.#learn(response, bodyBytes, performance.now() - startedAt);
       // This request is over on both sides, so that neither the report nor the reservations count it.
       record.report(response.load, Date.now(), Math.max(0, record.open - 1));

@@ -1,4 +1,9 @@
-import { type BusyError, isSwarmError, type LoadingError, type SwarmError } from '../../protocols/errors.ts';
+import {
+  type BusyError,
+  isSwarmError,
+  type LoadingError,
+  type SwarmError,
+} from '../../protocols/errors.ts';
 
 /** Milliseconds waited at least before nodes are asked again. */
 const MIN_PAUSE_MS = 50;

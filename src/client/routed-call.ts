@@ -1,5 +1,9 @@
 import { isSwarmError, type SwarmError } from '../../protocols/errors.ts';
-import type { InferenceRequest, InferenceResponse } from '../../protocols/inference/index.ts';
+import type {
+  InferenceRequest,
+  InferenceResponse,
+  Transfer,
+} from '../../protocols/inference/index.ts';
 import type { ModelRef } from '../../protocols/reference.ts';
 import { isRetryableElsewhere } from '../../protocols/status.ts';
 import type { Tensor } from '../../protocols/tensor.ts';
@@ -11,6 +15,7 @@ import type { NodeWish } from '../policy/node-wish.ts';
 import { type Avoided, bestKnown, estimateCompletion } from '../policy/routing.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import type { CallClock } from './call-clock.ts';
+import type { ProgressReporter } from './call-progress.ts';
 import { AttemptFailure, HedgedAttempt, type HedgedAnswer } from './hedged-attempt.ts';
 import type { FailedAttempt, InferResult } from './infer-result.ts';
 import type { ModelResolver, ResolvedModel } from './model-resolver.ts';
@@ -49,6 +54,7 @@ export interface CallInit {
   readonly prefer: NodeWish;
   readonly affinity: string | undefined;
   readonly avoid: Avoided;
+  readonly progress: ProgressReporter | undefined;
   readonly clock: CallClock;
 }
 
@@ -75,6 +81,8 @@ export class RoutedCall {
   readonly #failures = { execution: 0, limit: 0 };
   #rounds = 0;
   #attempts = 0;
+  /** Requests sent, those to a second node beside a first among them. */
+  #sends = 0;
   /** When the last attempt began, on the clock of `performance`. */
   #attemptAtMs = Number.POSITIVE_INFINITY;
 
@@ -158,12 +166,17 @@ export class RoutedCall {
   }
 
   async #send(
-    { link }: LinkedCandidate,
+    { link, node, owner, cold, etaMs }: LinkedCandidate,
     options: { readonly signal: AbortSignal; readonly onFirstOutput: () => void },
   ): Promise<InferenceResponse> {
-    const { request, bodyBytes, clock } = this.#init;
+    const { request, bodyBytes, clock, progress } = this.#init;
     const sent = { ...request, version: this.#model.cid, deadlineMs: clock.remainingMs() };
-    return link.infer(sent, { ...options, bodyBytes });
+    this.#sends += 1;
+    progress?.report({ kind: 'sent', node, owner, attempt: this.#sends, cold, etaMs });
+    const onTransfer =
+      progress &&
+      ((transfer: Transfer): void => progress.report({ kind: 'transfer', node, ...transfer }));
+    return link.infer(sent, { ...options, bodyBytes, onTransfer });
   }
 
   /** Whom to ask beside a node that takes too long. One that is only slow is the hedges' business, one that is silent a failure. */
@@ -234,7 +247,9 @@ export class RoutedCall {
     this.#tried.add(node);
     // A node that is busy or loading says nothing of its owner.
     if (error.code !== 'ERR_BUSY' && error.code !== 'ERR_LOADING') this.#failedOwners.add(owner);
-    this.#failed.push({ node, code: error.code, message: error.message });
+    const { code, message } = error;
+    this.#failed.push({ node, code, message });
+    this.#init.progress?.report({ kind: 'failed', node, code, message });
     this.#refusals.add(error);
   }
 
@@ -253,11 +268,18 @@ export class RoutedCall {
     if (waitMs === undefined || Math.max(waitMs, readyInMs ?? 0) >= clock.remainingMs()) {
       throw this.#nobody();
     }
+    this.#reportWaiting(waitMs);
     await clock.sleep(Math.min(waitMs * (1 + JITTER * Math.random()), clock.remainingMs()));
     this.#rounds += 1;
     this.#tried.clear();
     this.#failedOwners.clear();
     this.#refusals.clear();
+  }
+
+  #reportWaiting(waitMs: number): void {
+    const { code = null, details = {} } = this.#refusals.best ?? {};
+    const etaMs = typeof details['etaMs'] === 'number' ? details['etaMs'] : null;
+    this.#init.progress?.report({ kind: 'waiting', waitMs, code, etaMs });
   }
 
   /** Milliseconds until another round may find a node; undefined when none will. */

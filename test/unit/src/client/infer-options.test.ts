@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type InferOptions, resolveInferOptions } from '../../../../src/client/infer-options.ts';
+import { resolveInferOptions } from '../../../../src/client/infer-options.ts';
 
 const DEFAULTS = { deadlineMs: 30_000 };
 
@@ -13,6 +13,7 @@ test('resolveInferOptions fills in what a call leaves open', () => {
     key: undefined,
     affinity: undefined,
     prefer: { zones: [], owners: [], nodes: [], providers: [] },
+    progress: undefined,
   });
 });
 
@@ -35,9 +36,10 @@ test.each<[string, unknown, string]>([
   ['prefer', { zones: 'attic' }, 'prefer.zones: expected at most 32 names, found string'],
   ['prefer', { nodes: Array.from({ length: 33 }, () => 'n') }, 'at most 32 names, found 33'],
   ['prefer', { owners: [''] }, 'prefer.owners[0]: expected a name of 1 to 128 characters'],
+  ['onProgress', 'print', 'onProgress: expected a function, found print'],
   ['prefer', { providers: [7] }, 'prefer.providers[0]: expected a name'],
 ])('resolveInferOptions refuses %s %j by its name', (option, value, message) => {
-  expect(() => resolveInferOptions({ [option]: value } as InferOptions, DEFAULTS)).toThrow(
+  expect(() => resolveInferOptions({ [option]: value }, DEFAULTS)).toThrow(
     expect.objectContaining({
       code: 'ERR_INVALID_INPUT',
       message: expect.stringContaining(message),
@@ -45,7 +47,7 @@ test.each<[string, unknown, string]>([
   );
 });
 
-test.each<[keyof InferOptions, unknown]>([
+test.each<['deadlineMs' | 'priority' | 'key' | 'affinity', string | number]>([
   ['deadlineMs', 86_400_000],
   ['priority', 255],
   ['key', 'k'.repeat(1024)],

@@ -105,9 +105,9 @@ function collect(
     );
   }
   const innermost = axis === shape.length - 1;
-  for (const [index, item] of data.entries()) {
-    if (innermost) elements.push(item);
-    else collect(shape, axis + 1, item, `${path}[${index}]`, elements);
+  for (let index = 0; index < data.length; index += 1) {
+    if (innermost) elements.push(data[index]);
+    else collect(shape, axis + 1, data[index], `${path}[${index}]`, elements);
   }
 }
 

@@ -35,11 +35,27 @@ function viewTensor({ datatype, shape }: TensorSpec, view: ArrayBufferView): Ten
     throw new InvalidInputError('expected arrays or a typed array, found a DataView');
   }
   const filled = fillShape(shape, view.length);
-  // Bytes are numbers here, such as a picture's; `Tensor` would take them for the raw form of wider elements.
   const isBytes = view instanceof Uint8Array || view instanceof Uint8ClampedArray;
-  const widens = isBytes && datatype !== 'UINT8' && datatype !== 'BOOL' && datatype !== 'BYTES';
-  const data = widens ? Array.from<number>(view) : view;
-  return Tensor.from(datatype, filled, data);
+  return Tensor.from(datatype, filled, isBytes ? widened(datatype, view) : view);
+}
+
+/** Bytes are numbers here, such as a picture's; `Tensor` would take them for the raw form of wider elements. */
+function widened(
+  datatype: TensorSpec['datatype'],
+  bytes: Uint8Array | Uint8ClampedArray,
+): ArrayBufferView {
+  switch (datatype) {
+    case 'BOOL':
+    case 'UINT8':
+    case 'BYTES':
+      return bytes;
+    case 'FP16':
+    case 'FP32':
+    case 'FP64':
+      return new Float32Array(bytes);
+    default:
+      return new Int32Array(bytes);
+  }
 }
 
 function arrayTensor({ datatype, shape }: TensorSpec, value: PlainElement | NestedArray): Tensor {

@@ -1,5 +1,5 @@
 import { generateKeyPair } from '@libp2p/crypto/keys';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createMemorySequenceStore } from '../../protocols/release/index.ts';
 import { SwarmClient } from '../../src/client/client.ts';
 import { resolveClientInit, type SwarmClientInit } from '../../src/client/client-init.ts';
@@ -8,8 +8,8 @@ import { SwarmPeer } from '../../src/swarm/peer.ts';
 import { addModel } from '../support/models.ts';
 import { createTestnet, type Testnet } from '../support/testnet.ts';
 
-/** Exchanges that every connection makes by itself, beside what is asked over it. */
-const OF_THE_STACK = ['/ipfs/', '/meshsub/', '/floodsub/'];
+/** Exchanges that the stack makes by itself: the DHT looks for its own neighbours once it has a connection. */
+const OF_THE_STACK = [/^\/ipfs\//, /^\/meshsub\//, /^\/floodsub\//, /\/kad\/1\.0\.0$/];
 
 describe('The first answer of a client', () => {
   let testnet: Testnet;
@@ -44,14 +44,17 @@ describe('The first answer of a client', () => {
       const open = connection.newStream.bind(connection);
       connection.newStream = (protocols, options) => {
         const [protocol = ''] = [protocols].flat();
-        if (!OF_THE_STACK.some((prefix) => protocol.startsWith(prefix))) {
+        if (!OF_THE_STACK.some((pattern) => pattern.test(protocol))) {
           asked.push(protocol.replace(`/gpu-swarm/${network}/`, ''));
         }
         return open(protocols, options);
       };
     });
     await peer.connected(AbortSignal.timeout(10_000));
+    const { dht } = peer.libp2p.services;
+    const lookUps = [vi.spyOn(dht, 'get'), vi.spyOn(peer.libp2p.contentRouting, 'findProviders')];
     const { outputs } = await client.infer(reference, inputs);
+    for (const lookUp of lookUps) expect(lookUp).not.toHaveBeenCalled();
     return { asked: [...asked], sum: outputs['sum']?.toNestedArray() };
   }
 

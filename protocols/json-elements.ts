@@ -3,10 +3,8 @@
 import type { Datatype } from './datatype.ts';
 import { InvalidInputError, isSwarmError } from './errors.ts';
 import { formatNumber, formatShortFloat } from './exact-json.ts';
-import { elementCount, formatShape, Tensor, type TensorData } from './tensor.ts';
-
-/** Characters of a value that are shown in a message. */
-const MAX_SHOWN = 60;
+import { describeValue, flattenArray } from './nested-array.ts';
+import { Tensor, type TensorData } from './tensor.ts';
 
 /** Decimal digits of a 64-bit integer with its sign. */
 const DECIMAL = /^-?\d{1,20}$/;
@@ -54,11 +52,11 @@ export function parseElements(
   data: unknown,
   path: string,
 ): Tensor {
-  const values = flatten(shape, data, path).map((item, index) => {
+  const values = flattenArray(shape, data, path).map((item, index) => {
     const element = parseElement(datatype, item);
     if (element !== undefined) return element;
     throw new InvalidInputError(
-      `${path}: element ${index} is ${describeJson(item)}, expected ${EXPECTED[datatype]}`,
+      `${path}: element ${index} is ${describeValue(item)}, expected ${EXPECTED[datatype]}`,
     );
   });
   try {
@@ -93,7 +91,7 @@ function formatStrings(name: string, tensor: Tensor): readonly string[] {
   } catch (cause) {
     if (!isSwarmError(cause)) throw cause;
     throw new InvalidInputError(
-      `tensor ${describeJson(name)} cannot be written as JSON, which carries UTF-8 only: ${cause.message}`,
+      `tensor ${describeValue(name)} cannot be written as JSON, which carries UTF-8 only: ${cause.message}`,
       { cause },
     );
   }
@@ -104,65 +102,6 @@ function formatFloats(datatype: Datatype & `FP${string}`, values: readonly numbe
     if (!Number.isFinite(value)) return `"${value}"`;
     return datatype === 'FP64' ? formatNumber(value) : formatShortFloat(datatype, value);
   });
-}
-
-/** A value of JSON as a message shows it: bounded, and never by a `toString` that came with the value. */
-export function describeJson(value: unknown): string {
-  switch (typeof value) {
-    case 'undefined':
-      return 'nothing';
-    case 'string':
-      return clip(JSON.stringify(value.slice(0, MAX_SHOWN + 1)));
-    case 'number':
-    case 'bigint':
-    case 'boolean':
-      return clip(String(value));
-    default:
-      if (value === null) return 'null';
-      return Array.isArray(value) ? `an array of ${value.length}` : 'an object';
-  }
-}
-
-/** Row-major elements; nested arrays must have the shape's own lengths. */
-function flatten(shape: readonly number[], data: unknown, path: string): readonly unknown[] {
-  // A scalar may stand by itself, as nested data of no dimension does.
-  if (shape.length === 0 && !Array.isArray(data) && data !== undefined) return [data];
-  if (!Array.isArray(data)) {
-    throw new InvalidInputError(`${path}: expected an array, found ${describeJson(data)}`);
-  }
-  const nested = shape.length > 1 && Array.isArray(data[0]);
-  if (!nested) {
-    const count = elementCount(shape);
-    if (data.length === count) return data;
-    throw new InvalidInputError(
-      `${path}: expected ${count} elements for shape ${formatShape(shape)}, found ${data.length}`,
-    );
-  }
-  const elements: unknown[] = [];
-  collect(shape, 0, data, path, elements);
-  return elements;
-}
-
-/** Recursion goes as deep as the shape, whose rank is bounded, whatever the data does. */
-function collect(
-  shape: readonly number[],
-  axis: number,
-  data: unknown,
-  path: string,
-  elements: unknown[],
-): void {
-  const length = shape[axis];
-  if (!Array.isArray(data) || data.length !== length) {
-    const found = Array.isArray(data) ? `${data.length}` : describeJson(data);
-    throw new InvalidInputError(
-      `${path}: expected an array of ${length} for dimension ${axis} of shape ${formatShape(shape)}, found ${found}`,
-    );
-  }
-  const innermost = axis === shape.length - 1;
-  for (const [index, item] of data.entries()) {
-    if (innermost) elements.push(item);
-    else collect(shape, axis + 1, item, `${path}[${index}]`, elements);
-  }
 }
 
 /** The element as `Tensor.from` takes it, which checks ranges; undefined when JSON's kind of value is wrong. */
@@ -192,8 +131,4 @@ function parseFloatElement(datatype: Datatype, item: unknown): number | undefine
   if (typeof item !== 'number' && typeof item !== 'bigint') return undefined;
   const value = Number(item);
   return Math.abs(value) < (OVERFLOW[datatype] ?? Number.POSITIVE_INFINITY) ? value : undefined;
-}
-
-function clip(text: string): string {
-  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
 }

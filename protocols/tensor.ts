@@ -1,8 +1,19 @@
-import { Float16Array } from '@petamoriken/float16';
+import { Float16Array as Float16Ponyfill } from '@petamoriken/float16';
 import type { Datatype } from './datatype.ts';
 import { elementBytes } from './datatype.ts';
+import { encodeElements } from './element-encoder.ts';
+import { ELEMENT_VIEWS, nativeFloat16, viewLength } from './element-view.ts';
 import { InvalidInputError } from './errors.ts';
-import { MAX_RANK } from './limits.ts';
+import {
+  flattenArray,
+  type NestedArray,
+  nestArray,
+  nestedShape,
+  type PlainElement,
+} from './nested-array.ts';
+import { elementCount, formatShape } from './shape.ts';
+
+export { elementCount, formatShape };
 
 /** The values a tensor can be made from. FP16 takes numbers, or a `Uint16Array` of raw bits. */
 export type TensorData =
@@ -31,35 +42,8 @@ export interface NamedTensor {
   readonly tensor: Tensor;
 }
 
-const VIEWS = {
-  BOOL: Uint8Array,
-  UINT8: Uint8Array,
-  UINT16: Uint16Array,
-  UINT32: Uint32Array,
-  UINT64: BigUint64Array,
-  INT8: Int8Array,
-  INT16: Int16Array,
-  INT32: Int32Array,
-  INT64: BigInt64Array,
-  FP16: Uint16Array,
-  FP32: Float32Array,
-  FP64: Float64Array,
-} as const;
-
-const INTEGER_RANGE: Partial<Record<Datatype, readonly [bigint, bigint]>> = {
-  UINT8: [0n, 255n],
-  UINT16: [0n, 65_535n],
-  UINT32: [0n, 4_294_967_295n],
-  UINT64: [0n, 2n ** 64n - 1n],
-  INT8: [-128n, 127n],
-  INT16: [-32_768n, 32_767n],
-  INT32: [-(2n ** 31n), 2n ** 31n - 1n],
-  INT64: [-(2n ** 63n), 2n ** 63n - 1n],
-};
-
 // A byte order mark is a character of the element, not a mark of ours to drop.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const toUtf8 = new TextEncoder();
 
 /**
  * An n-dimensional array in the form that travels: row-major, little-endian, contiguous.
@@ -108,6 +92,17 @@ export class Tensor {
     return new Tensor(datatype, [...shape], encodeElements(datatype, data));
   }
 
+  /**
+   * Makes a tensor from arrays of arrays, whose nesting is its shape; a single value makes a scalar.
+   *
+   * @throws {ERR_INVALID_INPUT} when the arrays are ragged or a value does not fit the datatype.
+   */
+  static of(datatype: Datatype, values: PlainElement | NestedArray): Tensor {
+    const shape = nestedShape(values);
+    const elements = flattenArray(shape, values, `${datatype} tensor`);
+    return Tensor.from(datatype, shape, elements as TensorData);
+  }
+
   /** Number of elements; 1 for a scalar, 0 when a dimension is 0. */
   get size(): number {
     return elementCount(this.shape);
@@ -122,7 +117,7 @@ export class Tensor {
     if (this.datatype === 'BYTES') {
       throw new InvalidInputError('a BYTES tensor has no typed array, read it with strings()');
     }
-    const View = VIEWS[this.datatype];
+    const View = ELEMENT_VIEWS[this.datatype];
     const { buffer, byteOffset, byteLength } = this.bytes;
     if (byteOffset % View.BYTES_PER_ELEMENT === 0) {
       return new View(buffer as ArrayBuffer, byteOffset, byteLength / View.BYTES_PER_ELEMENT);
@@ -160,138 +155,46 @@ export class Tensor {
     });
   }
 
+  /**
+   * The elements of a floating-point tensor as numbers. FP16 comes as a `Float16Array` where the runtime has it, else as a
+   * `Float32Array`, which holds each of its values exactly; the others are {@link data}.
+   *
+   * @throws {ERR_INVALID_INPUT} for any other datatype.
+   */
+  floats(): Float16Array | Float32Array | Float64Array {
+    const { datatype } = this;
+    if (datatype === 'FP32' || datatype === 'FP64') {
+      return this.data as Float32Array | Float64Array;
+    }
+    if (datatype !== 'FP16') {
+      throw new InvalidInputError(
+        `floats() reads FP16, FP32 and FP64 tensors, this one is ${datatype}`,
+      );
+    }
+    const { buffer, byteOffset, length } = this.data as Uint16Array<ArrayBuffer>;
+    const Native = nativeFloat16();
+    if (Native !== undefined) return new Native(buffer, byteOffset, length);
+    return new Float32Array(new Float16Ponyfill(buffer, byteOffset, length));
+  }
+
+  /** The elements as arrays of arrays, one level for each dimension; a scalar's is the element itself. */
+  toNestedArray(): NestedArray | PlainElement {
+    return nestArray<PlainElement>(this.toArray(), this.shape);
+  }
+
   /** The elements as plain values in row-major order: numbers, bigints for 64-bit integers, booleans, strings. */
   toArray(): number[] | bigint[] | boolean[] | string[] {
     if (this.datatype === 'BYTES') return this.strings();
-    const data = this.data;
-    if (this.datatype === 'BOOL') return Array.from(data as Uint8Array, (value) => value !== 0);
-    if (this.datatype === 'FP16') {
-      return Array.from(new Float16Array((data as Uint16Array).slice().buffer));
-    }
-    return Array.from(data as Float32Array);
+    if (this.datatype === 'BOOL') return Array.from(this.bytes, (value) => value !== 0);
+    return listOf(this.datatype === 'FP16' ? this.floats() : this.data) as number[] | bigint[];
   }
 }
 
-/**
- * The number of elements of a shape.
- *
- * @throws {ERR_INVALID_INPUT} when a dimension is not a safe integer >= 0, there are too many, or the product overflows.
- */
-export function elementCount(shape: readonly number[]): number {
-  if (shape.length > MAX_RANK) {
-    throw new InvalidInputError(
-      `shape has ${shape.length} dimensions, expected at most ${MAX_RANK}`,
-    );
-  }
-  let count = 1;
-  for (const dimension of shape) {
-    if (!Number.isSafeInteger(dimension) || dimension < 0) {
-      throw new InvalidInputError(
-        `shape ${formatShape(shape)} has dimension ${String(dimension)}, expected an integer >= 0`,
-      );
-    }
-    count *= dimension;
-  }
-  if (!Number.isSafeInteger(count)) {
-    throw new InvalidInputError(`shape ${formatShape(shape)} has too many elements to count`);
-  }
-  return count;
-}
-
-/** `[1, 3, 224]`, with `?` for a free dimension without a name. */
-export function formatShape(shape: readonly (number | string | null)[]): string {
-  return `[${shape.map((dimension) => dimension ?? '?').join(', ')}]`;
-}
-
-/** Elements in a typed array given for a datatype: raw bits and raw bytes are counted by element, not by array item. */
-function viewLength(datatype: Datatype, view: ArrayBufferView): number {
-  if (datatype === 'BYTES') {
-    throw new InvalidInputError(
-      'a BYTES tensor is made from an array of strings, got a typed array',
-    );
-  }
-  const { BYTES_PER_ELEMENT: size } = VIEWS[datatype];
-  return view instanceof Uint8Array && size > 1 ? view.byteLength / size : viewItems(view);
-}
-
-function viewItems(view: ArrayBufferView): number {
-  return 'length' in view && typeof view.length === 'number' ? view.length : view.byteLength;
-}
-
-function encodeElements(datatype: Datatype, data: TensorData): Uint8Array {
-  if (datatype === 'BYTES') return encodeStrings(data as readonly string[]);
-  const View = VIEWS[datatype];
-  if (ArrayBuffer.isView(data)) {
-    const exact =
-      data.constructor === View ||
-      data instanceof Uint8Array ||
-      data instanceof Uint8ClampedArray ||
-      (datatype === 'FP16' && data.constructor.name === 'Float16Array');
-    if (exact) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    return encodeNumbers(datatype, Array.from(data as Float64Array));
-  }
-  return encodeNumbers(datatype, data as readonly (number | bigint | boolean)[]);
-}
-
-function encodeNumbers(
-  datatype: Exclude<Datatype, 'BYTES'>,
-  values: readonly (number | bigint | boolean)[],
-): Uint8Array {
-  const range = INTEGER_RANGE[datatype];
-  if (range !== undefined) return encodeIntegers(datatype, values, range);
-  if (datatype === 'BOOL') {
-    return Uint8Array.from(values, (value, index) => {
-      if (value === true || value === 1) return 1;
-      if (value === false || value === 0) return 0;
-      throw notOf(datatype, value, index);
-    });
-  }
-  const numbers = values.map((value, index) => {
-    if (typeof value !== 'number') throw notOf(datatype, value, index);
-    return value;
-  });
-  if (datatype === 'FP16') return new Uint8Array(Float16Array.from(numbers).buffer);
-  return new Uint8Array((datatype === 'FP64' ? Float64Array : Float32Array).from(numbers).buffer);
-}
-
-function encodeIntegers(
-  datatype: Exclude<Datatype, 'BYTES'>,
-  values: readonly (number | bigint | boolean)[],
-  [low, high]: readonly [bigint, bigint],
-): Uint8Array {
-  const wide = datatype === 'INT64' || datatype === 'UINT64';
-  const out = new VIEWS[datatype](values.length);
-  values.forEach((value, index) => {
-    // A number beyond 2^53 has already lost its last digits: refusing it keeps 64-bit integers exact.
-    const exact =
-      typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value));
-    if (!exact) throw notOf(datatype, value, index);
-    if (BigInt(value) < low || BigInt(value) > high) throw notOf(datatype, value, index);
-    out[index] = wide ? BigInt(value) : Number(value);
-  });
-  return new Uint8Array(out.buffer);
-}
-
-function notOf(datatype: Datatype, value: unknown, index: number): InvalidInputError {
-  return new InvalidInputError(
-    `element ${index} is ${typeof value === 'bigint' ? `${value}n` : String(value).slice(0, 40)} (${typeof value}), which is not a ${datatype} value`,
-  );
-}
-
-function encodeStrings(values: readonly unknown[]): Uint8Array {
-  const parts = values.map((value, index) => {
-    if (typeof value !== 'string') throw notOf('BYTES', value, index);
-    return toUtf8.encode(value);
-  });
-  const out = new Uint8Array(parts.reduce((total, part) => total + 4 + part.byteLength, 0));
-  const view = new DataView(out.buffer);
-  let offset = 0;
-  for (const part of parts) {
-    view.setUint32(offset, part.byteLength, true);
-    out.set(part, offset + 4);
-    offset += 4 + part.byteLength;
-  }
-  return out;
+/** As `Array.from`, in half the time: that goes by an iterator. */
+function listOf(view: ArrayLike<number | bigint>): (number | bigint)[] {
+  const list: (number | bigint)[] = [];
+  for (let index = 0; index < view.length; index += 1) list.push(view[index] as number | bigint);
+  return list;
 }
 
 function* bytesElements(bytes: Uint8Array): Generator<Uint8Array> {

@@ -7,7 +7,9 @@ export { DATATYPES, type Datatype } from '../protocols/datatype.ts';
 export * from '../protocols/errors.ts';
 export type { ImagePreprocessing, Manifest, Preprocessing } from '../protocols/manifest/index.ts';
 export { formatModelRef, type ModelRef, parseModelRef } from '../protocols/reference.ts';
-export { Tensor, type TensorData, type TypedArray } from '../protocols/tensor.ts';
+export type { NestedArray, PlainElement } from '../protocols/nested-array.ts';
+export { type NamedTensor, Tensor, type TensorData, type TypedArray } from '../protocols/tensor.ts';
+export { joinRows, splitRows } from '../protocols/tensor-rows.ts';
 export type {
   AbortOptions,
   LoadReport,
@@ -18,6 +20,9 @@ export type {
   VersionCid,
 } from '../protocols/types.ts';
 export { type ModelAnswer, type RankedLabel, readAnswers } from './client/answer-reader.ts';
+export type { CallEvent, CallProgress, ProgressListener } from './client/call-progress.ts';
+export type { InferInputs } from './client/call-inputs.ts';
+export type { PlainInput } from './client/plain-input.ts';
 export type { CatalogMetadata } from '../protocols/routing/index.ts';
 export type { CatalogResult, CatalogSearch, FoundModel } from './client/catalog-search.ts';
 export { createClient, SwarmClient } from './client/client.ts';
@@ -27,7 +32,20 @@ export {
   type SwarmClientInit,
 } from './client/client-init.ts';
 export { imageToTensor, MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS } from './client/image-input.ts';
-export type { FailedAttempt, InferOptions, InferResult } from './client/inference-router.ts';
+export type { InferOptions } from './client/infer-options.ts';
+export type { FailedAttempt, InferResult } from './client/infer-result.ts';
+export { InferenceCall } from './client/inference-call.ts';
 export type { ResolvedModel } from './client/model-resolver.ts';
+export type { NodePreference } from './client/node-preference.ts';
 export type { ChannelStatus, GuardStatus, ReleaseStatus } from './client/release-status.ts';
+export { type DescribedModel, RemoteModel } from './client/remote-model.ts';
+export type { ExplainedNode, RouteExplanation } from './client/route-explanation.ts';
+export { defaultSelector, type Verdict } from './policy/node-choice.ts';
 export type { GuardVerdict } from './policy/release-guard.ts';
+export type {
+  Avoided,
+  Candidate,
+  NodeSelector,
+  RoutingContext,
+  RoutingRequest,
+} from './policy/routing.ts';

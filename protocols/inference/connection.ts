@@ -24,6 +24,7 @@ import {
   type ResponseHeader,
 } from './message.ts';
 import { PeerSilence } from './peer-silence.ts';
+import { Pings } from './pings.ts';
 import { TensorReceiver, TensorSender } from './tensor-body.ts';
 
 /** Bytes of a response's body that the node may send unasked: no round trip for what nearly every model answers. */
@@ -56,6 +57,15 @@ export interface InferenceResponse {
   readonly releaseSequence: number;
 }
 
+/** Bytes of one request's tensors, or of its response's, that have gone over the wire. */
+export interface Transfer {
+  readonly direction: 'request' | 'response';
+  readonly bytes: number;
+  readonly totalBytes: number;
+}
+
+export type TransferListener = (transfer: Transfer) => void;
+
 export interface InferenceConnectionInit {
   /** Milliseconds without a sign of life, while an answer is waited for, until the node counts as gone. @default 3000 */
   readonly silenceTimeoutMs?: number | undefined;
@@ -63,10 +73,21 @@ export interface InferenceConnectionInit {
   readonly maxResponseBytes?: number | undefined;
   /** Hears how many milliseconds each pong took. */
   readonly onRoundTrip?: ((ms: number) => void) | undefined;
+  /** Hears the loads that {@link InferenceConnection.measure} asked for. */
+  readonly onLoad?: ((version: VersionCid, load: LoadReport) => void) | undefined;
+}
+
+export interface SendOptions extends AbortOptions {
+  /** Called once when the answer begins to come, before its body is there. */
+  readonly onFirstOutput?: (() => void) | undefined;
+  /** Hears of each piece of a body that leaves or comes; must not throw. */
+  readonly onTransfer?: TransferListener | undefined;
 }
 
 interface Pending {
+  readonly onFirstOutput: (() => void) | undefined;
   readonly sender: TensorSender | undefined;
+  readonly onTransfer: TransferListener | undefined;
   readonly resolve: (response: InferenceResponse) => void;
   readonly reject: (error: unknown) => void;
   /** The response once its header is there, and what is still missing of its body. */
@@ -82,24 +103,26 @@ export class InferenceConnection {
   readonly #maxResponseBytes: number;
   readonly #pending = new Map<number, Pending>();
   readonly #silence: PeerSilence;
-  readonly #onRoundTrip: ((ms: number) => void) | undefined;
-  /** When each ping was sent that has no pong yet: pongs come in the order of the pings. */
-  readonly #pingedAtMs: number[] = [];
+  readonly #pings: Pings;
   readonly #closeListeners: (() => void)[] = [];
   #lastId = 0;
   #failure: Error | undefined;
 
   constructor(stream: Stream, init: InferenceConnectionInit = {}) {
     this.#maxResponseBytes = init.maxResponseBytes ?? MAX_BODY_BYTES;
-    this.#onRoundTrip = init.onRoundTrip;
     this.#frames = new FrameStream(stream, {
       onFrame: (frame) => this.#receive(frame),
       divisibleType: FRAME.data,
       onEnd: (error) => this.#end(error),
     });
+    this.#pings = new Pings({
+      send: (payload) => this.#frames.send(FRAME.ping, 0, payload),
+      onRoundTrip: init.onRoundTrip,
+      onLoad: init.onLoad,
+    });
     this.#silence = new PeerSilence({
       timeoutMs: init.silenceTimeoutMs,
-      ping: () => this.#ping(),
+      ping: () => this.#pings.ping(),
       onSilent: (ms) => {
         this.#frames.abort(new ConnectionError(`node sent nothing for ${ms} ms`));
       },
@@ -109,6 +132,12 @@ export class InferenceConnection {
   /** Requests that are not answered yet. */
   get inFlight(): number {
     return this.#pending.size;
+  }
+
+  /** Milliseconds for which a ping has had no pong; 0 when none is owed. */
+  get owedMs(): number {
+    const { owedSinceMs } = this.#pings;
+    return owedSinceMs === undefined ? 0 : performance.now() - owedSinceMs;
   }
 
   /** Calls back once no request can be sent any more. */
@@ -124,8 +153,8 @@ export class InferenceConnection {
    * @throws {ERR_CONNECTION} when the stream ends or the node falls silent; {ERR_INVALID_MESSAGE} when it breaks the protocol.
    * @throws {ERR_LIMIT} when request or response is larger than the bounds; {ERR_BUSY} when too many requests are open.
    */
-  async infer(request: InferenceRequest, options: AbortOptions = {}): Promise<InferenceResponse> {
-    const { signal } = options;
+  async infer(request: InferenceRequest, options: SendOptions = {}): Promise<InferenceResponse> {
+    const { signal, onTransfer } = options;
     signal?.throwIfAborted();
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#pending.size >= MAX_REQUESTS_PER_STREAM) {
@@ -136,9 +165,11 @@ export class InferenceConnection {
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       return await new Promise<InferenceResponse>((resolve, reject) => {
-        const sender = this.#send(id, request);
+        const sender = this.#send(id, request, onTransfer);
         this.#pending.set(id, {
+          onFirstOutput: options.onFirstOutput,
           sender,
+          onTransfer,
           resolve,
           reject,
           header: undefined,
@@ -152,9 +183,12 @@ export class InferenceConnection {
     }
   }
 
-  /** Measures the round trip, for `onRoundTrip` to hear; nothing when a pong is on its way already. */
-  measure(): void {
-    if (this.#failure === undefined && this.#pingedAtMs.length === 0) this.#ping();
+  /**
+   * Measures the round trip, for `onRoundTrip` to hear, and how busy a version is, for `onLoad`, when one is named. Resolves
+   * when the node has said so, or when it will not; never rejects. What is being measured is not asked for twice.
+   */
+  async measure(version?: VersionCid): Promise<void> {
+    return this.#pings.ask(version);
   }
 
   /** Ends the stream; requests that are open fail. Never rejects. */
@@ -174,7 +208,11 @@ export class InferenceConnection {
    * Sends the header, and the body beside it when it is small; else returns what sends it: the first bytes at once, the rest as
    * the node grants credit.
    */
-  #send(id: number, request: InferenceRequest): TensorSender | undefined {
+  #send(
+    id: number,
+    request: InferenceRequest,
+    onTransfer: TransferListener | undefined,
+  ): TensorSender | undefined {
     const inputs = describeTensors(request.inputs);
     const bodyBytes = bodyBytesOf(inputs);
     const header = encodeRequest({
@@ -190,12 +228,14 @@ export class InferenceConnection {
     if (bodyBytes <= UNSOLICITED_BODY_BYTES && header.byteLength + bodyBytes <= MAX_PAYLOAD_BYTES) {
       const body = request.inputs.map(({ tensor }) => tensor.bytes);
       this.#frames.send(FRAME.request, id, header, ...body);
+      onTransfer?.({ direction: 'request', bytes: bodyBytes, totalBytes: bodyBytes });
       return undefined;
     }
     this.#frames.send(FRAME.request, id, header);
-    const sender = new TensorSender(id, request.inputs, UNSOLICITED_BODY_BYTES, () =>
-      this.#silence.heard(),
-    );
+    const sender = new TensorSender(id, request.inputs, UNSOLICITED_BODY_BYTES, (bytes) => {
+      this.#silence.heard();
+      onTransfer?.({ direction: 'request', bytes, totalBytes: bodyBytes });
+    });
     this.#frames.sendBody(sender);
     return sender;
   }
@@ -206,7 +246,7 @@ export class InferenceConnection {
     const pending = this.#pending.get(id);
     switch (type) {
       case FRAME.pong:
-        return this.#ponged();
+        return this.#pings.ponged(payload);
       case FRAME.response:
         return pending && this.#begin(id, pending, payload);
       case FRAME.data:
@@ -219,16 +259,6 @@ export class InferenceConnection {
       default:
         throw new InvalidMessageError(`node sent a frame of type ${type}`);
     }
-  }
-
-  #ping(): void {
-    this.#pingedAtMs.push(performance.now());
-    this.#frames.send(FRAME.ping, 0);
-  }
-
-  #ponged(): void {
-    const pingedAtMs = this.#pingedAtMs.shift();
-    if (pingedAtMs !== undefined) this.#onRoundTrip?.(performance.now() - pingedAtMs);
   }
 
   #begin(id: number, pending: Pending, payload: Uint8Array): void {
@@ -249,6 +279,7 @@ export class InferenceConnection {
       return this.#cancel(id, isLimit(error) ? error : brokenResponse(error));
     }
     pending.header = header;
+    pending.onFirstOutput?.();
     pending.receiver = new TensorReceiver(header.outputs);
     this.#data(id, pending, inlineBody);
   }
@@ -259,6 +290,11 @@ export class InferenceConnection {
       throw new InvalidMessageError(`node sent a body for request ${id} before its header`);
     }
     receiver.push(bytes);
+    pending.onTransfer?.({
+      direction: 'response',
+      bytes: receiver.receivedBytes,
+      totalBytes: receiver.totalBytes,
+    });
     if (receiver.complete) return this.#finish(id, pending, header, receiver);
     // At half, so that the node never waits for us while we keep up. A frame is smaller than that, so bytes that were not
     // granted cannot be told from others: what bounds them is the size that the header said.
@@ -306,6 +342,7 @@ export class InferenceConnection {
     if (this.#failure !== undefined) return;
     this.#failure = error ?? new ConnectionError('node ended the inference stream');
     this.#silence.rest();
+    this.#pings.end();
     for (const { reject } of this.#pending.values()) reject(this.#failure);
     this.#pending.clear();
     for (const listener of this.#closeListeners.splice(0)) listener();

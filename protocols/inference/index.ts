@@ -5,6 +5,8 @@ export {
   type InferenceConnectionInit,
   type InferenceRequest,
   type InferenceResponse,
+  type Transfer,
+  type TransferListener,
 } from './connection.ts';
 export { INFERENCE_VERSION } from './frame-type.ts';
 export {

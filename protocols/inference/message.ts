@@ -7,7 +7,7 @@ import type { LoadReport, TensorDescriptor, VersionCid } from '../types.ts';
 import { readDescriptors, writeCount, writeDescriptors, writeName } from './descriptor.ts';
 
 /** Bytes of a version's CID in text. */
-const MAX_CID_BYTES = 128;
+export const MAX_CID_BYTES = 128;
 
 /** Bytes of a W3C `traceparent`; version 00 has 55. */
 const MAX_TRACEPARENT_BYTES = 128;
@@ -157,14 +157,17 @@ export function decodeCredit(payload: Uint8Array): number {
   return bytes;
 }
 
-function writeLoad(writer: ByteWriter, { inFlight, queued, slots, serviceMs }: LoadReport): void {
+export function writeLoad(
+  writer: ByteWriter,
+  { inFlight, queued, slots, serviceMs }: LoadReport,
+): void {
   writer.varint(inFlight);
   writer.varint(queued);
   writer.varint(slots);
   writer.varint(serviceMs === null ? 0 : toMicros(serviceMs) + 1);
 }
 
-function readLoad(reader: ByteReader): LoadReport {
+export function readLoad(reader: ByteReader): LoadReport {
   const inFlight = reader.varint('requests in flight');
   const queued = reader.varint('requests queued');
   const slots = reader.varint('slots');

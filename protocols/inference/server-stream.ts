@@ -17,6 +17,7 @@ import {
   UNSOLICITED_BODY_BYTES,
 } from '../limits.ts';
 import { failureFromError } from '../status.ts';
+import type { VersionCid } from '../types.ts';
 import type { BodyBudget } from './body-budget.ts';
 import type { CallerAccount } from './caller-accounts.ts';
 import { bodyBytesOf, describeTensors } from './descriptor.ts';
@@ -31,6 +32,7 @@ import {
   encodeResponse,
   type RequestHeader,
 } from './message.ts';
+import { decodePing, encodePong } from './pings.ts';
 import { TensorSender } from './tensor-body.ts';
 
 /** Bytes of answers, beside bodies, that may wait for a caller that does not read; all headers of a full stream have less. */
@@ -123,10 +125,15 @@ class ServerStream {
       case FRAME.cancel:
         return this.#cancel(id, new DOMException('cancelled by the caller', 'AbortError'));
       case FRAME.ping:
-        return this.#frames.send(FRAME.pong, id);
+        return this.#pong(id, decodePing(payload));
       default:
         throw new InvalidMessageError(`caller sent a frame of type ${type}`);
     }
+  }
+
+  #pong(id: number, version: VersionCid | undefined): void {
+    const load = version === undefined ? undefined : this.#handler.load(version);
+    this.#frames.send(FRAME.pong, id, encodePong(load));
   }
 
   #request(id: number, payload: Uint8Array): void {

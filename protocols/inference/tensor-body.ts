@@ -12,18 +12,19 @@ export class TensorSender implements OutgoingBody {
   readonly id: number;
   readonly type = FRAME.data;
   readonly #tensors: readonly NamedTensor[];
-  readonly #onTake: () => void;
+  readonly #onTake: (sentBytes: number) => void;
   #credit: number;
+  #sentBytes = 0;
   /** Index of the tensor that is sent now, and how much of it is out. */
   #index = 0;
   #offset = 0;
 
-  /** @param onTake called whenever bytes leave: the transport moves, so the other side lives. */
+  /** @param onTake called with all that has left whenever bytes leave: the transport moves, so the other side lives. */
   constructor(
     id: number,
     tensors: readonly NamedTensor[],
     credit: number,
-    onTake: () => void = () => {},
+    onTake: (sentBytes: number) => void = () => {},
   ) {
     this.id = id;
     this.#tensors = tensors;
@@ -49,10 +50,11 @@ export class TensorSender implements OutgoingBody {
       pieces.push(piece);
       room -= piece.byteLength;
       this.#credit -= piece.byteLength;
+      this.#sentBytes += piece.byteLength;
       this.#offset += piece.byteLength;
       this.#skipEmpty();
     }
-    if (pieces.length > 0) this.#onTake();
+    if (pieces.length > 0) this.#onTake(this.#sentBytes);
     return pieces;
   }
 
@@ -89,6 +91,10 @@ export class TensorReceiver {
 
   get receivedBytes(): number {
     return this.#receivedBytes;
+  }
+
+  get totalBytes(): number {
+    return this.#totalBytes;
   }
 
   /** @throws {ERR_INVALID_MESSAGE} when there are more bytes than the header said. */

@@ -9,15 +9,17 @@ export class CallClock implements Disposable {
   readonly #timer: NodeJS.Timeout;
   readonly #callerSignal: AbortSignal | undefined;
   #expired = false;
+  /** Set once somebody gave the call up: by its signal, or by {@link cancel}. */
+  #givenUp: { readonly reason: unknown } | undefined;
 
   constructor(deadlineMs: number, callerSignal: AbortSignal | undefined) {
-    callerSignal?.throwIfAborted();
     this.#deadlineMs = deadlineMs;
     this.#callerSignal = callerSignal;
     this.signal = this.#controller.signal;
     // One timer and one listener instead of AbortSignal.any and .timeout, which cost 10 µs a call.
     this.#timer = setTimeout(() => this.#expire(), Math.max(1, deadlineMs));
     callerSignal?.addEventListener('abort', this.#onCallerAbort);
+    if (callerSignal?.aborted === true) this.#onCallerAbort();
   }
 
   /** True once the deadline passed, unless the caller gave up before. */
@@ -32,6 +34,13 @@ export class CallClock implements Disposable {
   /** Milliseconds left, at least 1: what a node is told must be positive. */
   remainingMs(): number {
     return Math.max(1, Math.floor(this.#deadlineMs - this.elapsedMs()));
+  }
+
+  /** Gives the call up: its signal aborts with the reason. Does nothing once it has aborted. */
+  cancel(reason: unknown): void {
+    if (this.signal.aborted) return;
+    this.#givenUp = { reason };
+    this.#controller.abort(reason);
   }
 
   /** Waits, or rejects when the call ends first. */
@@ -50,9 +59,9 @@ export class CallClock implements Disposable {
     });
   }
 
-  /** The error the caller should see: its own abort reason, or the deadline when that was what ended the call. */
+  /** The error the caller should see: its own reason to give up, or the deadline when that was what ended the call. */
   explain(error: unknown, what: string): unknown {
-    if (this.#callerSignal?.aborted === true) return this.#callerSignal.reason;
+    if (this.#givenUp !== undefined) return this.#givenUp.reason;
     if (!this.#expired || error instanceof DeadlineError) return error;
     return new DeadlineError(`${what}: no answer within ${this.#deadlineMs} ms`, 'total', {
       cause: error,
@@ -64,9 +73,10 @@ export class CallClock implements Disposable {
     this.#callerSignal?.removeEventListener('abort', this.#onCallerAbort);
   }
 
-  readonly #onCallerAbort = (): void => this.#controller.abort(this.#callerSignal?.reason);
+  readonly #onCallerAbort = (): void => this.cancel(this.#callerSignal?.reason);
 
   #expire(): void {
+    if (this.signal.aborted) return;
     this.#expired = true;
     this.#controller.abort(new DOMException('deadline', 'TimeoutError'));
   }

@@ -1,6 +1,7 @@
 import type { PrivateKey } from '@libp2p/interface';
 import { ConfigError } from '../../protocols/errors.ts';
 import { DEFAULT_NETWORK, parseNetwork } from '../../protocols/protocol-id.ts';
+import type { NodeSelector } from '../policy/routing.ts';
 
 /** How long a call may take when it does not say: long enough for a cold model, short enough for a person. */
 export const DEFAULT_DEADLINE_MS = 30_000;
@@ -26,6 +27,8 @@ export interface SwarmClientInit {
   readonly deadlineMs?: number | undefined;
   /** Milliseconds to wait for the first peer. @default 10000 */
   readonly joinTimeoutMs?: number | undefined;
+  /** Chooses the node of each attempt instead of the built-in policy. @default the policy of docs/routing.md */
+  readonly selector?: NodeSelector | undefined;
 }
 
 /** {@link SwarmClientInit} with every default filled in. */
@@ -37,6 +40,7 @@ export interface ResolvedClientInit {
   readonly privateKey: PrivateKey | undefined;
   readonly deadlineMs: number;
   readonly joinTimeoutMs: number;
+  readonly selector: NodeSelector | undefined;
 }
 
 /**
@@ -53,12 +57,16 @@ export function resolveClientInit(init: SwarmClientInit): ResolvedClientInit {
     privateKey: init.privateKey,
     deadlineMs: init.deadlineMs ?? DEFAULT_DEADLINE_MS,
     joinTimeoutMs: init.joinTimeoutMs ?? DEFAULT_JOIN_TIMEOUT_MS,
+    selector: init.selector,
   };
   for (const field of ['deadlineMs', 'joinTimeoutMs'] as const) {
     const value = resolved[field];
     if (!(value > 0 && value <= 86_400_000)) {
       throw new ConfigError(`${field} is ${value}, expected more than 0 and at most 86400000 ms`);
     }
+  }
+  if (resolved.selector !== undefined && typeof resolved.selector !== 'function') {
+    throw new ConfigError(`selector is of type ${typeof resolved.selector}, expected a function`);
   }
   if (resolved.bootstrap.length === 0 && !resolved.mdns) {
     throw new ConfigError('bootstrap is empty and mdns is off: there is no way into the swarm');

@@ -3,16 +3,28 @@ import { NotFoundError } from '../../protocols/errors.ts';
 import type { Manifest } from '../../protocols/manifest/index.ts';
 import { type ModelRef, parseModelRef } from '../../protocols/reference.ts';
 import { createMemorySequenceStore } from '../../protocols/release/index.ts';
-import type { Tensor } from '../../protocols/tensor.ts';
 import type { AbortOptions, NodeId, VersionCid } from '../../protocols/types.ts';
 import { SwarmPeer } from '../swarm/peer.ts';
 import type { NodeView, ReplicaView } from '../swarm/view.ts';
 import { type CatalogResult, type CatalogSearch, searchCatalog } from './catalog-search.ts';
 import { resolveClientInit, type ResolvedClientInit, type SwarmClientInit } from './client-init.ts';
-import { type InferOptions, InferenceRouter, type InferResult } from './inference-router.ts';
+import { CallClock } from './call-clock.ts';
+import {
+  type CallInputs,
+  type InferInputs,
+  JoinedInputs,
+  type ReadManifest,
+  SingleInputs,
+} from './call-inputs.ts';
+import { type InferOptions, resolveInferOptions } from './infer-options.ts';
+import { type InferResult, outputsOf, splitResult } from './infer-result.ts';
+import { InferenceRouter } from './inference-router.ts';
+import { failedCall, InferenceCall } from './inference-call.ts';
 import { ManifestReader } from './manifest-reader.ts';
 import { ModelResolver, type ResolvedModel } from './model-resolver.ts';
+import { type DescribedModel, RemoteModel } from './remote-model.ts';
 import { findReleaseStatus, type ReleaseStatus } from './release-status.ts';
+import type { RouteExplanation } from './route-explanation.ts';
 
 /** A client of the swarm: finds a model's version, picks a node, sends tensors, retries elsewhere. */
 export class SwarmClient implements AsyncDisposable {
@@ -26,7 +38,7 @@ export class SwarmClient implements AsyncDisposable {
     this.#init = init;
     this.#peer = peer;
     this.#resolver = new ModelResolver(peer, { joinGossip: init.mode === 'full' });
-    this.#router = new InferenceRouter(peer, this.#resolver);
+    this.#router = new InferenceRouter(peer, this.#resolver, { selector: init.selector });
     this.#manifests = new ManifestReader(peer);
   }
 
@@ -35,11 +47,17 @@ export class SwarmClient implements AsyncDisposable {
     return this.#peer.id;
   }
 
+  /** A model by its reference, to be called again and again. Asks nobody: what is wrong with it, its calls say. */
+  model(ref: string | ModelRef): RemoteModel {
+    return new RemoteModel(this, toRef(ref));
+  }
+
   /**
-   * Runs a model on one node of the swarm and resolves with its outputs.
+   * Runs a model on one node of the swarm: await the call for its outputs, iterate it, or cancel it.
    *
-   * `inputs` are keyed by the model's input names; a model's shapes stand in {@link manifest}. Nodes that are busy, dead or
-   * silent are replaced by others within the deadline. The tensors must not be written to until the call settles.
+   * `inputs` are keyed by the model's input names; a model's shapes stand in {@link manifest}. Tensors are sent as they are,
+   * plain arrays are made tensors by the manifest, which is read once for each version. Nodes that are busy, dead or silent are
+   * replaced by others within the deadline. The inputs must not be written to until the call settles.
    *
    * @throws {ERR_INVALID_INPUT} when the reference or a tensor is wrong: the message says what was expected and found.
    * @throws {ERR_NOT_FOUND} when the model, channel or version is unknown.
@@ -48,15 +66,56 @@ export class SwarmClient implements AsyncDisposable {
    * @throws {ERR_DEADLINE} when time ran out; `phase` says where. {AbortError} when `signal` aborted.
    * @throws {ERR_EXECUTION | ERR_LIMIT | ERR_FORBIDDEN | ERR_CONNECTION} as docs/errors.md says.
    */
-  async infer(
+  infer(ref: string | ModelRef, inputs: InferInputs, options: InferOptions = {}): InferenceCall {
+    try {
+      const model = toRef(ref);
+      const given = new SingleInputs(inputs, this.#manifestReader(model));
+      const { answer, cancel } = this.#begin(model, given, options);
+      return new InferenceCall({ answer, cancel, parts: outputsOf });
+    } catch (error) {
+      return failedCall(error);
+    }
+  }
+
+  /**
+   * Runs a model on several requests at once, joined along their first axis, and gives each its own rows of every output. One
+   * call: it succeeds or fails as a whole. Iteration yields the requests' results in their order.
+   *
+   * @throws {ERR_INVALID_INPUT} when the requests do not fit each other, or as {@link infer} does.
+   * @throws {ERR_INVALID_MODEL} when an output has not one row for each row of the inputs.
+   */
+  inferBatch(
     ref: string | ModelRef,
-    inputs: Readonly<Record<string, Tensor>>,
+    requests: readonly InferInputs[],
     options: InferOptions = {},
-  ): Promise<InferResult> {
-    return this.#router.infer(toRef(ref), inputs, {
-      ...options,
-      deadlineMs: options.deadlineMs ?? this.#init.deadlineMs,
-    });
+  ): InferenceCall<readonly InferResult[], InferResult> {
+    try {
+      const model = toRef(ref);
+      const joined = new JoinedInputs(requests, this.#manifestReader(model));
+      const { answer, cancel } = this.#begin(model, joined, options);
+      const results = answer.then((result) => splitResult(result, joined.rows));
+      return new InferenceCall({ answer: results, cancel, parts: (all) => all });
+    } catch (error) {
+      return failedCall(error);
+    }
+  }
+
+  /**
+   * Which node {@link infer} would ask now with the same arguments, what it expects of each, and why it would not ask the
+   * others. Sends nothing but probes of their load.
+   *
+   * @throws {ERR_INVALID_INPUT | ERR_NOT_FOUND | ERR_DEADLINE} as `infer` does; {AbortError} when `signal` aborted.
+   */
+  async explain(
+    ref: string | ModelRef,
+    inputs: InferInputs,
+    options: InferOptions = {},
+  ): Promise<RouteExplanation> {
+    const model = toRef(ref);
+    const given = new SingleInputs(inputs, this.#manifestReader(model));
+    const resolved = resolveInferOptions(options, this.#init);
+    const clock = new CallClock(resolved.deadlineMs, resolved.signal);
+    return this.#router.explain(model, given, resolved, clock);
   }
 
   /**
@@ -74,14 +133,20 @@ export class SwarmClient implements AsyncDisposable {
    * @throws {ERR_NOT_FOUND | ERR_NO_NODE} when the model is unknown or nobody who holds it can be reached.
    */
   async manifest(ref: string | ModelRef, options: AbortOptions = {}): Promise<Manifest> {
+    return (await this.describe(ref, options)).manifest;
+  }
+
+  /**
+   * Which version a reference means now, and its manifest.
+   *
+   * @throws {ERR_NOT_FOUND | ERR_NO_NODE} as {@link manifest}.
+   */
+  async describe(ref: string | ModelRef, options: AbortOptions = {}): Promise<DescribedModel> {
     const signal = this.#signal(options);
     const model = toRef(ref);
-    const { cid } = await this.#resolver.resolve(model, signal);
-    if (this.#peer.view.holders(cid, Date.now()).length === 0) {
-      // What was resolved a moment ago may be on nodes that were heard of since.
-      await this.#resolver.refresh(model, cid, signal);
-    }
-    return this.#manifests.read(cid, signal);
+    const resolved = await this.#resolver.resolve(model, signal);
+    const manifest = await this.#manifestReader(model)(resolved.cid, signal);
+    return { ...resolved, manifest };
   }
 
   /**
@@ -132,6 +197,27 @@ export class SwarmClient implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #begin(
+    model: ModelRef,
+    inputs: CallInputs,
+    options: InferOptions,
+  ): { readonly answer: Promise<InferResult>; readonly cancel: (reason: unknown) => void } {
+    const resolved = resolveInferOptions(options, this.#init);
+    const clock = new CallClock(resolved.deadlineMs, resolved.signal);
+    const answer = this.#router.infer(model, inputs, resolved, clock);
+    return { answer, cancel: (reason) => clock.cancel(reason) };
+  }
+
+  #manifestReader(model: ModelRef): ReadManifest {
+    return async (cid, signal) => {
+      if (this.#peer.view.holders(cid, Date.now()).length === 0) {
+        // What was resolved a moment ago may be on nodes that were heard of since.
+        await this.#resolver.refresh(model, cid, signal);
+      }
+      return this.#manifests.read(cid, signal);
+    };
   }
 
   #signal(options: AbortOptions): AbortSignal {

@@ -1,12 +1,15 @@
+import { BoundedMap } from '../../protocols/bounded-map.ts';
 import { ConnectionError, DeadlineError, isSwarmError } from '../../protocols/errors.ts';
 import {
   INFERENCE_VERSION,
   InferenceConnection,
   type InferenceRequest,
   type InferenceResponse,
+  type TransferListener,
 } from '../../protocols/inference/index.ts';
+import { elementCount } from '../../protocols/tensor.ts';
 import type { LoadReport, NodeId, VersionCid } from '../../protocols/types.ts';
-import { coolingMs } from '../policy/routing.ts';
+import { NodeRecord } from '../policy/node-record.ts';
 import { WindowedMin } from '../policy/windowed-min.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 
@@ -16,18 +19,25 @@ const SMOOTHING = 0.2;
 /** Round trips that are looked back on, and how long: a node that measured badly once is asked again soon. */
 const ROUND_TRIP_WINDOW = { samples: 16, maxAgeMs: 10_000 };
 
-/** Milliseconds after which a round trip is measured anew when the node might be chosen. */
-const MEASURE_INTERVAL_MS = 1_000;
-
 /** Below this many bytes a body says nothing of the path's bandwidth. */
 const BANDWIDTH_SAMPLE_BYTES = 256 * 1024;
 
 const DIAL_TIMEOUT_MS = 5_000;
 
-interface ReportedLoad {
-  load: LoadReport;
-  atMs: number;
-  sentSince: number;
+/** Milliseconds, and round trips, without the pong that is owed after which a node is not chosen while others are well. */
+const SUSPECT_MS = 500;
+const SUSPECT_ROUND_TRIPS = 4;
+
+/** Versions of one node that a client remembers: those not asked for longest go first. */
+const MAX_RECORDS = 256;
+
+export interface SendInit {
+  readonly bodyBytes: number;
+  readonly signal: AbortSignal;
+  /** Called once when the answer begins to come. */
+  readonly onFirstOutput?: (() => void) | undefined;
+  /** Hears of the bytes that go and come. */
+  readonly onTransfer?: TransferListener | undefined;
 }
 
 /**
@@ -38,15 +48,12 @@ interface ReportedLoad {
 export class NodeLink {
   readonly node: NodeId;
   readonly #peer: SwarmPeer;
-  readonly #reports = new Map<VersionCid, ReportedLoad>();
+  readonly #records = new BoundedMap<VersionCid, NodeRecord>(MAX_RECORDS);
   #connection: Promise<InferenceConnection> | undefined;
   /** The connection once it stands. */
   #open: InferenceConnection | undefined;
   readonly #roundTrip = new WindowedMin(ROUND_TRIP_WINDOW);
-  #roundTripAtMs = 0;
   #bytesPerMs: number | null = null;
-  #failuresInARow = 0;
-  #coolingUntilMs = 0;
 
   constructor(node: NodeId, peer: SwarmPeer) {
     this.node = node;
@@ -61,29 +68,32 @@ export class NodeLink {
     return this.#bytesPerMs;
   }
 
-  get coolingUntilMs(): number {
-    return this.#coolingUntilMs;
+  /** True while the node owes a sign of life for longer than its path takes: it may be dead, frozen or cut off. */
+  get suspect(): boolean {
+    const owedMs = this.#open?.owedMs ?? 0;
+    return owedMs > Math.max(SUSPECT_MS, SUSPECT_ROUND_TRIPS * (this.roundTripMs ?? 0));
   }
 
-  /** The freshest load: what an answer carried, unless the announcement is younger. */
-  loadOf(
-    version: VersionCid,
-    announced: LoadReport,
-    announcedAtMs: number,
-  ): { load: LoadReport; sentSince: number } {
-    const reported = this.#reports.get(version);
-    if (reported !== undefined && reported.atMs >= announcedAtMs) {
-      return { load: reported.load, sentSince: reported.sentSince };
+  /** What is known of a version here; an announcement that is younger than the last answer counts for more. */
+  recordOf(version: VersionCid, announced?: LoadReport, announcedAtMs = 0): NodeRecord {
+    let record = this.#records.get(version);
+    if (record === undefined) {
+      record = new NodeRecord(Date.now());
+      this.#records.set(version, record);
     }
-    return { load: announced, sentSince: reported?.sentSince ?? 0 };
+    if (announced !== undefined) record.report(announced, announcedAtMs, 0);
+    return record;
   }
 
   /**
-   * Measures the round trip in the background where that was not done lately. The first requests to a node, with everything
-   * cold, say little of its path, and who is not asked for them would never be measured again.
+   * Asks how busy a version is, over the stream that stands; resolves when that is known or will not be, and never rejects.
+   * Without a stream one is dialled, for the next time.
    */
-  keepMeasured(): void {
-    if (Date.now() - this.#roundTripAtMs > MEASURE_INTERVAL_MS) this.#open?.measure();
+  async probe(version: VersionCid): Promise<void> {
+    if (this.#open !== undefined) return this.#open.measure(version);
+    this.#connected().catch(() => {
+      // Not wanted yet: whoever sends something there hears of it.
+    });
   }
 
   /**
@@ -91,53 +101,33 @@ export class NodeLink {
    *
    * @throws the node's typed refusal or failure, or {ERR_CONNECTION} when it cannot be reached.
    */
-  async infer(
-    request: InferenceRequest,
-    bodyBytes: number,
-    signal: AbortSignal,
-  ): Promise<InferenceResponse> {
-    const report = this.#reservationOf(request.version);
-    report.sentSince += 1;
+  async infer(request: InferenceRequest, init: SendInit): Promise<InferenceResponse> {
+    const { signal, bodyBytes } = init;
+    const record = this.recordOf(request.version);
+    const sentAtMs = Date.now();
+    record.reserve(sentAtMs);
     try {
-      const connection = await this.#connected(signal);
+      const connection = await abandonable(this.#connected(), signal);
       // After the dial, which is paid once: what follows tells of the path.
       const startedAt = performance.now();
-      const response = await connection.infer(request, { signal });
+      const { onFirstOutput, onTransfer } = init;
+      const response = await connection.infer(request, { signal, onFirstOutput, onTransfer });
       this.#learn(response, bodyBytes, performance.now() - startedAt);
-      this.#report(request.version, response.load);
-      this.#failuresInARow = 0;
-      this.#coolingUntilMs = 0;
+      // This request is over on both sides, so that neither the report nor the reservations count it.
+      record.report(response.load, Date.now(), Math.max(0, record.open - 1));
+      record.answered(elementsOf(request), response.executeMs);
       return response;
     } catch (error) {
-      if (!signal.aborted) this.#failed(error, request.version);
+      if (!signal.aborted) this.#failed(error, record, { sentAtMs, bodyBytes });
       throw error;
     } finally {
-      report.sentSince = Math.max(0, report.sentSince - 1);
+      record.release();
     }
   }
 
   async close(): Promise<void> {
     const connection = await this.#connection?.catch(() => undefined);
     await connection?.close();
-  }
-
-  #reservationOf(version: VersionCid): ReportedLoad {
-    let report = this.#reports.get(version);
-    if (report === undefined) {
-      report = {
-        load: { inFlight: 0, queued: 0, slots: 1, serviceMs: null },
-        atMs: 0,
-        sentSince: 0,
-      };
-      this.#reports.set(version, report);
-    }
-    return report;
-  }
-
-  #report(version: VersionCid, load: LoadReport): void {
-    const report = this.#reservationOf(version);
-    report.load = load;
-    report.atMs = Date.now();
   }
 
   #learn(response: InferenceResponse, bodyBytes: number, elapsedMs: number): void {
@@ -150,25 +140,42 @@ export class NodeLink {
   }
 
   #measured(roundTripMs: number): void {
-    this.#roundTripAtMs = Date.now();
-    this.#roundTrip.add(roundTripMs, this.#roundTripAtMs);
+    this.#roundTrip.add(roundTripMs, Date.now());
   }
 
-  #failed(error: unknown, version: VersionCid): void {
+  #failed(
+    error: unknown,
+    record: NodeRecord,
+    { sentAtMs, bodyBytes }: { readonly sentAtMs: number; readonly bodyBytes: number },
+  ): void {
+    const nowMs = Date.now();
     const code = isSwarmError(error) ? error.code : 'ERR_CONNECTION';
-    if (code === 'ERR_BUSY' || code === 'ERR_LOADING') {
-      const load = isSwarmError(error) ? error.details['load'] : undefined;
-      if (isLoadReport(load)) this.#report(version, load);
-      return;
+    switch (code) {
+      case 'ERR_BUSY':
+      case 'ERR_LOADING': {
+        const load = isSwarmError(error) ? error.details['load'] : undefined;
+        if (isLoadReport(load)) record.report(load, nowMs, Math.max(0, record.open - 1));
+        return;
+      }
+      case 'ERR_CONNECTION':
+      case 'ERR_INVALID_MESSAGE':
+        // The node as a whole, with all its versions.
+        for (const any of this.#records.values()) any.broke(nowMs, sentAtMs);
+        return;
+      case 'ERR_INTERNAL':
+        return record.broke(nowMs, sentAtMs);
+      case 'ERR_EXECUTION':
+      case 'ERR_STORE':
+      case 'ERR_CORRUPT':
+        return record.failed(nowMs);
+      case 'ERR_LIMIT':
+        return isRemote(error) ? record.refused(bodyBytes) : undefined;
+      default:
+        return undefined;
     }
-    if (code !== 'ERR_CONNECTION' && code !== 'ERR_INVALID_MESSAGE' && code !== 'ERR_INTERNAL') {
-      return;
-    }
-    this.#failuresInARow += 1;
-    this.#coolingUntilMs = Date.now() + coolingMs(this.#failuresInARow);
   }
 
-  #connected(signal: AbortSignal): Promise<InferenceConnection> {
+  #connected(): Promise<InferenceConnection> {
     if (this.#connection === undefined) {
       const opening = this.#dial();
       this.#connection = opening;
@@ -180,7 +187,7 @@ export class NodeLink {
         () => this.#forget(opening),
       );
     }
-    return abandonable(this.#connection, signal);
+    return this.#connection;
   }
 
   #forget(connection: Promise<InferenceConnection>): void {
@@ -193,7 +200,10 @@ export class NodeLink {
     try {
       const signal = AbortSignal.timeout(DIAL_TIMEOUT_MS);
       const stream = await this.#peer.openStream(this.node, 'inference', INFERENCE_VERSION, signal);
-      return new InferenceConnection(stream, { onRoundTrip: (ms) => this.#measured(ms) });
+      return new InferenceConnection(stream, {
+        onRoundTrip: (ms) => this.#measured(ms),
+        onLoad: (version, load) => this.#records.get(version)?.report(load, Date.now()),
+      });
     } catch (cause) {
       throw new ConnectionError(`node ${this.node} could not be dialled`, {
         cause,
@@ -207,8 +217,16 @@ function smooth(old: number | null, sample: number): number {
   return old === null ? sample : old + SMOOTHING * (sample - old);
 }
 
+function elementsOf({ inputs }: InferenceRequest): number {
+  return inputs.reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
+}
+
 function isLoadReport(value: unknown): value is LoadReport {
   return typeof value === 'object' && value !== null && 'queued' in value && 'slots' in value;
+}
+
+function isRemote(error: unknown): boolean {
+  return isSwarmError(error) && error.details['remote'] === true;
 }
 
 /** Stops waiting for a shared promise when the signal aborts; the promise itself goes on for the others. */

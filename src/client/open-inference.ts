@@ -12,8 +12,9 @@ import { DATATYPES, isDatatype } from '../../protocols/datatype.ts';
 import { InvalidInputError, isSwarmError } from '../../protocols/errors.ts';
 import { parseExactJson } from '../../protocols/exact-json.ts';
 import { checkInputs, type GivenInput } from '../../protocols/input-check.ts';
-import { describeJson, formatElements, parseElements } from '../../protocols/json-elements.ts';
+import { formatElements, parseElements } from '../../protocols/json-elements.ts';
 import { MAX_NAME_BYTES, MAX_TENSORS } from '../../protocols/limits.ts';
+import { describeValue } from '../../protocols/nested-array.ts';
 import { elementCount, type Tensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 
@@ -171,7 +172,7 @@ function refuseTwice(names: readonly string[], path: string): void {
   const seen = new Set<string>();
   for (const [index, name] of names.entries()) {
     if (seen.has(name)) {
-      throw new InvalidInputError(`${path}[${index}].name: ${describeJson(name)} is given twice`);
+      throw new InvalidInputError(`${path}[${index}].name: ${describeValue(name)} is given twice`);
     }
     seen.add(name);
   }
@@ -185,7 +186,7 @@ function refuseParameters(owner: JsonObject, path: string): void {
     // What is explicitly off asks for nothing.
     if (!Object.hasOwn(parameters, name) || parameters[name] === false) continue;
     throw new InvalidInputError(
-      `${path}.${name}: expected none, found ${describeJson(parameters[name])}: ${why}`,
+      `${path}.${name}: expected none, found ${describeValue(parameters[name])}: ${why}`,
     );
   }
 }
@@ -208,5 +209,5 @@ function asArray(value: unknown, path: string): readonly unknown[] {
 }
 
 function wrong(path: string, expected: string, found: unknown): InvalidInputError {
-  return new InvalidInputError(`${path}: expected ${expected}, found ${describeJson(found)}`);
+  return new InvalidInputError(`${path}: expected ${expected}, found ${describeValue(found)}`);
 }

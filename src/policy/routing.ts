@@ -1,26 +1,81 @@
-import type { LoadReport, NodeId } from '../../protocols/types.ts';
+import type { LoadReport, NodeId, OwnerId } from '../../protocols/types.ts';
 
 /** What a client knows of a node that is READY for the version it wants. */
 export interface Candidate {
   readonly node: NodeId;
-  /** The freshest load report: from an answer, else from an announcement. */
+  readonly owner: OwnerId;
+  /** Where the node is, in its owner's words; '' when not told. */
+  readonly zone: string;
+  /** The freshest load report: from an answer or a pong, else from an announcement. */
   readonly load: LoadReport;
-  /** Requests this client sent there since that report and that are still open. */
-  readonly sentSinceReport: number;
+  /** Milliseconds since that report; 0 when it is of this moment. */
+  readonly loadAgeMs: number;
+  /** Requests ahead of the next one: those of others by the report, and this client's that are open. */
+  readonly waiting: number;
+  /** Milliseconds that this client saw requests of this size take inside the model there; null before it saw any. */
+  readonly serviceMs: number | null;
   /** Least recent round trip without queue and execution, in milliseconds; null when none was measured lately. */
   readonly roundTripMs: number | null;
   /** Smoothed bytes per millisecond of past large bodies; null when none was sent. */
   readonly bytesPerMs: number | null;
   /** Milliseconds on the caller's clock until which the node is avoided after a failure; 0 when it is not. */
   readonly coolingUntilMs: number;
+  /** Milliseconds that its latest failures add to what it is expected to take; 0 when they are long past. */
+  readonly penaltyMs: number;
+  /** How far a newcomer is on its way to a full share of the requests, above 0; 1 when it is none. */
+  readonly startShare: number;
+  /** True while the node owes a sign of life for longer than its path takes. */
+  readonly suspect: boolean;
+  /** Bytes of tensors that it was seen to refuse as too many; infinite when it refused none. */
+  readonly refusedBytes: number;
+  /** How many lists of the caller's preference it meets. */
+  readonly wishesMet: number;
+  /** Milliseconds on the caller's clock when this client last sent it a request; 0 when it sent none. */
+  readonly lastSentAtMs: number;
+}
+
+/** Nodes, and all nodes of owners, that must not be asked. */
+export interface Avoided {
+  readonly nodes: ReadonlySet<NodeId>;
+  readonly owners: ReadonlySet<OwnerId>;
 }
 
 /** The request that looks for a node. */
 export interface RoutingRequest {
   readonly bodyBytes: number;
+  /** Milliseconds until the caller gives up. */
+  readonly remainingMs: number;
   /** Nodes that already failed or refused this request. */
   readonly tried: ReadonlySet<NodeId>;
+  /** Owners of those that failed: others are asked first. */
+  readonly failedOwners: ReadonlySet<OwnerId>;
+  /** Nodes that must not be asked, whatever else. */
+  readonly avoid: Avoided;
+  /** What requests have in common that should meet on one node; undefined when nothing. */
+  readonly affinity: string | undefined;
 }
+
+/** Time and chance, which a decision never takes by itself. */
+export interface RoutingContext {
+  /** On the clock of {@link Candidate.coolingUntilMs}. */
+  readonly nowMs: number;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+}
+
+/**
+ * Picks the node that is asked next, among candidates that were not tried, are not avoided and take the request's size: those
+ * that cool or are silent stand among them only when there are no others. Pure: no clock, no randomness, no I/O of its own.
+ *
+ * Undefined for none: the call then waits for a better moment. @see docs/routing.md
+ */
+export type NodeSelector = (
+  candidates: readonly Candidate[],
+  request: RoutingRequest,
+  context: RoutingContext,
+) => NodeId | undefined;
+
+export const NOBODY: Avoided = { nodes: new Set(), owners: new Set() };
 
 /** Milliseconds assumed for a round trip when that of no candidate was measured lately. */
 export const ASSUMED_ROUND_TRIP_MS = 50;
@@ -31,71 +86,51 @@ export const ASSUMED_BYTES_PER_MS = 12_500;
 /** Milliseconds of one execution assumed when no candidate has measured any. */
 export const ASSUMED_SERVICE_MS = 20;
 
-/** Milliseconds, and the share of the least, within which two estimates are equal: measurements are no better. */
-export const TIE_MS = 1;
-export const TIE_SHARE = 0.1;
-
 /** What stands in for a measurement that a candidate lacks. */
 export interface Fallback {
   readonly serviceMs: number;
   readonly roundTripMs: number;
 }
 
-/** Estimated milliseconds until the answer: round trip + transfer + (waiting ÷ slots + 1) × service time. */
-export function estimateCompletionMs(
+/** What a request is expected to take on a node, by its parts. */
+export interface Estimate {
+  /** Round trip and transfer, in milliseconds. */
+  readonly pathMs: number;
+  /** What is ahead of it there, in milliseconds. */
+  readonly queueMs: number;
+  /** The execution itself, in milliseconds. */
+  readonly serviceMs: number;
+  /** All of them, and what its failures add. */
+  readonly totalMs: number;
+}
+
+/** Estimates the time until the answer: round trip + transfer + waiting ÷ slots × service time + service time at this size. */
+export function estimateCompletion(
   candidate: Candidate,
   bodyBytes: number,
   fallback: Fallback,
-): number {
+): Estimate {
   const { load } = candidate;
-  const serviceMs = load.serviceMs ?? fallback.serviceMs;
-  const waiting = load.queued + load.inFlight + candidate.sentSinceReport;
+  const meanMs = load.serviceMs ?? candidate.serviceMs ?? fallback.serviceMs;
+  const serviceMs = candidate.serviceMs ?? meanMs;
   // Not whole turns: a node that could take all of them at once is still later than one that has none.
-  const turns = waiting / Math.max(1, load.slots);
+  const queueMs = (candidate.waiting / Math.max(1, load.slots)) * meanMs;
   const transferMs = bodyBytes / (candidate.bytesPerMs ?? ASSUMED_BYTES_PER_MS);
-  return (candidate.roundTripMs ?? fallback.roundTripMs) + transferMs + (turns + 1) * serviceMs;
-}
-
-/**
- * Picks a node with the least estimated completion time among those not tried and not cooling; ties fall at random, and
- * estimates that differ by less than they are worth are ties: the nearest of equals must not get everything.
- *
- * When all are cooling, the one whose cooling ends first is tried: a single candidate must not be lost to one failure.
- * Undefined when every candidate was tried.
- */
-export function selectNode<C extends Candidate>(
-  candidates: readonly C[],
-  request: RoutingRequest,
-  nowMs: number,
-  random: () => number,
-): C | undefined {
-  const untried = candidates.filter((candidate) => !request.tried.has(candidate.node));
-  const warm = untried.filter((candidate) => candidate.coolingUntilMs <= nowMs);
-  if (warm.length === 0) return leastBad(untried);
-  const fallback = bestKnown(warm);
-  const scores = warm.map((candidate) =>
-    estimateCompletionMs(candidate, request.bodyBytes, fallback),
-  );
-  const best = Math.min(...scores);
-  const bound = best + Math.max(TIE_MS, TIE_SHARE * best);
-  const tied = warm.filter((_, index) => (scores[index] ?? Number.POSITIVE_INFINITY) <= bound);
-  return tied[Math.floor(random() * tied.length)];
-}
-
-/** How long a node is avoided after its n-th failure in a row: 15 s, doubling to 5 min. */
-export function coolingMs(failuresInARow: number): number {
-  return Math.min(15_000 * 2 ** Math.max(0, failuresInARow - 1), 300_000);
+  const pathMs = (candidate.roundTripMs ?? fallback.roundTripMs) + transferMs;
+  const totalMs = pathMs + queueMs + serviceMs + candidate.penaltyMs;
+  return { pathMs, queueMs, serviceMs, totalMs };
 }
 
 /**
  * Optimism about the unmeasured: as fast and as near as the best known, so that a new node gets its first request, and one
  * that measured badly once is asked again when that is old.
  */
-function bestKnown(candidates: readonly Candidate[]): Fallback {
+export function bestKnown(candidates: readonly Candidate[]): Fallback {
   let serviceMs = Number.POSITIVE_INFINITY;
   let roundTripMs = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
-    serviceMs = Math.min(serviceMs, candidate.load.serviceMs ?? Number.POSITIVE_INFINITY);
+    const known = candidate.serviceMs ?? candidate.load.serviceMs;
+    serviceMs = Math.min(serviceMs, known ?? Number.POSITIVE_INFINITY);
     roundTripMs = Math.min(roundTripMs, candidate.roundTripMs ?? Number.POSITIVE_INFINITY);
   }
   return {
@@ -104,10 +139,7 @@ function bestKnown(candidates: readonly Candidate[]): Fallback {
   };
 }
 
-function leastBad<C extends Candidate>(candidates: readonly C[]): C | undefined {
-  let best: C | undefined;
-  for (const candidate of candidates) {
-    if (best === undefined || candidate.coolingUntilMs < best.coolingUntilMs) best = candidate;
-  }
-  return best;
+/** How long a node is avoided after its n-th failure in a row: 15 s, doubling to 5 min. */
+export function coolingMs(failuresInARow: number): number {
+  return Math.min(15_000 * 2 ** Math.max(0, failuresInARow - 1), 300_000);
 }

@@ -1,12 +1,9 @@
 import { gossipsub } from '@chainsafe/libp2p-gossipsub';
-import { noise } from '@chainsafe/libp2p-noise';
 import { type Identify, identify } from '@libp2p/identify';
 import type { ComponentLogger, Libp2p, Logger, PrivateKey } from '@libp2p/interface';
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
-import { mdns } from '@libp2p/mdns';
 import { type Ping, ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
-import { webSockets } from '@libp2p/websockets';
 import type { Datastore } from 'interface-datastore';
 import { createLibp2p } from 'libp2p';
 import { protocolId } from '../../protocols/protocol-id.ts';
@@ -16,6 +13,8 @@ import {
   type SequenceStore,
   selectRelease,
 } from '../../protocols/release/index.ts';
+import { lazyNoise } from './lazy-noise.ts';
+import { lazyWebSockets } from './lazy-websockets.ts';
 import { lazyYamux } from './lazy-yamux.ts';
 import { nativeTls } from './native-tls.ts';
 
@@ -74,12 +73,18 @@ export async function createSwarmLibp2p(init: SwarmLibp2pInit): Promise<SwarmLib
     nodeInfo: { userAgent: 'gpu-swarm' },
     ...(init.datastore === undefined ? {} : { datastore: init.datastore }),
     addresses: { listen, ...(init.announce === undefined ? {} : { announce: [...init.announce] }) },
-    transports: [tcp(), webSockets()],
+    transports: [tcp(), await lazyWebSockets(listen)],
     // TLS first: measured twice Noise's request rate. Noise stays for peers that lack TLS, browsers first of all.
-    connectionEncrypters: [nativeTls(), noise()],
+    connectionEncrypters: [nativeTls(), lazyNoise()],
     streamMuxers: [lazyYamux()],
     ...(init.mdns === true
-      ? { peerDiscovery: [mdns({ serviceTag: `_gpu-swarm-${init.network}._udp.local` })] }
+      ? {
+          peerDiscovery: [
+            (await import('@libp2p/mdns')).mdns({
+              serviceTag: `_gpu-swarm-${init.network}._udp.local`,
+            }),
+          ],
+        }
       : {}),
     connectionManager: {
       maxConnections: init.maxConnections ?? 300,

@@ -56,6 +56,16 @@ describe('An example program', () => {
     expect(stdout).toContain('German');
   });
 
+  it('goes through all that the client does', async () => {
+    const [address = ''] = testnet.bootstrapAddresses;
+    const { code, stdout, stderr } = await run('sdk-tour.ts', address, `${publisher}/digits`);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/^a 1, from /m);
+    expect(stdout).toMatch(/^ended by AbortError$/m);
+    expect(stdout).toMatch(/^2 rows of an answer$/m);
+    expect(stdout).toMatch(/^ERR_INVALID_INPUT: input 'image'/m);
+  });
+
   it('keeps calling while a node leaves', async () => {
     const [address = ''] = testnet.bootstrapAddresses;
     const calling = run('keep-calling.ts', address, `${publisher}/travel`, '3');

@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { publint } from 'publint';
@@ -66,14 +66,17 @@ describe('The packed package, installed in an empty folder,', () => {
     expect(events.at(-1)).toMatchObject({ event: 'done', ok: true, failed: 0 });
   });
 
-  it('gives an application the client, by its name and with its types', async () => {
+  it('gives an application the client, by its name and with its types, without a runtime of models', async () => {
+    for (const optional of ['onnxruntime-node', 'onnxruntime-common', 'sharp']) {
+      await rm(path.join(folder.path, 'node_modules', optional), { recursive: true, force: true });
+    }
     await using testnet = await createTestnet({ nodes: 1, clients: 0 });
     const { publisher } = await testnet.publish(addModel(), { name: 'adder' });
     const program = `
-      import { createClient, Tensor } from 'gpu-swarm';
+      import { createClient } from 'gpu-swarm';
       const [bootstrap, network, ref] = process.argv.slice(2);
       const client = await createClient({ bootstrap: [bootstrap], network });
-      const { outputs } = await client.infer(ref, { x: Tensor.from('FP32', [1, 4], [1, 2, 3, 4]) });
+      const { outputs } = await client.model(ref).infer({ x: [[1, 2, 3, 4]] });
       console.log(JSON.stringify(outputs.sum.toArray()));
       await client.close();
     `;
@@ -90,13 +93,19 @@ describe('The packed package, installed in an empty folder,', () => {
     await mkdir(path.join(folder.path, 'types'));
     await writeFile(
       path.join(folder.path, 'types/app.ts'),
-      `import { createClient, type InferResult, Tensor } from 'gpu-swarm';
+      `import { createClient, type InferenceCall, type InferResult, type NamedTensor, Tensor } from 'gpu-swarm';
        import type { NodeInit } from 'gpu-swarm/node';
        import type { BootstrapInit } from 'gpu-swarm/bootstrap';
        import type { Announcement } from 'gpu-swarm/protocols';
        export async function ask(): Promise<InferResult> {
          await using client = await createClient({ bootstrap: [] });
          return client.infer('a/b', { x: Tensor.from('FP32', [1], [1]) }, { deadlineMs: 1 });
+       }
+       export async function watch(call: InferenceCall): Promise<NamedTensor[]> {
+         using watched = call;
+         const outputs: NamedTensor[] = [];
+         for await (const output of watched) outputs.push(output);
+         return outputs;
        }
        export type All = NodeInit | BootstrapInit | Announcement;`,
     );

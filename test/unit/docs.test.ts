@@ -62,6 +62,18 @@ describe('docs/dependencies.md', () => {
   });
 });
 
+describe('docs/sdk.md', () => {
+  it('shows nothing but lines of the example that runs', () => {
+    const example = read('examples/sdk-tour.ts');
+    const shown = [...read('docs/sdk.md').matchAll(/^```ts\n(.*?)^```$/gms)].map(
+      ([, code]) => code,
+    );
+    expect(shown.length).toBeGreaterThan(0);
+    // The example has them one level in: at the root of a program, or of a function.
+    for (const code of shown) expect(example).toContain(code?.replaceAll(/^(?=.)/gm, '  '));
+  });
+});
+
 describe('The version', () => {
   it('that a node announces is the one of package.json', () => {
     const { version } = JSON.parse(read('package.json')) as { version: string };

@@ -5,9 +5,10 @@ import type { ModelRef } from '../../../protocols/reference.ts';
 import type { Tensor } from '../../../protocols/tensor.ts';
 import { type ModelAnswer, readAnswers } from '../../client/answer-reader.ts';
 import { imageToTensor, MAX_IMAGE_BYTES } from '../../client/image-input.ts';
-import type { InferResult } from '../../client/inference-router.ts';
+import type { InferResult } from '../../client/infer-result.ts';
 import { formatInferenceResponse, parseInferenceRequest } from '../../client/open-inference.ts';
 import { readBounded, readBoundedFile } from '../bounded-file.ts';
+import { callNotes } from '../call-notes.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
 import { EXIT } from '../exit-code.ts';
@@ -43,6 +44,7 @@ export async function runInfer(context: CommandContext, options: CommandOptions)
     outputs,
     deadlineMs: settings.deadlineMs,
     signal,
+    onProgress: callNotes(terminal),
     ...(options['key'] === undefined ? {} : { key: String(options['key']) }),
   });
   if (source.kind === 'image' && !terminal.json && manifest.answer !== undefined) {

@@ -287,13 +287,13 @@ describe('InferenceConnection, to a node that goes away', () => {
     const roundTrips: number[] = [];
     const opened = await open({ onRoundTrip: (ms) => roundTrips.push(ms) });
     const pings = () => opened.node.frames.filter(({ type }) => type === FRAME.ping).length;
-    opened.connection.measure();
-    opened.connection.measure();
+    void opened.connection.measure();
+    void opened.connection.measure();
     await vi.waitFor(() => expect(pings()).toBe(1), WAIT);
     opened.node.frame(FRAME.pong, 0);
     await vi.waitFor(() => expect(roundTrips).toHaveLength(1), WAIT);
     expect(roundTrips[0]).toBeGreaterThanOrEqual(0);
-    opened.connection.measure();
+    void opened.connection.measure();
     await vi.waitFor(() => expect(pings()).toBe(2), WAIT);
     expect(roundTrips).toHaveLength(1);
   });

@@ -62,6 +62,23 @@ describe('InferenceConnection and handleInference', () => {
     await closeInference(opened);
   });
 
+  it('ask and tell how busy a version is without a request', async () => {
+    const onLoad = vi.fn();
+    const opened = await openInference(new HeldHandler(), { onLoad });
+    expect(opened.connection.owedMs).toBe(0);
+    await opened.connection.measure(VERSION);
+    expect(onLoad).toHaveBeenCalledExactlyOnceWith(VERSION, LOAD);
+    await closeInference(opened);
+  });
+
+  it('say once that an answer begins', async () => {
+    const onFirstOutput = vi.fn();
+    const opened = await openInference(new HeldHandler({ echoes: true }));
+    await opened.connection.infer(requestOf(MIB), { onFirstOutput });
+    expect(onFirstOutput).toHaveBeenCalledTimes(1);
+    await closeInference(opened);
+  });
+
   it('answer many requests at once, in the order they are done', async () => {
     const handler = new HeldHandler();
     const opened = await openInference(handler);

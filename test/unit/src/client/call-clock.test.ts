@@ -35,8 +35,22 @@ describe('CallClock', () => {
     expect(clock.explain(new ConnectionError('stream reset'), 'digits')).toBe(reason);
   });
 
-  it('refuses to start for a caller who has given up already', () => {
-    expect(() => new CallClock(100, AbortSignal.abort(new Error('gone')))).toThrow('gone');
+  it('has ended from the start for a caller who has given up already', () => {
+    const reason = new Error('gone');
+    using clock = new CallClock(100, AbortSignal.abort(reason));
+    expect(clock.signal.reason).toBe(reason);
+    expect(clock.explain(new ConnectionError('stream reset'), 'digits')).toBe(reason);
+  });
+
+  it('aborts with the reason of whoever cancels first', () => {
+    const caller = new AbortController();
+    using clock = new CallClock(100, caller.signal);
+    const reason = new Error('seen enough');
+    clock.cancel(reason);
+    caller.abort(new Error('user left'));
+    vi.advanceTimersByTime(100);
+    expect([clock.signal.reason, clock.expired]).toEqual([reason, false]);
+    expect(clock.explain(new ConnectionError('stream reset'), 'digits')).toBe(reason);
   });
 
   it('explains whatever failed after the deadline as the deadline, and keeps a typed one', () => {

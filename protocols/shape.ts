@@ -1,0 +1,33 @@
+import { InvalidInputError } from './errors.ts';
+import { MAX_RANK } from './limits.ts';
+
+/**
+ * The number of elements of a shape.
+ *
+ * @throws {ERR_INVALID_INPUT} when a dimension is not a safe integer >= 0, there are too many, or the product overflows.
+ */
+export function elementCount(shape: readonly number[]): number {
+  if (shape.length > MAX_RANK) {
+    throw new InvalidInputError(
+      `shape has ${shape.length} dimensions, expected at most ${MAX_RANK}`,
+    );
+  }
+  let count = 1;
+  for (const dimension of shape) {
+    if (!Number.isSafeInteger(dimension) || dimension < 0) {
+      throw new InvalidInputError(
+        `shape ${formatShape(shape)} has dimension ${String(dimension)}, expected an integer >= 0`,
+      );
+    }
+    count *= dimension;
+  }
+  if (!Number.isSafeInteger(count)) {
+    throw new InvalidInputError(`shape ${formatShape(shape)} has too many elements to count`);
+  }
+  return count;
+}
+
+/** `[1, 3, 224]`, with `?` for a free dimension without a name. */
+export function formatShape(shape: readonly (number | string | null)[]): string {
+  return `[${shape.map((dimension) => dimension ?? '?').join(', ')}]`;
+}

@@ -1,0 +1,126 @@
+import type { InferenceResponse } from '../../protocols/inference/index.ts';
+import type { LinkedCandidate } from './node-directory.ts';
+
+/** How often a node that answers nothing is looked at: one that owes a sign of life is not waited for. */
+const LOOK_INTERVAL_MS = 250;
+
+export interface HedgeInit {
+  /** Milliseconds after which a second node is asked though the first is well; null for never. */
+  readonly afterMs: number | null;
+  /** The call's own: aborts when it ends. */
+  readonly signal: AbortSignal;
+  readonly send: (
+    choice: LinkedCandidate,
+    options: { readonly signal: AbortSignal; readonly onFirstOutput: () => void },
+  ) => Promise<InferenceResponse>;
+  /** The second node, if there is one and the budget has it; `late` when the first is only slow. */
+  readonly second: (first: LinkedCandidate, late: boolean) => LinkedCandidate | undefined;
+  /** One of two failed, and the other one's answer is waited for. */
+  readonly onFailed: (choice: LinkedCandidate, error: unknown) => void;
+  /** The other one answered first, after this one had so many milliseconds. */
+  readonly onOutpaced: (choice: LinkedCandidate, elapsedMs: number) => void;
+}
+
+interface Runner {
+  readonly choice: LinkedCandidate;
+  readonly abort: AbortController;
+  readonly startedAtMs: number;
+}
+
+export interface HedgedAnswer {
+  readonly choice: LinkedCandidate;
+  readonly response: InferenceResponse;
+  /** Milliseconds that the node which answered took. */
+  readonly elapsedMs: number;
+}
+
+/** What the last of the runners failed with, and which that was. */
+export class AttemptFailure {
+  readonly choice: LinkedCandidate;
+  readonly error: unknown;
+
+  constructor(choice: LinkedCandidate, error: unknown) {
+    this.choice = choice;
+    this.error = error;
+  }
+}
+
+/**
+ * One request on one node, and on a second one when the first takes too long or owes a sign of life. The first answer counts, the
+ * other is taken back; no second is asked once an answer has begun to come.
+ */
+export class HedgedAttempt {
+  readonly #init: HedgeInit;
+  readonly #runners = new Set<Runner>();
+  readonly #outcome = Promise.withResolvers<HedgedAnswer | AttemptFailure>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(init: HedgeInit) {
+    this.#init = init;
+  }
+
+  /** Never rejects, except when the call ends: with its reason. */
+  async run(first: LinkedCandidate): Promise<HedgedAnswer | AttemptFailure> {
+    const { signal } = this.#init;
+    signal.throwIfAborted();
+    const onAbort = (): void => this.#outcome.reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    const startedAtMs = this.#start(first);
+    this.#look(first, startedAtMs);
+    try {
+      return await this.#outcome.promise;
+    } finally {
+      clearTimeout(this.#timer);
+      signal.removeEventListener('abort', onAbort);
+      for (const { abort } of this.#runners)
+        abort.abort(new DOMException('not needed', 'AbortError'));
+    }
+  }
+
+  #start(choice: LinkedCandidate): number {
+    const runner: Runner = { choice, abort: new AbortController(), startedAtMs: performance.now() };
+    this.#runners.add(runner);
+    const onFirstOutput = (): void => {
+      clearTimeout(this.#timer);
+    };
+    this.#init.send(choice, { signal: runner.abort.signal, onFirstOutput }).then(
+      (response) => this.#answered(runner, response),
+      (error: unknown) => this.#failed(runner, error),
+    );
+    return runner.startedAtMs;
+  }
+
+  /** Waits until the first is late, looking now and then whether it is alive. */
+  #look(first: LinkedCandidate, startedAtMs: number): void {
+    const { afterMs } = this.#init;
+    const leftMs = (afterMs ?? Number.POSITIVE_INFINITY) - (performance.now() - startedAtMs);
+    const waitMs = leftMs > 0 ? Math.min(leftMs, LOOK_INTERVAL_MS) : LOOK_INTERVAL_MS;
+    this.#timer = setTimeout(() => {
+      const elapsedMs = performance.now() - startedAtMs;
+      const late = afterMs !== null && elapsedMs >= afterMs;
+      const silent = first.link.suspect;
+      const second = late || silent ? this.#init.second(first, !silent) : undefined;
+      if (second !== undefined) this.#start(second);
+      // Who is late and has no second may still turn out to be dead.
+      else this.#look(first, startedAtMs);
+    }, waitMs);
+  }
+
+  #answered(runner: Runner, response: InferenceResponse): void {
+    this.#runners.delete(runner);
+    const nowMs = performance.now();
+    for (const { choice, startedAtMs } of this.#runners) {
+      // Only the first can be outpaced: the second was asked later.
+      if (startedAtMs < runner.startedAtMs) this.#init.onOutpaced(choice, nowMs - startedAtMs);
+    }
+    const elapsedMs = nowMs - runner.startedAtMs;
+    this.#outcome.resolve({ choice: runner.choice, response, elapsedMs });
+  }
+
+  #failed(runner: Runner, error: unknown): void {
+    this.#runners.delete(runner);
+    // With a second under way, what this one failed with is only told; alone, it is the outcome.
+    if (this.#runners.size > 0) this.#init.onFailed(runner.choice, error);
+    else this.#outcome.resolve(new AttemptFailure(runner.choice, error));
+  }
+}

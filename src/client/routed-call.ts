@@ -1,0 +1,323 @@
+import { isSwarmError, type SwarmError } from '../../protocols/errors.ts';
+import type {
+  InferenceRequest,
+  InferenceResponse,
+  Transfer,
+} from '../../protocols/inference/index.ts';
+import type { ModelRef } from '../../protocols/reference.ts';
+import { isRetryableElsewhere } from '../../protocols/status.ts';
+import type { Tensor } from '../../protocols/tensor.ts';
+import type { NodeId, OwnerId } from '../../protocols/types.ts';
+import { MIN_TIMEOUT_MS, outcomeOfError, type RequestOutcome } from '../swarm/outcome-tally.ts';
+import type { CallBudget } from '../policy/call-budget.ts';
+import type { HedgeTimes } from '../policy/hedge.ts';
+import type { NodeWish } from '../policy/node-wish.ts';
+import { type Avoided, bestKnown, estimateCompletion } from '../policy/routing.ts';
+import type { SwarmPeer } from '../swarm/peer.ts';
+import type { CallClock } from './call-clock.ts';
+import type { ProgressReporter } from './call-progress.ts';
+import { AttemptFailure, HedgedAttempt, type HedgedAnswer } from './hedged-attempt.ts';
+import type { FailedAttempt, InferResult } from './infer-result.ts';
+import type { ModelResolver, ResolvedModel } from './model-resolver.ts';
+import { noNode } from './no-node.ts';
+import type { LinkedCandidate, NodeDirectory, RequestForm } from './node-directory.ts';
+import type { NodeChooser } from './node-chooser.ts';
+import { Refusals } from './refusals.ts';
+
+/** A model that fails while it runs is tried on this many nodes: one more than the first, lest a bad input visit all. */
+const MAX_EXECUTION_FAILURES = 2;
+
+/** What one node has a limit for another may take: this many are asked. */
+const MAX_LIMIT_FAILURES = 4;
+
+/** Wait before all nodes are asked again, when none said when to come back. */
+const RETRY_PAUSE_MS = 50;
+
+/** Longest wait between two rounds when none said when to come back. */
+const MAX_RETRY_PAUSE_MS = 1_000;
+
+/** Share of a wait by which it is stretched at random: who was refused together must not come back together. */
+const JITTER = 0.25;
+
+/** How long a call goes round nodes that cannot be reached: one that restarts is back within this. */
+const UNREACHABLE_MS = 10_000;
+
+/** What a call asks for, checked. */
+export interface CallInit {
+  readonly ref: ModelRef;
+  /** Where the call stands when a canary takes a share: the same for all its attempts. */
+  readonly share: number;
+  readonly model: ResolvedModel;
+  readonly request: Omit<InferenceRequest, 'deadlineMs' | 'version'>;
+  readonly bodyBytes: number;
+  readonly elements: number;
+  readonly prefer: NodeWish;
+  readonly affinity: string | undefined;
+  readonly avoid: Avoided;
+  readonly progress: ProgressReporter | undefined;
+  readonly clock: CallClock;
+}
+
+/** What all calls of a client share. */
+export interface CallComponents {
+  readonly peer: SwarmPeer;
+  readonly resolver: ModelResolver;
+  readonly directory: NodeDirectory;
+  readonly chooser: NodeChooser;
+  readonly retries: CallBudget;
+  readonly hedges: CallBudget;
+  readonly hedgeTimes: HedgeTimes;
+}
+
+/** One call on its way: from node to node until one answers, none can, or its time is up. */
+export class RoutedCall {
+  readonly #init: CallInit;
+  readonly #components: CallComponents;
+  #model: ResolvedModel;
+  readonly #tried = new Set<NodeId>();
+  readonly #failedOwners = new Set<OwnerId>();
+  readonly #failed: FailedAttempt[] = [];
+  readonly #refusals = new Refusals();
+  readonly #failures = { execution: 0, limit: 0 };
+  #rounds = 0;
+  #attempts = 0;
+  /** Requests sent, those to a second node beside a first among them. */
+  #sends = 0;
+  /** When the last attempt began, on the clock of `performance`. */
+  #attemptAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(init: CallInit, components: CallComponents) {
+    this.#init = init;
+    this.#components = components;
+    this.#model = init.model;
+  }
+
+  /**
+   * Runs the call and counts how it ends for or against its version. A failure that another node makes good is that node's,
+   * not the version's, so the call as a whole is counted, not each attempt.
+   */
+  async run(): Promise<InferResult> {
+    const { retries, hedges, peer } = this.#components;
+    retries.called(performance.now());
+    hedges.called(performance.now());
+    try {
+      return await this.#run();
+    } catch (error) {
+      const outcome = this.#outcomeOf(error);
+      if (outcome !== undefined) peer.outcomes.count(this.#model, outcome);
+      throw error;
+    }
+  }
+
+  async #run(): Promise<InferResult> {
+    for (;;) {
+      const choice = await this.#choose();
+      if (choice === undefined) {
+        await this.#nextRound();
+        continue;
+      }
+      await this.#affordRetry();
+      const outcome = await this.#attempt(choice);
+      if (!(outcome instanceof AttemptFailure)) return this.#answered(outcome);
+      this.#attemptAtMs = Number.POSITIVE_INFINITY;
+      this.#attemptFailed(outcome.choice, outcome.error);
+    }
+  }
+
+  /** A READY node, else one that has the version on its disk and loads it when asked. */
+  async #choose(): Promise<LinkedCandidate | undefined> {
+    const { directory, chooser } = this.#components;
+    const form = this.#form();
+    await directory.probe(
+      chooser.selectable(directory.ready(form), this.#routing()),
+      form,
+      this.#init.clock,
+    );
+    return this.#select();
+  }
+
+  #select(): LinkedCandidate | undefined {
+    const { directory, chooser } = this.#components;
+    const form = this.#form();
+    return (
+      chooser.choose(directory.ready(form), this.#routing()) ??
+      chooser.choose(directory.cold(form), this.#routing())
+    );
+  }
+
+  async #attempt(choice: LinkedCandidate): Promise<HedgedAnswer | AttemptFailure> {
+    const { hedgeTimes } = this.#components;
+    const { bodyBytes, clock } = this.#init;
+    this.#attempts += 1;
+    this.#attemptAtMs = performance.now();
+    const { totalMs } = estimateCompletion(choice, bodyBytes, bestKnown([choice]));
+    const attempt = new HedgedAttempt({
+      afterMs: hedgeTimes.afterMs(this.#model.cid, bodyBytes, totalMs),
+      signal: clock.signal,
+      send: (to, options) => this.#send(to, options),
+      second: (first, late) => this.#second(first, late),
+      onFailed: (failed, error) => {
+        if (isSwarmError(error)) this.#note(failed, error);
+      },
+      onOutpaced: ({ link }, elapsedMs) =>
+        link.recordOf(this.#model.cid).outpaced(elapsedMs, Date.now()),
+    });
+    return attempt.run(choice);
+  }
+
+  async #send(
+    { link, node, owner, cold, etaMs }: LinkedCandidate,
+    options: { readonly signal: AbortSignal; readonly onFirstOutput: () => void },
+  ): Promise<InferenceResponse> {
+    const { request, bodyBytes, clock, progress } = this.#init;
+    const sent = { ...request, version: this.#model.cid, deadlineMs: clock.remainingMs() };
+    this.#sends += 1;
+    progress?.report({ kind: 'sent', node, owner, attempt: this.#sends, cold, etaMs });
+    const onTransfer =
+      progress &&
+      ((transfer: Transfer): void => progress.report({ kind: 'transfer', node, ...transfer }));
+    return link.infer(sent, { ...options, bodyBytes, onTransfer });
+  }
+
+  /** Whom to ask beside a node that takes too long. One that is only slow is the hedges' business, one that is silent a failure. */
+  #second(first: LinkedCandidate, late: boolean): LinkedCandidate | undefined {
+    const { directory, chooser, hedges, retries } = this.#components;
+    const routing = this.#routing();
+    const tried = new Set([...this.#tried, first.node]);
+    const choice = chooser.choose(directory.ready(this.#form()), { ...routing, tried });
+    if (choice === undefined || choice.suspect) return undefined;
+    return (late ? hedges : retries).take(performance.now()) ? choice : undefined;
+  }
+
+  /** Every attempt after the first is paid from the client's budget, and waits for it while the call has time. */
+  async #affordRetry(): Promise<void> {
+    if (this.#attempts === 0) return;
+    const { retries } = this.#components;
+    const { clock } = this.#init;
+    while (!retries.take(performance.now())) {
+      const waitMs = retries.waitMs(performance.now());
+      if (waitMs >= clock.remainingMs()) throw this.#nobody();
+      await clock.sleep(waitMs);
+    }
+  }
+
+  #answered({ choice, response, elapsedMs }: HedgedAnswer): InferResult {
+    const { ref, bodyBytes, clock } = this.#init;
+    const { peer, resolver, hedgeTimes } = this.#components;
+    const model = this.#model;
+    hedgeTimes.answered(model.cid, bodyBytes, elapsedMs);
+    // The node's own figure, but never more than was waited for: it is the version that is measured, not the way to it.
+    const latencyMs = Math.min(response.executeMs, elapsedMs);
+    peer.outcomes.count(model, { kind: 'answered', latencyMs });
+    const known = peer.releases.cached(ref.publisher, ref.name)?.record.sequence ?? 0;
+    if (model.channel !== null && response.releaseSequence > known) {
+      resolver.hint(ref, choice.node);
+    }
+    const outputs: Record<string, Tensor> = Object.create(null);
+    for (const { name, tensor } of response.outputs) outputs[name] = tensor;
+    return {
+      outputs,
+      version: model.cid,
+      sequence: model.sequence,
+      channel: model.channel,
+      fellBack: model.fellBack,
+      node: choice.node,
+      owner: choice.owner,
+      latencyMs: clock.elapsedMs(),
+      queueMs: response.queueMs,
+      executeMs: response.executeMs,
+      failedAttempts: this.#failed,
+    };
+  }
+
+  /** Notes why a node did not answer; throws when no other node could do better. */
+  #attemptFailed(choice: LinkedCandidate, error: unknown): void {
+    if (!isSwarmError(error)) throw error;
+    const limit = error.code === 'ERR_LIMIT' && error.details['remote'] === true;
+    if (!limit && !isRetryableElsewhere(error)) throw error;
+    if (limit && (this.#failures.limit += 1) >= MAX_LIMIT_FAILURES) throw error;
+    if (error.code === 'ERR_EXECUTION') {
+      this.#failures.execution += 1;
+      if (this.#failures.execution >= MAX_EXECUTION_FAILURES) throw error;
+    }
+    this.#note(choice, error);
+  }
+
+  #note({ node, owner }: LinkedCandidate, error: SwarmError): void {
+    this.#tried.add(node);
+    // A node that is busy or loading says nothing of its owner.
+    if (error.code !== 'ERR_BUSY' && error.code !== 'ERR_LOADING') this.#failedOwners.add(owner);
+    const { code, message } = error;
+    this.#failed.push({ node, code, message });
+    this.#init.progress?.report({ kind: 'failed', node, code, message });
+    this.#refusals.add(error);
+  }
+
+  /** Every known node was tried, or none is known: ask the peers around, wait where that may help, else give up. */
+  async #nextRound(): Promise<void> {
+    const { clock, ref, share } = this.#init;
+    const { resolver } = this.#components;
+    await resolver.refresh(ref, this.#model.cid, clock.signal);
+    const model = await resolver.resolve(ref, clock.signal, share);
+    // The channel may have moved on while the call looked for a node: what nobody serves any more is not waited for.
+    if (model.cid !== this.#model.cid) this.#tried.clear();
+    this.#model = model;
+    if (this.#select() !== undefined) return;
+    const waitMs = this.#pauseMs();
+    const readyInMs = this.#refusals.readyInMs ?? waitMs;
+    if (waitMs === undefined || Math.max(waitMs, readyInMs ?? 0) >= clock.remainingMs()) {
+      throw this.#nobody();
+    }
+    this.#reportWaiting(waitMs);
+    await clock.sleep(Math.min(waitMs * (1 + JITTER * Math.random()), clock.remainingMs()));
+    this.#rounds += 1;
+    this.#tried.clear();
+    this.#failedOwners.clear();
+    this.#refusals.clear();
+  }
+
+  #reportWaiting(waitMs: number): void {
+    const { code = null, details = {} } = this.#refusals.best ?? {};
+    const etaMs = typeof details['etaMs'] === 'number' ? details['etaMs'] : null;
+    this.#init.progress?.report({ kind: 'waiting', waitMs, code, etaMs });
+  }
+
+  /** Milliseconds until another round may find a node; undefined when none will. */
+  #pauseMs(): number | undefined {
+    const toldMs = this.#refusals.pauseMs;
+    if (toldMs !== undefined) return toldMs;
+    if (this.#components.directory.holders(this.#model.cid).length === 0) return undefined;
+    if (this.#tried.size > 0 && this.#init.clock.elapsedMs() > UNREACHABLE_MS) return undefined;
+    return Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * (this.#rounds + 1));
+  }
+
+  #nobody(): SwarmError {
+    const { directory } = this.#components;
+    const holders = directory.holders(this.#model.cid);
+    return this.#refusals.best ?? noNode(this.#init.ref, this.#model.cid, holders);
+  }
+
+  #form(): RequestForm {
+    const { elements, prefer } = this.#init;
+    return { version: this.#model.cid, elements, prefer };
+  }
+
+  #routing() {
+    const { bodyBytes, avoid, affinity, clock } = this.#init;
+    return {
+      bodyBytes,
+      avoid,
+      affinity,
+      remainingMs: clock.remainingMs(),
+      tried: this.#tried,
+      failedOwners: this.#failedOwners,
+    };
+  }
+
+  /** A call that ran out of time on a node is one that the version, or its nodes, were too slow for. */
+  #outcomeOf(error: unknown): RequestOutcome | undefined {
+    const onNodeMs = performance.now() - this.#attemptAtMs;
+    if (this.#init.clock.expired && onNodeMs >= MIN_TIMEOUT_MS) return { kind: 'timeout' };
+    return outcomeOfError(error, onNodeMs);
+  }
+}

@@ -1,0 +1,100 @@
+import type { NodeId } from '../../protocols/types.ts';
+import { ASSUMED_SERVICE_MS, type Candidate } from './routing.ts';
+
+/** Nodes asked for their load before a request is sent, as many as Prequal probes for each. */
+export const PROBES = 3;
+
+/** A version on no more nodes than this has all of them asked: leaving some out would leave out the best. */
+const ALL_PROBED = 5;
+
+/** A probe is waited for when the execution takes at least so many round trips: it then costs little beside a wrong choice. */
+const WAIT_SERVICE_PER_ROUND_TRIP = 4;
+
+/** Milliseconds after which a load says nothing any more, whatever the execution takes. As in Prequal, whose probes age out after it. */
+export const LOAD_AGE_OUT_MS = 1_000;
+
+/** Milliseconds that a report holds at least: what came a moment ago is not asked for again. */
+const MIN_FRESH_MS = 10;
+
+export interface ProbePlan {
+  /** Nodes to ask how busy they are. */
+  readonly nodes: readonly NodeId[];
+  /** Milliseconds to wait for what they say before one is chosen; 0 to choose at once, and know better the next time. */
+  readonly waitMs: number;
+}
+
+const NO_PROBES: ProbePlan = { nodes: [], waitMs: 0 };
+
+/**
+ * Which nodes to ask how busy they are, before one is chosen.
+ *
+ * A load is news for as long as an execution takes; older, it tells of requests that are done. Choosing the best by old news
+ * makes all clients choose the same one. So some nodes are drawn by their speed and asked, and only those whose load is news
+ * are chosen from: {@link contenders}.
+ *
+ * @see Mitzenmacher, "How Useful Is Old Information?", IEEE TPDS 11(1), 2000
+ */
+export function planProbes(candidates: readonly Candidate[], random: () => number): ProbePlan {
+  if (candidates.length < 2) return NO_PROBES;
+  const stale = candidates.filter((candidate) => !isNews(candidate));
+  if (stale.length === 0) return NO_PROBES;
+  const drawn = candidates.length <= ALL_PROBED ? stale : draw(stale, random);
+  const serviceMs = Math.min(...drawn.map(serviceOf));
+  const roundTripMs = Math.max(...drawn.map((candidate) => candidate.roundTripMs ?? Infinity));
+  const waits = roundTripMs * WAIT_SERVICE_PER_ROUND_TRIP <= serviceMs;
+  return {
+    nodes: drawn.map(({ node }) => node),
+    waitMs: waits ? Math.ceil(Math.max(2 * roundTripMs, serviceMs / 4)) : 0,
+  };
+}
+
+/**
+ * The candidates among which a node is chosen: of many, those whose load is news; when that is too little choice, some drawn by
+ * their speed besides. The power of few choices keeps old news from sending everybody to one node.
+ */
+export function contenders<C extends Candidate>(
+  candidates: readonly C[],
+  random: () => number,
+): readonly C[] {
+  if (candidates.length <= ALL_PROBED) return candidates;
+  const fresh = candidates.filter((candidate) => isNews(candidate));
+  if (fresh.length > 1) return fresh;
+  return [
+    ...fresh,
+    ...draw(
+      candidates.filter((candidate) => !fresh.includes(candidate)),
+      random,
+    ),
+  ];
+}
+
+/** True while a candidate's load tells of the requests that are there now. */
+export function isNews(candidate: Candidate): boolean {
+  const serviceMs = serviceOf(candidate);
+  return candidate.loadAgeMs <= Math.min(LOAD_AGE_OUT_MS, Math.max(MIN_FRESH_MS, serviceMs));
+}
+
+function draw<C extends Candidate>(candidates: readonly C[], random: () => number): readonly C[] {
+  const left = candidates.map((candidate) => ({ candidate, rate: rateOf(candidate) }));
+  const drawn: C[] = [];
+  while (drawn.length < PROBES && left.length > 0) {
+    let point = random() * left.reduce((sum, { rate }) => sum + rate, 0);
+    let index = left.findIndex(({ rate }) => {
+      point -= rate;
+      return point < 0;
+    });
+    if (index === -1) index = left.length - 1;
+    for (const { candidate } of left.splice(index, 1)) drawn.push(candidate);
+  }
+  return drawn;
+}
+
+function serviceOf({ serviceMs, load }: Candidate): number {
+  return serviceMs ?? load.serviceMs ?? ASSUMED_SERVICE_MS;
+}
+
+/** Requests a millisecond, less what a newcomer does not get yet. */
+function rateOf(candidate: Candidate): number {
+  const turnMs = Math.max(0.01, candidate.load.serviceMs ?? serviceOf(candidate));
+  return (candidate.startShare * Math.max(1, candidate.load.slots)) / turnMs;
+}

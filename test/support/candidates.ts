@@ -1,0 +1,57 @@
+import type { NodeId, OwnerId } from '../../protocols/types.ts';
+import { type Candidate, NOBODY, type RoutingRequest } from '../../src/policy/routing.ts';
+
+/** A node that is idle, near and well, with an owner of its own, but for what is said of it. */
+export function candidateOf(
+  node: string,
+  over: Partial<Omit<Candidate, 'node' | 'owner'>> & { readonly owner?: string } = {},
+): Candidate {
+  const { owner = `owner of ${node}`, ...rest } = over;
+  return {
+    node: node as NodeId,
+    owner: owner as OwnerId,
+    zone: '',
+    load: loadOf(10),
+    loadAgeMs: 0,
+    waiting: 0,
+    serviceMs: null,
+    roundTripMs: 1,
+    bytesPerMs: null,
+    coolingUntilMs: 0,
+    penaltyMs: 0,
+    startShare: 1,
+    suspect: false,
+    refusedBytes: Number.POSITIVE_INFINITY,
+    wishesMet: 0,
+    lastSentAtMs: Number.NEGATIVE_INFINITY,
+    ...rest,
+  };
+}
+
+export function loadOf(serviceMs: number | null, slots = 1) {
+  return { inFlight: 0, queued: 0, slots, serviceMs };
+}
+
+/** A request without a body that nobody was asked for yet, but for what is said of it. */
+export function routingOf(over: Partial<RoutingRequest> = {}): RoutingRequest {
+  return {
+    bodyBytes: 0,
+    remainingMs: 30_000,
+    tried: new Set(),
+    failedOwners: new Set(),
+    avoid: NOBODY,
+    affinity: undefined,
+    ...over,
+  };
+}
+
+/** The same numbers from 0 to below 1 in every run. */
+export function seededRandom(seed = 1): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

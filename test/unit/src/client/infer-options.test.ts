@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest';
+import { resolveInferOptions } from '../../../../src/client/infer-options.ts';
+
+const DEFAULTS = { deadlineMs: 30_000 };
+
+test('resolveInferOptions fills in what a call leaves open', () => {
+  expect(resolveInferOptions({}, DEFAULTS)).toEqual({
+    signal: undefined,
+    deadlineMs: 30_000,
+    priority: 0,
+    outputs: [],
+    traceparent: '',
+    key: undefined,
+    affinity: undefined,
+    prefer: { zones: [], owners: [], nodes: [], providers: [] },
+    progress: undefined,
+  });
+});
+
+test('resolveInferOptions keeps the lists of a preference that are given', () => {
+  const { prefer } = resolveInferOptions({ prefer: { zones: ['attic'] } }, DEFAULTS);
+  expect(prefer).toEqual({ zones: ['attic'], owners: [], nodes: [], providers: [] });
+});
+
+test.each<[string, unknown, string]>([
+  ['deadlineMs', 0, 'deadlineMs: expected more than 0 and at most 86400000 ms, found 0'],
+  ['deadlineMs', Number.NaN, 'deadlineMs: expected more than 0'],
+  ['deadlineMs', 86_400_001, 'found 86400001'],
+  ['priority', 256, 'priority: expected an integer from 0 to 255, found 256'],
+  ['priority', 0.5, 'found 0.5'],
+  ['outputs', Array.from({ length: 1025 }, () => 'y'), 'outputs: expected at most 1024 names'],
+  ['traceparent', 7, 'traceparent: expected a string, found 7'],
+  ['key', 'k'.repeat(1025), 'key: expected at most 1024 characters, found 1025'],
+  ['affinity', 'k'.repeat(1025), 'affinity: expected at most 1024 characters, found 1025'],
+  ['affinity', 7, 'affinity: expected a string, found 7'],
+  ['prefer', { zones: 'attic' }, 'prefer.zones: expected at most 32 names, found string'],
+  ['prefer', { nodes: Array.from({ length: 33 }, () => 'n') }, 'at most 32 names, found 33'],
+  ['prefer', { owners: [''] }, 'prefer.owners[0]: expected a name of 1 to 128 characters'],
+  ['onProgress', 'print', 'onProgress: expected a function, found print'],
+  ['prefer', { providers: [7] }, 'prefer.providers[0]: expected a name'],
+])('resolveInferOptions refuses %s %j by its name', (option, value, message) => {
+  expect(() => resolveInferOptions({ [option]: value }, DEFAULTS)).toThrow(
+    expect.objectContaining({
+      code: 'ERR_INVALID_INPUT',
+      message: expect.stringContaining(message),
+    }),
+  );
+});
+
+test.each<['deadlineMs' | 'priority' | 'key' | 'affinity', string | number]>([
+  ['deadlineMs', 86_400_000],
+  ['priority', 255],
+  ['key', 'k'.repeat(1024)],
+  ['affinity', 'k'.repeat(1024)],
+])('resolveInferOptions takes %s at its bound', (option, value) => {
+  expect(resolveInferOptions({ [option]: value }, DEFAULTS)[option]).toBe(value);
+});

@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { BusyError, ConnectionError, LoadingError } from '../../../../protocols/errors.ts';
+import { Refusals } from '../../../../src/client/refusals.ts';
+
+function refusals(...errors: readonly (BusyError | LoadingError | ConnectionError)[]): Refusals {
+  const all = new Refusals();
+  for (const error of errors) all.add(error);
+  return all;
+}
+
+describe('Refusals', () => {
+  it('tell of all that were busy the one that has room first', () => {
+    const soonest = new BusyError('b', 120);
+    const all = refusals(new BusyError('a', 900), soonest, new ConnectionError('gone'));
+    expect(all.best).toBe(soonest);
+    expect(all.pauseMs).toBe(120);
+    expect(all.readyInMs).toBe(120);
+  });
+
+  it('tell of a node that loads when it is ready before any other has room', () => {
+    const loading = new LoadingError('l', 300);
+    expect(refusals(new BusyError('a', 900), loading).best).toBe(loading);
+    const busy = new BusyError('a', 100);
+    expect(refusals(busy, loading).best).toBe(busy);
+    expect(refusals(busy, new LoadingError('l', null)).best).toBe(busy);
+  });
+
+  it('ask a node that loads for long again each second, and know when it will be ready', () => {
+    const all = refusals(new LoadingError('l', 20_000));
+    expect([all.pauseMs, all.readyInMs]).toEqual([1_000, 20_000]);
+    const unknown = refusals(new LoadingError('l', null));
+    expect([unknown.pauseMs, unknown.readyInMs]).toEqual([250, undefined]);
+  });
+
+  it('have no time to wait for when nobody was busy or loading', () => {
+    const gone = new ConnectionError('gone');
+    const all = refusals(gone);
+    expect([all.pauseMs, all.readyInMs, all.best]).toEqual([undefined, undefined, gone]);
+  });
+
+  it('keep what was heard last over a new round', () => {
+    const all = refusals(new BusyError('a', 10));
+    all.clear();
+    expect(all.pauseMs).toBeUndefined();
+    expect(all.best).toMatchObject({ code: 'ERR_BUSY' });
+  });
+});

@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { contenders, isNews, planProbes, PROBES } from '../../../../src/policy/probe-plan.ts';
+import { candidateOf, loadOf, seededRandom } from '../../../support/candidates.ts';
+
+function stale(count: number, serviceMs = 20) {
+  return Array.from({ length: count }, (_, index) =>
+    candidateOf(`n${index}`, { loadAgeMs: 5_000, load: loadOf(serviceMs) }),
+  );
+}
+
+describe('isNews', () => {
+  it('holds for as long as an execution takes, for 10 ms at least and a second at most', () => {
+    const news = (serviceMs: number, loadAgeMs: number) =>
+      isNews(candidateOf('a', { load: loadOf(serviceMs), loadAgeMs }));
+    expect([news(20, 20), news(20, 21)]).toEqual([true, false]);
+    expect([news(0.1, 10), news(0.1, 11)]).toEqual([true, false]);
+    expect([news(60_000, 1_000), news(60_000, 1_001)]).toEqual([true, false]);
+  });
+});
+
+describe('planProbes', () => {
+  it('asks nobody when there is no choice, or no need', () => {
+    expect(planProbes(stale(1), seededRandom()).nodes).toEqual([]);
+    expect(planProbes([candidateOf('a'), candidateOf('b')], seededRandom()).nodes).toEqual([]);
+  });
+
+  it('asks all of few, and three of many', () => {
+    expect(planProbes(stale(5), seededRandom()).nodes).toEqual(['n0', 'n1', 'n2', 'n3', 'n4']);
+    const { nodes } = planProbes(stale(16), seededRandom());
+    expect(new Set(nodes).size).toBe(PROBES);
+  });
+
+  it('waits for the answer where the execution takes at least four round trips', () => {
+    expect(planProbes(stale(3, 4), seededRandom()).waitMs).toBe(2);
+    expect(planProbes(stale(3, 40), seededRandom()).waitMs).toBe(10);
+    expect(planProbes(stale(3, 3.9), seededRandom()).waitMs).toBe(0);
+    const unmeasured = stale(3).map((candidate) => ({ ...candidate, roundTripMs: null }));
+    expect(planProbes(unmeasured, seededRandom()).waitMs).toBe(0);
+  });
+
+  it('draws the faster ones more often', () => {
+    const nodes = [
+      ...stale(8, 10),
+      ...stale(8, 100).map((candidate) => ({
+        ...candidate,
+        node: `slow ${candidate.node}` as typeof candidate.node,
+      })),
+    ];
+    const random = seededRandom();
+    let slow = 0;
+    for (let round = 0; round < 500; round += 1) {
+      slow += planProbes(nodes, random).nodes.filter((node) => node.startsWith('slow')).length;
+    }
+    expect(slow / (500 * PROBES)).toBeGreaterThan(0.05);
+    expect(slow / (500 * PROBES)).toBeLessThan(0.15);
+  });
+});
+
+describe('contenders', () => {
+  it('are all of few, and of many those whose load is news', () => {
+    const few = stale(5);
+    expect(contenders(few, seededRandom())).toBe(few);
+    const fresh = [candidateOf('x'), candidateOf('y')];
+    expect(contenders([...stale(10), ...fresh], seededRandom())).toEqual(fresh);
+  });
+
+  it('are some drawn by their speed when no load is news', () => {
+    expect(contenders(stale(10), seededRandom())).toHaveLength(PROBES);
+  });
+});

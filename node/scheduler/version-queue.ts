@@ -200,7 +200,9 @@ export class VersionQueue {
   }
 
   #waitMs(): number {
-    const batches = Math.ceil(this.#line.rows / this.#batching.maxRows);
+    // A request of more rows than a batch may have still runs but once.
+    const rounds = Math.ceil(this.#line.rows / this.#batching.maxRows);
+    const batches = Math.min(this.#line.length, rounds);
     return estimateWaitMs({
       runs: this.#runs.work(),
       parallel: this.#runs.parallel,

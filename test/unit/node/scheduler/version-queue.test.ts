@@ -169,6 +169,17 @@ describe('VersionQueue', () => {
     expect(queue.load()).toMatchObject({ queued: 15 });
   });
 
+  test('expects one run of a request that has more rows than a batch', async () => {
+    const { model, queue } = prepare({ maxQueued: 10, timings: [{ elements: 1, ms: 5 }] });
+    const many = [{ name: 'x', tensor: new Tensor('UINT8', [100_000], new Uint8Array(100_000)) }];
+    void queue.submit(many);
+    await vi.advanceTimersByTimeAsync(10);
+    await model.answer();
+    void queue.submit(many);
+    for (let waiting = 0; waiting < 5; waiting += 1) void queue.submit(many);
+    expect(() => queue.admit(1_000, 100_000)).not.toThrow();
+  });
+
   test('refuses a request whose turn would come after its deadline', async () => {
     const { model, queue } = prepare({ maxQueued: 10 });
     void queue.submit([]);

@@ -29,7 +29,7 @@ export const MAX_PIPE_JSON_BYTES = 16 * 1024 * 1024;
 export interface PipeFrame {
   readonly type: number;
   readonly id: number;
-  /** In memory of its own, at offset 0 of its buffer, so that typed arrays over multiples of 8 are aligned. */
+  /** At offset 0 of its buffer, so that typed arrays over multiples of 8 are aligned. */
   readonly payload: Uint8Array<ArrayBuffer>;
 }
 

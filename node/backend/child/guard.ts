@@ -1,6 +1,13 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { BUSY, RESIDENT_KIB, WATCHING, type WatchdogInit } from './watch-state.ts';
+import {
+  BUSY,
+  NAPPING,
+  RESIDENT_KIB,
+  WATCH_SLOTS,
+  WATCHING,
+  type WatchdogInit,
+} from './watch-state.ts';
 
 /** Milliseconds the watchdog thread has to come up. */
 const START_TIMEOUT_MS = 10_000;
@@ -15,7 +22,7 @@ export class Guard {
 
   /** Starts the watchdog; {@link ready} says when it watches. */
   static start(init: Omit<WatchdogInit, 'state'>): Guard {
-    const state = new SharedArrayBuffer(4 * 4);
+    const state = new SharedArrayBuffer(WATCH_SLOTS * Int32Array.BYTES_PER_ELEMENT);
     // The sibling file has this file's extension: .ts in the checkout, .js when built.
     const entry = new URL(`./watchdog${extname(import.meta.url)}`, import.meta.url);
     const worker = new Worker(entry, { workerData: { ...init, state } satisfies WatchdogInit });
@@ -33,7 +40,7 @@ export class Guard {
   /** Says that a model loads or runs from now on. */
   busy(): void {
     Atomics.store(this.#slots, BUSY, 1);
-    Atomics.notify(this.#slots, BUSY);
+    if (Atomics.load(this.#slots, NAPPING) === 1) Atomics.notify(this.#slots, BUSY);
   }
 
   idle(): void {

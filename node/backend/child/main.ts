@@ -6,7 +6,7 @@ import { flushCompileCache } from 'node:module';
 import { encodeFailure, type LoadCommand, type LoadReport } from '../pipe-message.ts';
 import { MAX_PIPE_JSON_BYTES, PIPE_FRAME, type PipeFrame } from '../pipe-frame.ts';
 import { decodeTensorFrame, encodeTensorFrame } from '../tensor-frame.ts';
-import { BlockingPipe } from './blocking-pipe.ts';
+import { BlockingPipe, MAX_KEPT_BYTES } from './blocking-pipe.ts';
 import { Guard } from './guard.ts';
 import { closeInheritedFiles } from './inherited-files.ts';
 import { checkModelFile } from './model-check.ts';
@@ -34,7 +34,8 @@ async function main(): Promise<void> {
     guard.busy();
     const written = await answer(pipe, guard, session, frame);
     guard.idle();
-    bytesSinceCollection += frame.payload.byteLength + written;
+    const { byteLength } = frame.payload;
+    bytesSinceCollection += written + (byteLength > MAX_KEPT_BYTES ? byteLength : 0);
     if (bytesSinceCollection < COLLECT_AFTER_BYTES) continue;
     bytesSinceCollection = 0;
     globalThis.gc?.();

@@ -4,7 +4,14 @@
  */
 import { rmdirSync, writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
-import { BUSY, MEMORY_VERDICT, RESIDENT_KIB, WATCHING, type WatchdogInit } from './watch-state.ts';
+import {
+  BUSY,
+  MEMORY_VERDICT,
+  NAPPING,
+  RESIDENT_KIB,
+  WATCHING,
+  type WatchdogInit,
+} from './watch-state.ts';
 
 /** Milliseconds between two looks: memory grows by some 2 GB/s at most, so a bound is passed by little. */
 const BUSY_INTERVAL_MS = 25;
@@ -27,8 +34,14 @@ function watch({ parentPid, maxMemoryBytes, state }: WatchdogInit): never {
     }
     // Only now: whoever waits for the watchdog may then rely on a first look.
     if (Atomics.exchange(slots, WATCHING, 1) === 0) Atomics.notify(slots, WATCHING);
-    const busy = Atomics.load(slots, BUSY);
-    Atomics.wait(slots, BUSY, busy, busy === 1 ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS);
+    if (Atomics.load(slots, BUSY) === 1) {
+      Atomics.wait(slots, NAPPING, 0, BUSY_INTERVAL_MS);
+    } else {
+      // Said before it waits: work that begins in the moment between has turned BUSY, and it does not wait at all.
+      Atomics.store(slots, NAPPING, 1);
+      Atomics.wait(slots, BUSY, 0, IDLE_INTERVAL_MS);
+      Atomics.store(slots, NAPPING, 0);
+    }
   }
 }
 

@@ -44,17 +44,16 @@ export class ReplicaSet {
   constructor(components: ReplicaSetComponents, init: ReplicaSetInit) {
     this.#components = components;
     this.#init = init;
-    const { backend, gpus, cores, changed } = components;
+    const { changed, ...parts } = components;
     const { logger, threads } = init;
     this.#heard = { changed, logger };
     this.#ledger = new MemoryLedger({
-      pools: () => [hostMemoryPool(init.maxMemoryBytes), ...gpus.pools],
+      pools: () => [hostMemoryPool(init.maxMemoryBytes), ...parts.gpus.pools],
       standing: (cid) =>
         this.get(cid)?.standing ?? { busy: true, lastUsedMs: 0, uses: 0, loadMs: 0 },
       evict: (cid) => this.sleep(cid, 'its memory was needed'),
     });
-    const { ledger } = this;
-    this.#memory = new VersionMemory({ backend, ledger, gpus, cores, threads, logger });
+    this.#memory = new VersionMemory({ ...parts, ledger: this.#ledger, threads, logger });
   }
 
   /** Who has how much of the memory that models may take. */

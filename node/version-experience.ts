@@ -17,10 +17,10 @@ export class VersionExperience {
   /** With what an earlier process of this node has found out. */
   static async open(
     dataDir: string,
-    { threads, logger }: Pick<ResolvedNodeInit, 'threads' | 'logger'>,
+    { threads, maxCores, logger }: Pick<ResolvedNodeInit, 'threads' | 'maxCores' | 'logger'>,
   ): Promise<VersionExperience> {
     const file = path.join(dataDir, 'batches.json');
-    const runtime = await speedKey(threads);
+    const runtime = await speedKey({ threads, maxCores });
     return new VersionExperience(await BatchFindings.open({ file, runtime, logger }));
   }
 

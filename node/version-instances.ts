@@ -6,9 +6,11 @@ import type { InferenceBackend, LoadedModel } from './backend/backend.ts';
 import type { CoreTurns } from './backend/core-turns.ts';
 import { ModelInstances } from './backend/model-instances.ts';
 import { privateBytes } from './device/process-memory.ts';
-import { type InstanceFinding, tryInstances } from './instance-trial.ts';
+import type { InstanceLayout } from '../src/policy/instance-layout.ts';
+import { tryInstances } from './instance-trial.ts';
 import type { MemoryLease, MemoryLedger } from './memory-ledger.ts';
 import type { BatchFinding } from './scheduler/batch-probe.ts';
+import type { VersionExperience } from './version-experience.ts';
 import { filesOf, type LoadableVersion } from './version-load.ts';
 
 /** Of the memory that is free, what one more process may take: the rest is for versions that are not loaded yet. */
@@ -18,6 +20,8 @@ export interface VersionInstancesComponents {
   readonly backend: InferenceBackend;
   readonly ledger: MemoryLedger;
   readonly cores: CoreTurns;
+  /** What was found out before need not be tried again; grows by what is. */
+  readonly experience: VersionExperience;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
 }
 
@@ -40,8 +44,6 @@ export interface SpreadVersion {
 /** Spreads versions over processes as it was found to pay. */
 export class VersionInstances {
   readonly #components: VersionInstancesComponents;
-  /** What was found out since this process began, by version and execution provider. */
-  readonly #findings = new Map<VersionCid, Map<string, InstanceFinding>>();
 
   constructor(components: VersionInstancesComponents) {
     this.#components = components;
@@ -49,7 +51,7 @@ export class VersionInstances {
 
   /** Threads to load the first process with; undefined for as many as it may have, where nothing is known yet. */
   threadsOf(cid: VersionCid, provider: string): number | undefined {
-    return this.#findings.get(cid)?.get(provider)?.threads;
+    return this.#known(cid, provider)?.layout?.threads;
   }
 
   /**
@@ -68,12 +70,12 @@ export class VersionInstances {
     const release = (): void => leases.forEach((lease) => lease.release());
     const load = async (threads: number): Promise<LoadedModel | undefined> =>
       this.#loadOne(version, { provider: first.provider, threads, leases, ...init });
-    const known = this.#findings.get(cid)?.get(first.provider);
-    if (known !== undefined) {
-      await this.#addKnown(first, known, load);
-      return { model: first, release, batches: known.batches };
+    const known = this.#known(cid, first.provider);
+    if (known?.layout !== undefined) {
+      await this.#addKnown(first, known.layout, load);
+      return { model: first, release, batches: known };
     }
-    const { cores, logger } = this.#components;
+    const { cores, experience, logger } = this.#components;
     const { model, finding } = await tryInstances(
       first,
       {
@@ -88,16 +90,20 @@ export class VersionInstances {
           new ModelInstances(one, { turns: cores, version: cid, threads }),
       },
     );
-    const findings = this.#findings.get(cid) ?? new Map<string, InstanceFinding>();
-    this.#findings.set(cid, findings.set(first.provider, finding));
-    const { instances, threads, reason, batches } = finding;
+    const { instances, threads, reason } = finding;
+    const batches = { ...finding.batches, layout: { instances, threads } };
+    experience.batches.add(cid, first.provider, batches, Date.now());
     logger.info({ cid, instances, threads, reason }, 'processes of the version chosen');
     return { model, release, batches };
   }
 
+  #known(cid: VersionCid, provider: string): BatchFinding | undefined {
+    return this.#components.experience.batches.get(cid, provider, Date.now());
+  }
+
   async #addKnown(
     first: ModelInstances,
-    { instances, threads }: InstanceFinding,
+    { instances, threads }: InstanceLayout,
     load: (threads: number) => Promise<LoadedModel | undefined>,
   ): Promise<void> {
     const loads = Array.from({ length: instances - 1 }, async () => load(threads));

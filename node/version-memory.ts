@@ -10,6 +10,7 @@ import type { GpuMemory } from './device/gpu-memory.ts';
 import { privateBytes } from './device/process-memory.ts';
 import type { MemoryClaim, MemoryLease, MemoryLedger } from './memory-ledger.ts';
 import type { BatchFinding } from './scheduler/batch-probe.ts';
+import type { VersionExperience } from './version-experience.ts';
 import { VersionInstances } from './version-instances.ts';
 import { type LoadableVersion, loadVersion } from './version-load.ts';
 
@@ -28,6 +29,7 @@ export interface VersionMemoryComponents {
   readonly gpus: GpuMemory;
   /** On which models compute, all together. */
   readonly cores: CoreTurns;
+  readonly experience: VersionExperience;
   /** Threads of one process at most. */
   readonly threads: number;
   readonly logger: Logger;

@@ -99,7 +99,10 @@ export async function probeKey(gpus: readonly NvidiaGpu[], gpuSeen: boolean): Pr
 }
 
 /** Says in a hash all that decides how fast a model runs besides its device: runtime, processor, cores, threads, Node. */
-export async function speedKey(threads: number | undefined): Promise<string> {
+export async function speedKey(settings: {
+  readonly threads: number;
+  readonly maxCores: number;
+}): Promise<string> {
   const cpus = os.cpus();
   const facts = {
     runtime: await describeRuntime(),
@@ -107,7 +110,7 @@ export async function speedKey(threads: number | undefined): Promise<string> {
     node: process.version,
     processor: cpus[0]?.model,
     cores: cpus.length,
-    threads,
+    ...settings,
     environment: deviceEnvironment(process.env),
   };
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex');

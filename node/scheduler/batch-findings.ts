@@ -27,6 +27,9 @@ const fileSchema = z.object({
         reason: z.string().max(512),
         finished: z.boolean(),
         timings: z.array(z.object({ elements: z.number().min(0), ms: z.number().min(0) })).max(32),
+        layout: z
+          .object({ instances: z.int().min(1).max(1024), threads: z.int().min(1).max(1024) })
+          .optional(),
       }),
     )
     .max(MAX_FINDINGS),
@@ -42,7 +45,7 @@ export interface BatchFindingsInit {
   readonly logger?: Pick<Logger, 'warn'> | undefined;
 }
 
-/** In how many rows each version runs best on each device of this host: what the probe took seconds to find out. */
+/** In how many rows, and processes, each version runs best on each device of this host: what took seconds to find out. */
 export class BatchFindings {
   readonly #init: BatchFindingsInit;
   readonly #findings = new BoundedMap<string, KeptFinding>(MAX_FINDINGS);
@@ -71,16 +74,16 @@ export class BatchFindings {
     const ageMs = nowMs - kept.foundAtMs;
     if (!kept.finished && (ageMs < 0 || ageMs > UNFINISHED_AGE_MS)) return undefined;
     this.#findings.set(key, kept);
-    const { maxRows, reason, finished, timings } = kept;
-    return { maxRows, reason, finished, timings };
+    const { maxRows, reason, finished, timings, layout } = kept;
+    return { maxRows, reason, finished, timings, ...(layout === undefined ? {} : { layout }) };
   }
 
   /** @param nowMs milliseconds since 1970 */
   add(cid: VersionCid, device: string, finding: BatchFinding, nowMs: number): void {
-    const { maxRows, finished, timings } = finding;
+    const { maxRows, finished, timings, layout } = finding;
     const reason = finding.reason.slice(0, 512);
     const kept = { cid, device, foundAtMs: nowMs, maxRows, reason, finished };
-    this.#findings.set(keyOf(cid, device), { ...kept, timings: [...timings] });
+    this.#findings.set(keyOf(cid, device), { ...kept, timings: [...timings], layout });
     this.#changed();
   }
 

@@ -8,6 +8,7 @@ import { quoted } from '../../protocols/quoted.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 import { createSeededInputs, SEEDED_INPUT_KINDS } from '../../src/model/seeded-input.ts';
+import type { InstanceLayout } from '../../src/policy/instance-layout.ts';
 import {
   describeOutputDifference,
   findOutputDifference,
@@ -42,6 +43,8 @@ export interface BatchFinding {
   readonly finished: boolean;
   /** The best run of each size that was tried, the model being warm. */
   readonly timings: readonly RunTiming[];
+  /** In how many processes, with how many threads each, the version then did most; absent where it has but one. */
+  readonly layout?: InstanceLayout | undefined;
 }
 
 export type ProbedDeployment = Pick<

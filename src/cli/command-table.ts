@@ -156,9 +156,14 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: '--key <key>',
         about: 'a user or session: one key always goes to the same side of a canary',
       },
+      {
+        flags: '--explain',
+        about: 'run nothing: show which node would be asked, and why not the others',
+      },
     ],
     examples: [
       'infer 12D3KooW…/digits --image seven.png',
+      'infer 12D3KooW…/digits --image seven.png --explain',
       'infer 12D3KooW…/iris@beta --request request.json',
       `infer 12D3KooW…/iris --request - <<< '{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[5.1,3.5,1.4,0.2]}]}'`,
     ],

@@ -15,6 +15,9 @@ const POOL_AGE_MS = 1_000;
 /** Versions whose pools are kept. */
 const MAX_POOLS = 256;
 
+/** Milliseconds that nodes have to say how busy they are when somebody wants to know. */
+const SURVEY_MS = 1_000;
+
 /** A request as far as what is known of a node depends on it. */
 export interface RequestForm {
   readonly version: VersionCid;
@@ -80,6 +83,16 @@ export class NodeDirectory {
     const answered = Promise.all(links.map((link) => link.probe(form.version)));
     if (waitMs > 0)
       await Promise.race([answered, clock.sleep(Math.min(waitMs, clock.remainingMs()))]);
+  }
+
+  /** Asks all of them how busy they are, dialling for it, and waits for what they say for a bounded time. */
+  async survey(
+    candidates: readonly LinkedCandidate[],
+    form: RequestForm,
+    clock: CallClock,
+  ): Promise<void> {
+    const answered = Promise.all(candidates.map(({ link }) => link.survey(form.version)));
+    await Promise.race([answered, clock.sleep(Math.min(SURVEY_MS, clock.remainingMs()))]);
   }
 
   async close(): Promise<void> {

@@ -96,6 +96,15 @@ export class NodeLink {
     });
   }
 
+  /** Asks as {@link probe} does, and dials for it where there is no stream; never rejects. */
+  async survey(version: VersionCid): Promise<void> {
+    try {
+      await (await this.#connected()).measure(version);
+    } catch {
+      // Who cannot be reached is known by that alone: nothing was measured.
+    }
+  }
+
   /**
    * Sends one request over the node's stream, dialling when there is none.
    *

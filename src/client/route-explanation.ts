@@ -50,7 +50,7 @@ export async function explainRoute(
   if (directory.ready(form).length === 0) {
     await resolver.refresh(ref, model.cid, clock.signal);
   }
-  await directory.probe(chooser.selectable(directory.ready(form), routing()), form, clock);
+  await directory.survey(chooser.selectable(directory.ready(form), routing()), form, clock);
   const ready = chooser.explain(directory.ready(form), routing());
   const cold = chooser.explain(directory.cold(form), routing());
   const found = ready.some(({ verdict }) => verdict === 'chosen');

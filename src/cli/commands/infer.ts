@@ -15,6 +15,7 @@ import { EXIT } from '../exit-code.ts';
 import { formatMs, formatConfidence, roundMs } from '../figures.ts';
 import { printable, shortId } from '../printable.ts';
 import { resolveModelRef } from '../publisher-names.ts';
+import { printRoute } from '../route-report.ts';
 import { joinSwarm } from '../swarm-join.ts';
 
 /** Bytes of a request's JSON: the longest string that JavaScript holds is twice this. */
@@ -40,13 +41,17 @@ export async function runInfer(context: CommandContext, options: CommandOptions)
   const { client } = swarm;
   const manifest = await client.manifest(ref, { signal });
   const { id, inputs, outputs } = await toCall(source, manifest);
-  const result = await client.infer(ref, inputs, {
+  const callOptions = {
     outputs,
     deadlineMs: settings.deadlineMs,
     signal,
     onProgress: callNotes(terminal),
     ...(options['key'] === undefined ? {} : { key: String(options['key']) }),
-  });
+  };
+  if (options['explain'] === true) {
+    return printRoute(terminal, await client.explain(ref, inputs, callOptions));
+  }
+  const result = await client.infer(ref, inputs, callOptions);
   if (source.kind === 'image' && !terminal.json && manifest.answer !== undefined) {
     printAnswers(context, manifest, result);
   } else {

@@ -11,10 +11,14 @@ import type { CallClock } from './call-clock.ts';
 import type { CallInputs } from './call-inputs.ts';
 import type { ResolvedInferOptions } from './infer-options.ts';
 import type { InferResult } from './infer-result.ts';
-import type { ModelResolver } from './model-resolver.ts';
 import { NodeChooser } from './node-chooser.ts';
 import { NodeDirectory } from './node-directory.ts';
-import { type CallComponents, type CallInit, RoutedCall } from './routed-call.ts';
+import {
+  type CallComponents,
+  type CallInit,
+  type CallResolver,
+  RoutedCall,
+} from './routed-call.ts';
 import { explainRoute, type RouteExplanation } from './route-explanation.ts';
 
 export interface RouterInit {
@@ -32,7 +36,7 @@ export interface RouteOptions extends ResolvedInferOptions {
 export class InferenceRouter {
   readonly #components: CallComponents;
 
-  constructor(peer: SwarmPeer, resolver: ModelResolver, init: RouterInit = {}) {
+  constructor(peer: SwarmPeer, resolver: CallResolver, init: RouterInit = {}) {
     this.#components = {
       peer,
       resolver,

@@ -58,10 +58,13 @@ export interface CallInit {
   readonly clock: CallClock;
 }
 
+/** What a call asks of whoever turns references into versions. */
+export type CallResolver = Pick<ModelResolver, 'resolve' | 'refresh' | 'hint'>;
+
 /** What all calls of a client share. */
 export interface CallComponents {
   readonly peer: SwarmPeer;
-  readonly resolver: ModelResolver;
+  readonly resolver: CallResolver;
   readonly directory: NodeDirectory;
   readonly chooser: NodeChooser;
   readonly retries: CallBudget;

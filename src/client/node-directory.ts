@@ -12,6 +12,9 @@ import { NodeLink } from './node-link.ts';
 /** Milliseconds after which a pool is drawn anew: nodes come and go. */
 const POOL_AGE_MS = 1_000;
 
+/** Milliseconds from the first look at a version for which the nodes that are heard of count as there before. */
+const FIRST_LOOK_MS = 1_000;
+
 /** Versions whose pools are kept. */
 const MAX_POOLS = 256;
 
@@ -44,6 +47,8 @@ export class NodeDirectory {
   readonly #peer: SwarmPeer;
   readonly #links = new Map<NodeId, NodeLink>();
   readonly #pools = new BoundedMap<VersionCid, Pool>(MAX_POOLS);
+  /** When this client first looked for nodes of a version. */
+  readonly #firstLooks = new BoundedMap<VersionCid, number>(MAX_POOLS);
   #asked = false;
 
   constructor(peer: SwarmPeer) {
@@ -119,7 +124,9 @@ export class NodeDirectory {
     const { node: id, owner, zone, devices } = node.announcement;
     const nowMs = Date.now();
     const link = this.#linkTo(id);
-    const record = link.recordOf(form.version, version.load, heardAtMs);
+    const record = link.recordOf(form.version, this.#knownSinceMs(form.version, nowMs));
+    // An announcement knows nothing of what this client has open, and loses to an answer that is younger.
+    record.report(version.load, heardAtMs, 0);
     const providers = devices.flatMap((device) => device.providers);
     return {
       node: id,
@@ -142,6 +149,13 @@ export class NodeDirectory {
       wishesMet: wishesMet(form.prefer, { node: id, owner, zone, providers }),
       lastSentAtMs: record.lastSentAtMs,
     };
+  }
+
+  /** Since when a node counts as known that is seen now: those of the first look are no newcomers among themselves. */
+  #knownSinceMs(version: VersionCid, nowMs: number): number {
+    const firstMs = this.#firstLooks.get(version) ?? nowMs;
+    if (!this.#firstLooks.has(version)) this.#firstLooks.set(version, firstMs);
+    return nowMs - firstMs < FIRST_LOOK_MS ? 0 : nowMs;
   }
 
   #linkTo(node: NodeId): NodeLink {

@@ -74,14 +74,13 @@ export class NodeLink {
     return owedMs > Math.max(SUSPECT_MS, SUSPECT_ROUND_TRIPS * (this.roundTripMs ?? 0));
   }
 
-  /** What is known of a version here; an announcement that is younger than the last answer counts for more. */
-  recordOf(version: VersionCid, announced?: LoadReport, announcedAtMs = 0): NodeRecord {
+  /** What is known of a version here; where nothing is yet, since when the node is known to have it. */
+  recordOf(version: VersionCid, knownSinceMs = Date.now()): NodeRecord {
     let record = this.#records.get(version);
     if (record === undefined) {
-      record = new NodeRecord(Date.now());
+      record = new NodeRecord(knownSinceMs);
       this.#records.set(version, record);
     }
-    if (announced !== undefined) record.report(announced, announcedAtMs, 0);
     return record;
   }
 

@@ -7,17 +7,22 @@ import type { InferenceHandler } from '../../protocols/inference/index.ts';
 import { encodeResponse } from '../../protocols/inference/message.ts';
 import { Tensor } from '../../protocols/tensor.ts';
 import type { NodeId } from '../../protocols/types.ts';
+import { CallClock } from '../../src/client/call-clock.ts';
+import { SingleInputs } from '../../src/client/call-inputs.ts';
 import { type InferOptions, resolveInferOptions } from '../../src/client/infer-options.ts';
 import type { InferResult } from '../../src/client/infer-result.ts';
 import type { Avoided } from '../../src/policy/routing.ts';
 import { RawPeer } from '../support/raw-peer.ts';
 import { IDLE, REF, type Serve, StandInNodes } from '../support/stand-in-nodes.ts';
 
-const INPUTS = { x: Tensor.from('FP32', [1, 2], [1, 2]) };
+const INPUTS = new SingleInputs({ x: Tensor.from('FP32', [1, 2], [1, 2]) }, async () => {
+  throw new Error('all inputs are tensors: no manifest is read');
+});
 
 /** Gives the inputs back after a while. */
 function echo(
   afterMs = 0,
+  load = IDLE,
 ): InferenceHandler & { readonly asked: { count: number; cancelled: number } } {
   const asked = { count: 0, cancelled: 0 };
   return {
@@ -29,11 +34,11 @@ function echo(
           asked.cancelled += 1;
           throw new DOMException('taken back', 'AbortError');
         });
-        const executeMs = IDLE.serviceMs ?? 0;
-        return { outputs: inputs, queueMs: 0, executeMs, load: IDLE, releaseSequence: 0 };
+        const executeMs = load.serviceMs ?? 0;
+        return { outputs: inputs, queueMs: 0, executeMs, load, releaseSequence: 0 };
       },
     }),
-    load: () => IDLE,
+    load: () => load,
   };
 }
 
@@ -64,10 +69,9 @@ async function infer(
   options: InferOptions & { readonly avoid?: Avoided } = {},
 ): Promise<InferResult> {
   const { avoid, ...rest } = options;
-  return router.infer(REF, INPUTS, {
-    ...resolveInferOptions(rest, { deadlineMs: 10_000 }),
-    avoid,
-  });
+  const resolved = resolveInferOptions(rest, { deadlineMs: 10_000 });
+  const clock = new CallClock(resolved.deadlineMs, resolved.signal);
+  return router.infer(REF, INPUTS, { ...resolved, avoid }, clock);
 }
 
 const FAILURES: readonly (readonly [string, Serve])[] = [
@@ -255,11 +259,16 @@ describe('A call', () => {
 
   it('is explained without being sent', async () => {
     await using nodes = await StandInNodes.create();
-    const [fast, slow] = [echo(), echo()];
+    const [fast, slow] = [echo(), echo(0, { ...IDLE, serviceMs: 400 })];
     const near = await nodes.add(fast);
-    await nodes.add(slow, { ...IDLE, serviceMs: 400 });
+    await nodes.add(slow);
     const options = resolveInferOptions({}, { deadlineMs: 10_000 });
-    const { version, candidates } = await nodes.router.explain(REF, INPUTS, options);
+    const { version, candidates } = await nodes.router.explain(
+      REF,
+      INPUTS,
+      options,
+      new CallClock(options.deadlineMs, undefined),
+    );
     expect(version).toBe(REF.selector.kind === 'version' && REF.selector.cid);
     expect(candidates.map(({ node, verdict }) => ({ node, verdict }))[0]).toEqual({
       node: near.id,

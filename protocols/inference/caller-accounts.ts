@@ -7,6 +7,7 @@ import {
   MAX_UNASKED_BYTES_PER_CALLER,
   MAX_UNTAKEN_BYTES_PER_CALLER,
 } from '../limits.ts';
+import { TokenBucket } from '../token-bucket.ts';
 
 /** Milliseconds after which a caller that has as much open as it may should ask again: some of it is answered by then. */
 const RETRY_MS = 100;
@@ -63,9 +64,8 @@ export class CallerAccount {
   #requests = 0;
   #unaskedBytes = 0;
   #untakenBytes = 0;
-  /** Bytes that were refused and are not forgiven yet, as of `#refusedAtMs`. */
-  #refusedBytes = 0;
-  #refusedAtMs = 0;
+  /** In debt once more was refused than is forgiven. */
+  readonly #refused = new TokenBucket(MAX_REFUSED_BYTES_PER_SECOND, MAX_REFUSED_BYTES_PER_SECOND);
 
   constructor(init: CallerAccountInit) {
     this.#init = init;
@@ -154,11 +154,8 @@ export class CallerAccount {
    * @param nowMs on the clock of `performance.now()`
    */
   refused(bytes: number, nowMs: number): number {
-    const forgiven = ((nowMs - this.#refusedAtMs) / 1000) * MAX_REFUSED_BYTES_PER_SECOND;
-    this.#refusedBytes = Math.max(0, this.#refusedBytes - forgiven) + bytes;
-    this.#refusedAtMs = nowMs;
-    const excess = this.#refusedBytes / MAX_REFUSED_BYTES_PER_SECOND - 1;
-    return excess <= 0 ? 0 : Math.min(MAX_REST_MS, Math.ceil(excess * 1000));
+    this.#refused.take(bytes, nowMs);
+    return Math.min(MAX_REST_MS, this.#refused.debtMs(nowMs));
   }
 
   #unasked(bytes: number): void {

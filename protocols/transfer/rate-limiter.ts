@@ -1,7 +1,7 @@
 import { FairLine } from './fair-line.ts';
 import { GivenBlocks } from './given-blocks.ts';
 import { MAX_PIECE_BYTES } from './message.ts';
-import { TokenBucket } from './token-bucket.ts';
+import { TokenBucket } from '../token-bucket.ts';
 
 /** The least limit that is taken: below it a block of 2 MiB takes longer than a fetch waits for one. */
 export const MIN_RATE_BYTES = 64 * 1024;
@@ -48,7 +48,7 @@ export class RateLimiter {
 
   /** Gives back bytes that did not move after all. */
   refund(bytes: number): void {
-    this.#bucket.refund(bytes);
+    this.#bucket.add(bytes);
     clearTimeout(this.#timer);
     this.#serve();
   }

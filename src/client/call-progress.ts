@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../protocols/errors.ts';
 import { describeValue } from '../../protocols/nested-array.ts';
+import { TokenBucket } from '../../protocols/token-bucket.ts';
 import type { NodeId, OwnerId, VersionCid } from '../../protocols/types.ts';
 
 /** Events that a call may tell of at once, and how many a second after that: a crowd of nodes that refuse must not be a flood. */
@@ -65,9 +66,7 @@ export type ProgressListener = (progress: CallProgress) => void;
 export class ProgressReporter {
   #listener: ProgressListener | undefined;
   readonly #startedAtMs = performance.now();
-  /** Events that may be told now, as of `#countedAtMs`. */
-  #allowance = BURST_EVENTS;
-  #countedAtMs = this.#startedAtMs;
+  readonly #allowance = new TokenBucket(EVENTS_PER_SECOND, BURST_EVENTS);
   readonly #transferAtMs = {
     request: Number.NEGATIVE_INFINITY,
     response: Number.NEGATIVE_INFINITY,
@@ -80,7 +79,9 @@ export class ProgressReporter {
   report(event: CallEvent): void {
     if (this.#listener === undefined) return;
     const nowMs = performance.now();
-    if (event.kind === 'transfer' ? !this.#isDue(event, nowMs) : !this.#isAllowed(nowMs)) return;
+    const told =
+      event.kind === 'transfer' ? this.#isDue(event, nowMs) : this.#allowance.takeWhole(1, nowMs);
+    if (!told) return;
     try {
       this.#listener({ ...event, elapsedMs: nowMs - this.#startedAtMs });
     } catch (error) {
@@ -96,15 +97,6 @@ export class ProgressReporter {
       return false;
     }
     this.#transferAtMs[direction] = nowMs;
-    return true;
-  }
-
-  #isAllowed(nowMs: number): boolean {
-    const earned = ((nowMs - this.#countedAtMs) / 1000) * EVENTS_PER_SECOND;
-    this.#allowance = Math.min(BURST_EVENTS, this.#allowance + earned);
-    this.#countedAtMs = nowMs;
-    if (this.#allowance < 1) return false;
-    this.#allowance -= 1;
     return true;
   }
 }

@@ -101,8 +101,8 @@ export class RoutedCall {
    */
   async run(): Promise<InferResult> {
     const { retries, hedges, peer } = this.#components;
-    retries.called(performance.now());
-    hedges.called(performance.now());
+    retries.called();
+    hedges.called();
     try {
       return await this.#run();
     } catch (error) {

@@ -1,3 +1,5 @@
+import { TokenBucket } from '../../protocols/token-bucket.ts';
+
 export interface CallBudgetInit {
   /** What each call adds, such as 0.1 for one in ten. */
   readonly perCall: number;
@@ -22,45 +24,28 @@ export const RETRY_BUDGET: CallBudgetInit = { perCall: 0.2, perSecond: 10, burst
  */
 export const HEDGE_BUDGET: CallBudgetInit = { perCall: 0.05, burst: 10 };
 
-/** Extra requests that may be sent beside the calls themselves: a bucket of tokens. Pure: time is an argument. */
+/** Extra requests that may be sent beside the calls themselves. Pure: time is an argument. */
 export class CallBudget {
-  readonly #init: CallBudgetInit;
-  #tokens: number;
-  #atMs: number | undefined;
+  readonly #perCall: number;
+  readonly #bucket: TokenBucket;
 
-  constructor(init: CallBudgetInit) {
-    this.#init = init;
-    this.#tokens = init.burst;
+  constructor({ perCall, perSecond = 0, burst }: CallBudgetInit) {
+    this.#perCall = perCall;
+    this.#bucket = new TokenBucket(perSecond, burst);
   }
 
   /** A call began. */
-  called(nowMs: number): void {
-    this.#flow(nowMs);
-    this.#add(this.#init.perCall);
+  called(): void {
+    this.#bucket.add(this.#perCall);
   }
 
   /** Takes one when there is one. */
   take(nowMs: number): boolean {
-    this.#flow(nowMs);
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
-    return true;
+    return this.#bucket.takeWhole(1, nowMs);
   }
 
   /** Milliseconds until there is one by time alone; 0 when there is one now. */
   waitMs(nowMs: number): number {
-    this.#flow(nowMs);
-    if (this.#tokens >= 1) return 0;
-    return Math.ceil(((1 - this.#tokens) / (this.#init.perSecond ?? 0)) * 1000);
-  }
-
-  #flow(nowMs: number): void {
-    const passedMs = Math.max(0, nowMs - (this.#atMs ?? nowMs));
-    this.#atMs = nowMs;
-    this.#add((passedMs / 1000) * (this.#init.perSecond ?? 0));
-  }
-
-  #add(tokens: number): void {
-    this.#tokens = Math.min(this.#init.burst, this.#tokens + tokens);
+    return this.#bucket.wholeInMs(1, nowMs);
   }
 }

@@ -13,6 +13,7 @@ import {
   type VersionOutcome,
 } from '../../protocols/outcome/index.ts';
 import type { ReleaseRecord } from '../../protocols/release/index.ts';
+import { TokenBucket } from '../../protocols/token-bucket.ts';
 import type { PublisherId, VersionCid } from '../../protocols/types.ts';
 import { previousVersion } from '../policy/canary.ts';
 import type { GuardVerdict } from '../policy/release-guard.ts';
@@ -20,7 +21,6 @@ import { GossipTopics } from './gossip-topics.ts';
 import type { SwarmLibp2p } from './libp2p.ts';
 import { OutcomeLedger, type Trip, windowOf } from './outcome-ledger.ts';
 import { OutcomeTally, type RequestOutcome } from './outcome-tally.ts';
-import { RateBound } from './rate-bound.ts';
 import type { ReleaseDirectory } from './releases.ts';
 
 /** How often this peer looks whether it has something to tell. */
@@ -72,7 +72,10 @@ export class OutcomeWatch {
   readonly #releases: ReleaseDirectory;
   readonly #privateKey: PrivateKey;
   readonly #topics: GossipTopics;
-  readonly #rates = Array.from({ length: OUTCOME_TOPIC_COUNT }, () => new RateBound(TOPIC_RATE));
+  readonly #rates = Array.from(
+    { length: OUTCOME_TOPIC_COUNT },
+    () => new TokenBucket(TOPIC_RATE.perSecond, TOPIC_RATE.burst),
+  );
   readonly #ledger = new OutcomeLedger();
   readonly #counted = new BoundedMap<VersionCid, Counted>(MAX_TALLIES);
   readonly #reporting = new BoundedMap<string, Reporting>(MAX_TALLIES);
@@ -160,7 +163,8 @@ export class OutcomeWatch {
 
   /** Checks before relaying: what is forged costs its sender's score, what is old or of no use goes no further. */
   async #receive(bucket: number, bytes: Uint8Array): Promise<TopicValidatorResult> {
-    if (this.#rates[bucket]?.take(performance.now()) !== true) return TopicValidatorResult.Ignore;
+    if (this.#rates[bucket]?.takeWhole(1, performance.now()) !== true)
+      return TopicValidatorResult.Ignore;
     try {
       const digest = await openOutcome(bytes);
       if (outcomeBucket(digest.publisher, digest.name) !== bucket) {

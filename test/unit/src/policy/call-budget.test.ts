@@ -11,7 +11,7 @@ describe('CallBudget', () => {
   it('lets one in five calls be retried once the burst is used up', () => {
     const budget = new CallBudget({ perCall: 0.2, burst: 10 });
     expect(takeAll(budget, 0)).toBe(10);
-    for (let calls = 0; calls < 20; calls += 1) budget.called(0);
+    for (let calls = 0; calls < 20; calls += 1) budget.called();
     // In binary a fifth is a little more than a fifth.
     expect(takeAll(budget, 0)).toBe(4);
   });

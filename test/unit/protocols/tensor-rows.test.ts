@@ -39,6 +39,33 @@ describe('joinRows', () => {
   });
 });
 
+describe('joinRows, along another axis,', () => {
+  it('interleaves what lies before it, and splitRows undoes that', () => {
+    const [narrow, wide] = [
+      Tensor.of('INT32', [
+        [[1], [2]],
+        [[3], [4]],
+      ]),
+      Tensor.of('INT32', [[[5]], [[6]]]),
+    ];
+    const joined = joinRows([narrow, wide], 1);
+    expect(joined.shape).toEqual([2, 3, 1]);
+    expect(joined.toArray()).toEqual([1, 2, 5, 3, 4, 6]);
+    const split = splitRows(joined, [2, 1], 1);
+    expect(split.map((tensor) => tensor.toArray())).toEqual([
+      [1, 2, 3, 4],
+      [5, 6],
+    ]);
+  });
+
+  it('refuses an axis that a tensor does not have, and other sizes before it', () => {
+    expect(() => joinRows([Tensor.of('FP32', [1])], 1)).toThrow('shape [1] has no dimension 1');
+    expect(() => joinRows([Tensor.of('FP32', [[1]]), Tensor.of('FP32', [[1], [2]])], 1)).toThrow(
+      'rows of shape [2], expected FP32 with rows of shape [1]',
+    );
+  });
+});
+
 describe('splitRows', () => {
   it('gives back what joinRows joined, strings too', () => {
     const texts = fc.array(fc.tuple(fc.string({ unit: 'grapheme' }), fc.string()), {

@@ -42,6 +42,16 @@ export interface NamedTensor {
   readonly tensor: Tensor;
 }
 
+/** Bytes of tensors together. */
+export function bytesOf(tensors: readonly { readonly tensor: Tensor }[]): number {
+  return tensors.reduce((sum, { tensor }) => sum + tensor.bytes.byteLength, 0);
+}
+
+/** Elements of tensors together. */
+export function elementsOf(tensors: readonly { readonly tensor: Tensor }[]): number {
+  return tensors.reduce((sum, { tensor }) => sum + tensor.size, 0);
+}
+
 // A byte order mark is a character of the element, not a mark of ours to drop.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

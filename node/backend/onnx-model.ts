@@ -7,7 +7,7 @@ import {
 } from '../../protocols/errors.ts';
 import { checkInputs } from '../../protocols/input-check.ts';
 import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
-import type { NamedTensor } from '../../protocols/tensor.ts';
+import { bytesOf, type NamedTensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 import { VersionFaults } from '../../src/policy/quarantine.ts';
 import type { LoadedModel, ModelFiles, ModelState, RunOptions, RunResult } from './backend.ts';
@@ -112,7 +112,7 @@ export class OnnxModel implements LoadedModel {
       this.inputs,
       inputs.map(({ name, tensor: { datatype, shape } }) => ({ name, datatype, shape })),
     );
-    const bytes = inputs.reduce((sum, { tensor }) => sum + tensor.bytes.byteLength, 0);
+    const bytes = bytesOf(inputs);
     if (bytes > MAX_BODY_BYTES) {
       throw new LimitError(`inputs have ${bytes} bytes, expected at most ${MAX_BODY_BYTES}`);
     }

@@ -1,4 +1,5 @@
 import { BusyError, ExecutionError, InvalidMessageError } from '../../protocols/errors.ts';
+import { bytesOf } from '../../protocols/tensor.ts';
 import type { RunOptions } from './backend.ts';
 import type { ModelProcess } from './model-process.ts';
 import { PIPE_FRAME, type PipeFrame } from './pipe-frame.ts';
@@ -178,7 +179,7 @@ export class RunQueue {
     const [next] = this.#line;
     if (this.#ahead !== undefined || next === undefined) return;
     // The process is about to be killed: what is sent to it now is sent in vain.
-    if (this.#current.run.stopped || bytesOf(next) > MAX_AHEAD_BYTES) return;
+    if (this.#current.run.stopped || bytesOf(next.tensors) > MAX_AHEAD_BYTES) return;
     this.#line.shift();
     this.#ahead = this.#send(next, process);
   }
@@ -247,8 +248,4 @@ export class RunQueue {
     this.#ahead = undefined;
     return { current, ahead };
   }
-}
-
-function bytesOf({ tensors }: PendingRun): number {
-  return tensors.reduce((sum, { tensor }) => sum + tensor.bytes.byteLength, 0);
 }

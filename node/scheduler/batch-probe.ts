@@ -5,7 +5,7 @@ import {
   type Tolerance,
 } from '../../protocols/manifest/index.ts';
 import { quoted } from '../../protocols/quoted.ts';
-import type { NamedTensor } from '../../protocols/tensor.ts';
+import { elementsOf, type NamedTensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 import { createSeededInputs, SEEDED_INPUT_KINDS } from '../../src/model/seeded-input.ts';
 import type { InstanceLayout } from '../../src/policy/instance-layout.ts';
@@ -157,7 +157,7 @@ class BatchProbe {
   /** Doubles the rows while each takes less time than before; one size that gains nothing may be a disturbance, two are not. */
   async #grow(row: readonly NamedTensor[]): Promise<BatchFinding> {
     const { maxBatch } = this.#deployment;
-    const bound = Math.min(maxBatch ?? MAX_ROWS, MAX_ELEMENTS / elementsOf(row));
+    const bound = Math.min(maxBatch ?? MAX_ROWS, MAX_ELEMENTS / Math.max(1, elementsOf(row)));
     const best = { rows: 1, rowMs: this.#rowMs };
     const timings = this.#timings;
     const found = (reason: string, finished = true): BatchFinding => {
@@ -195,7 +195,7 @@ class BatchProbe {
       await this.#answers(inputs, rows);
       best = Math.min(best, performance.now() - startedAtMs);
     }
-    this.#timings.push({ elements: elementsOf(inputs), ms: best });
+    this.#timings.push({ elements: Math.max(1, elementsOf(inputs)), ms: best });
     return best;
   }
 
@@ -235,11 +235,4 @@ function toleranceFor(expected: readonly NamedTensor[]): Tolerance {
 
 function alone(reason: string): BatchFinding {
   return { maxRows: 1, reason, finished: true, timings: [] };
-}
-
-function elementsOf(inputs: readonly NamedTensor[]): number {
-  return Math.max(
-    1,
-    inputs.reduce((sum, { tensor }) => sum + tensor.size, 0),
-  );
 }

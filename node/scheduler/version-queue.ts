@@ -5,7 +5,7 @@ import {
   isSwarmError,
   NotFoundError,
 } from '../../protocols/errors.ts';
-import type { NamedTensor } from '../../protocols/tensor.ts';
+import { bytesOf, elementsOf, type NamedTensor } from '../../protocols/tensor.ts';
 import type { AbortOptions, LoadReport } from '../../protocols/types.ts';
 import {
   decideAdmission,
@@ -22,7 +22,7 @@ import { DeadlyInputs } from './deadly-inputs.ts';
 import { takeBatch } from './next-batch.ts';
 import { RunsUnderWay, type RunUnderWay } from './runs-under-way.ts';
 import { VersionTimes } from './version-times.ts';
-import { bytesOf, type QueuedResult, type WaitingRequest, WaitingLine } from './waiting-line.ts';
+import { type QueuedResult, type WaitingRequest, WaitingLine } from './waiting-line.ts';
 
 /** How requests of a version may run together. */
 export interface Batching {
@@ -356,10 +356,6 @@ export class VersionQueue {
       `this node serves the version no longer: its model is ${this.#model.state}`,
     );
   }
-}
-
-function elementsOf(inputs: readonly NamedTensor[]): number {
-  return inputs.reduce((sum, { tensor }) => sum + tensor.size, 0);
 }
 
 function asExecutionError(error: unknown): Error {

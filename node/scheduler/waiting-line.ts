@@ -1,4 +1,4 @@
-import type { NamedTensor } from '../../protocols/tensor.ts';
+import { bytesOf, type NamedTensor } from '../../protocols/tensor.ts';
 import { FairOrder, type Turn } from '../../src/policy/fair-order.ts';
 import type { Clock } from './clock.ts';
 
@@ -186,9 +186,4 @@ export class WaitingLine {
 
 function rowsOf({ form }: WaitingRequest): number {
   return form?.rows ?? 1;
-}
-
-/** Bytes of a request's inputs together. */
-export function bytesOf(inputs: readonly NamedTensor[]): number {
-  return inputs.reduce((sum, { tensor }) => sum + tensor.bytes.byteLength, 0);
 }

@@ -1,7 +1,7 @@
 import { LimitError } from '../../protocols/errors.ts';
 import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { formatModelRef, type ModelRef } from '../../protocols/reference.ts';
-import type { NamedTensor } from '../../protocols/tensor.ts';
+import { bytesOf, elementsOf, type NamedTensor } from '../../protocols/tensor.ts';
 import { CallBudget, HEDGE_BUDGET, RETRY_BUDGET } from '../policy/call-budget.ts';
 import { requestShare } from '../policy/canary.ts';
 import { HedgeTimes } from '../policy/hedge.ts';
@@ -126,11 +126,5 @@ function checkBody(size: RequestSize): RequestSize {
 }
 
 function sizeOf(tensors: readonly NamedTensor[]): RequestSize {
-  let bodyBytes = 0;
-  let elements = 0;
-  for (const { tensor } of tensors) {
-    bodyBytes += tensor.bytes.byteLength;
-    elements += tensor.size;
-  }
-  return { bodyBytes, elements };
+  return { bodyBytes: bytesOf(tensors), elements: elementsOf(tensors) };
 }

@@ -7,7 +7,7 @@ import {
   type InferenceResponse,
   type TransferListener,
 } from '../../protocols/inference/index.ts';
-import { elementCount } from '../../protocols/tensor.ts';
+import { elementsOf } from '../../protocols/tensor.ts';
 import type { LoadReport, NodeId, VersionCid } from '../../protocols/types.ts';
 import { NodeRecord } from '../policy/node-record.ts';
 import { WindowedMin } from '../policy/windowed-min.ts';
@@ -123,7 +123,7 @@ export class NodeLink {
       this.#learn(response, bodyBytes, performance.now() - startedAt);
       // This request is over on both sides, so that neither the report nor the reservations count it.
       record.report(response.load, Date.now(), Math.max(0, record.open - 1));
-      record.answered(elementsOf(request), response.executeMs);
+      record.answered(elementsOf(request.inputs), response.executeMs);
       return response;
     } catch (error) {
       if (!signal.aborted) this.#failed(error, record, { sentAtMs, bodyBytes });
@@ -223,10 +223,6 @@ export class NodeLink {
 
 function smooth(old: number | null, sample: number): number {
   return old === null ? sample : old + SMOOTHING * (sample - old);
-}
-
-function elementsOf({ inputs }: InferenceRequest): number {
-  return inputs.reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
 }
 
 function isLoadReport(value: unknown): value is LoadReport {

@@ -2,7 +2,7 @@ import { extname, join } from 'node:path';
 import type * as ort from 'onnxruntime-node';
 import type { InferenceSession } from 'onnxruntime-node';
 import { ConfigError, InvalidModelError, LimitError } from '../../../protocols/errors.ts';
-import { formatShape } from '../../../protocols/tensor.ts';
+import { bytesOf, formatShape } from '../../../protocols/tensor.ts';
 import type { DeclaredDimension, TensorSpec } from '../../../protocols/types.ts';
 import type { LoadCommand, SessionSettings } from '../pipe-message.ts';
 import type { IndexedTensor } from '../tensor-frame.ts';
@@ -90,7 +90,7 @@ export class ModelSession {
       if (result === undefined) throw new TypeError(`output '${name}' was not returned`);
       return { index: wanted[position] ?? 0, tensor: fromOrtTensor(result) };
     });
-    const bytes = outputs.reduce((sum, { tensor }) => sum + tensor.bytes.byteLength, 0);
+    const bytes = bytesOf(outputs);
     if (bytes > this.#maxResponseBytes) {
       const shapes = outputs.map(({ tensor }) => formatShape(tensor.shape)).join(', ');
       throw new LimitError(

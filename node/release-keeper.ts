@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { PublisherId } from '../protocols/types.ts';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
 import type { SignedRelease } from '../src/swarm/releases.ts';
+import { BackgroundWork } from './background-work.ts';
 import type { WantedVersion } from './store/wanted-versions.ts';
 
 /** Records are kept 48 h by their holders; re-putting every hour outlives any churn. */
@@ -28,21 +29,27 @@ export interface ReleaseKeeperComponents {
  */
 export class ReleaseKeeper {
   readonly #components: ReleaseKeeperComponents;
-  readonly #stopping = new AbortController();
-  /** What is under way; `stop` waits for it. */
-  readonly #work = new Set<Promise<void>>();
+  readonly #work: BackgroundWork;
   #timer: NodeJS.Timeout | undefined;
   #unsubscribe: (() => void) | undefined;
 
   constructor(components: ReleaseKeeperComponents) {
     this.#components = components;
+    this.#work = new BackgroundWork((error) => {
+      components.logger.warn({ err: error }, 'release record could not be kept');
+    });
   }
 
   /** Believes again what was kept on disk, and begins to keep what is heard. */
   async start(): Promise<void> {
     const { peer, store, logger } = this.#components;
-    this.#unsubscribe ??= peer.releases.onChange((release) => this.#run(() => this.#keep(release)));
-    this.#timer ??= setInterval(() => this.#run(() => this.#republish()), REPUBLISH_INTERVAL_MS);
+    this.#unsubscribe ??= peer.releases.onChange((release) =>
+      this.#work.run(() => this.#keep(release)),
+    );
+    this.#timer ??= setInterval(
+      () => this.#work.run(() => this.#republish()),
+      REPUBLISH_INTERVAL_MS,
+    );
     this.#timer.unref();
     for (const { release, cid } of await store.wanted()) {
       if (release === null) continue;
@@ -54,21 +61,20 @@ export class ReleaseKeeper {
 
   /** Looks for a model's record in the background until it is there. */
   learn(publisher: PublisherId, name: string): void {
-    this.#run(() => this.#learn(publisher, name));
+    this.#work.run(() => this.#learn(publisher, name));
   }
 
   async stop(): Promise<void> {
     this.#unsubscribe?.();
     clearInterval(this.#timer);
-    this.#stopping.abort(new DOMException('the node stops', 'AbortError'));
-    await Promise.all(this.#work);
+    await this.#work.stop();
   }
 
   async #learn(publisher: PublisherId, name: string): Promise<void> {
     const { peer, logger } = this.#components;
     for (const delayMs of LEARN_DELAYS_MS) {
       if (peer.releases.cached(publisher, name) !== undefined) return;
-      await delay(delayMs, undefined, { signal: this.#stopping.signal, ref: false });
+      await delay(delayMs, undefined, { signal: this.#work.signal, ref: false });
       const found = await peer.releases
         .find(publisher, name, { signal: this.#dhtSignal(), fresh: true })
         .catch(() => undefined);
@@ -100,7 +106,7 @@ export class ReleaseKeeper {
         const bytes = newest?.bytes ?? release;
         if (bytes !== null) await peer.releases.publish(bytes, { signal });
       } catch (error) {
-        if (this.#stopping.signal.aborted) return;
+        if (this.#work.signal.aborted) return;
         logger.warn(
           { err: error, publisher, name },
           'release record not put again, within the hour',
@@ -109,16 +115,7 @@ export class ReleaseKeeper {
     }
   }
 
-  #run(work: () => Promise<void>): void {
-    const running = work().catch((error: unknown) => {
-      if (this.#stopping.signal.aborted) return;
-      this.#components.logger.warn({ err: error }, 'release record could not be kept');
-    });
-    this.#work.add(running);
-    void running.finally(() => this.#work.delete(running));
-  }
-
   #dhtSignal(): AbortSignal {
-    return AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(DHT_TIMEOUT_MS)]);
+    return AbortSignal.any([this.#work.signal, AbortSignal.timeout(DHT_TIMEOUT_MS)]);
   }
 }

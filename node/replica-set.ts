@@ -37,7 +37,7 @@ export class ReplicaSet {
   readonly #stopping = new AbortController();
   readonly #ledger: MemoryLedger;
   readonly #memory: VersionMemory;
-  readonly #heard: MemoryLeaveComponents;
+  readonly #leaving: MemoryLeaveComponents;
   /** Why nothing is loaded now; undefined when it is. */
   #resting: string | undefined;
 
@@ -46,7 +46,7 @@ export class ReplicaSet {
     this.#init = init;
     const { changed, ...parts } = components;
     const { logger, threads } = init;
-    this.#heard = { changed, logger };
+    this.#leaving = { changed, logger };
     this.#ledger = new MemoryLedger({
       pools: () => [hostMemoryPool(init.maxMemoryBytes), ...parts.gpus.pools],
       standing: (cid) =>
@@ -115,7 +115,7 @@ export class ReplicaSet {
   /** Takes a version out of memory and keeps it on the disk; resolves when its memory is back. */
   async sleep(cid: VersionCid, why: string | null = null): Promise<void> {
     const holding = this.#holdings.get(cid);
-    if (holding?.replica.state === 'ready') await putToSleep(holding, why, this.#heard);
+    if (holding?.replica.state === 'ready') await putToSleep(holding, why, this.#leaving);
   }
 
   /** Takes a version out of memory that another took the place of; it is loaded when it is asked for, or by {@link revive}. */
@@ -274,7 +274,7 @@ export class ReplicaSet {
         throw error;
       }
       releases.learn(origin.publisher, origin.name);
-      await leaveCold(holding, error, this.#heard);
+      await leaveCold(holding, error, this.#leaving);
       // After a restart nobody waits to hear of it.
       if (asker !== undefined) throw error;
     }
@@ -303,10 +303,10 @@ export class ReplicaSet {
     try {
       await this.#load(holding, await this.#fetch(holding), options);
     } catch (error) {
-      if (error instanceof BusyError) await leaveCold(holding, error, this.#heard);
+      if (error instanceof BusyError) await leaveCold(holding, error, this.#leaving);
       else if (this.#stopping.signal.aborted || isLasting(error))
         await this.#failed(holding, error, { isNew: false });
-      else await quarantine(holding, textOf(error), this.#heard);
+      else await quarantine(holding, textOf(error), this.#leaving);
       throw error;
     }
   }
@@ -369,7 +369,7 @@ export class ReplicaSet {
   #modelChanged(holding: Holding, model: LoadedModel, state: ModelState, reason: string): void {
     this.#components.changed();
     if (state !== 'failed' || holding.replica.model !== model) return;
-    void quarantine(holding, reason, this.#heard);
+    void quarantine(holding, reason, this.#leaving);
   }
 
   async #failed(

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { VersionCid } from '../protocols/types.ts';
-import { isRetirable, retirementIntervalMs } from '../src/policy/retirement.ts';
+import { isRetirable, lookIntervalMs } from '../src/policy/retirement.ts';
 import type { SignedRelease } from '../src/swarm/releases.ts';
+import { BackgroundWork } from './background-work.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import type { VersionKnowledge } from './store/store-upkeep.ts';
 
@@ -27,28 +28,28 @@ export interface VersionRetirementComponents {
  */
 export class VersionRetirement {
   readonly #components: VersionRetirementComponents;
-  readonly #stopping = new AbortController();
-  /** What is under way; `stop` waits for it. */
-  readonly #work = new Set<Promise<void>>();
+  readonly #work: BackgroundWork;
   #unsubscribe: (() => void) | undefined;
 
   constructor(components: VersionRetirementComponents) {
     this.#components = components;
+    this.#work = new BackgroundWork((error) => {
+      components.logger.warn({ err: error }, 'released version could not be loaded again');
+    });
   }
 
   start(): void {
     if (this.#unsubscribe !== undefined) return;
     const { releases } = this.#components;
     this.#unsubscribe = releases.onChange(({ record }) => {
-      this.#run(() => this.#revive(record.publisher, record.name));
+      this.#work.run(() => this.#revive(record.publisher, record.name));
     });
-    this.#run(() => this.#keepLooking());
+    this.#work.run(() => this.#keepLooking());
   }
 
   async stop(): Promise<void> {
     this.#unsubscribe?.();
-    this.#stopping.abort(new DOMException('the node stops', 'AbortError'));
-    await Promise.all(this.#work);
+    await this.#work.stop();
   }
 
   /** Takes out of memory what has been idle for long enough; resolves when that memory is back. */
@@ -66,8 +67,8 @@ export class VersionRetirement {
   }
 
   async #keepLooking(): Promise<void> {
-    const { signal } = this.#stopping;
-    const intervalMs = retirementIntervalMs(this.#components.idleMs, MAX_LOOK_INTERVAL_MS);
+    const { signal } = this.#work;
+    const intervalMs = lookIntervalMs(this.#components.idleMs, MAX_LOOK_INTERVAL_MS);
     while (!signal.aborted) {
       await delay(intervalMs, undefined, { signal, ref: false });
       try {
@@ -84,15 +85,6 @@ export class VersionRetirement {
       if (state !== 'cold' || origin.publisher !== publisher || origin.name !== name) continue;
       if (await knowledge.current(origin.cid)) replicas.revive(origin.cid);
     }
-  }
-
-  #run(work: () => Promise<void>): void {
-    const running = work().catch((error: unknown) => {
-      if (this.#stopping.signal.aborted) return;
-      this.#components.logger.warn({ err: error }, 'released version could not be loaded again');
-    });
-    this.#work.add(running);
-    void running.finally(() => this.#work.delete(running));
   }
 }
 

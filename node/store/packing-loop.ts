@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { retirementIntervalMs } from '../../src/policy/retirement.ts';
+import { lookIntervalMs } from '../../src/policy/retirement.ts';
 import type { StorePacking } from './store-packing.ts';
 
 /** Milliseconds between two looks at what can be packed, at most. A look at a store where nothing changed reads the index and no file. */
@@ -37,7 +37,7 @@ export class PackingLoop {
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
     const { idleMs, logger } = this.#init;
-    const intervalMs = retirementIntervalMs(idleMs, MAX_PACK_INTERVAL_MS);
+    const intervalMs = lookIntervalMs(idleMs, MAX_PACK_INTERVAL_MS);
     while (!signal.aborted) {
       try {
         await delay(intervalMs, undefined, { signal, ref: false });

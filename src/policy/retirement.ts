@@ -25,7 +25,7 @@ export function isRetirable(
   return !current && !busy && idleMs >= retireAfterMs;
 }
 
-/** Milliseconds between two looks: a half of what is waited for, and no more than so much. */
-export function retirementIntervalMs(retireAfterMs: number, mostMs: number): number {
-  return Math.min(mostMs, retireAfterMs / 2);
+/** Milliseconds between two looks at what has been idle for so long: a half of that, and no more than so much. */
+export function lookIntervalMs(idleMs: number, mostMs: number): number {
+  return Math.min(mostMs, idleMs / 2);
 }

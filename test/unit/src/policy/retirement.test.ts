@@ -1,9 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  isRetirable,
-  RETIRE_AFTER_MS,
-  retirementIntervalMs,
-} from '../../../../src/policy/retirement.ts';
+import { isRetirable, RETIRE_AFTER_MS, lookIntervalMs } from '../../../../src/policy/retirement.ts';
 
 describe('isRetirable', () => {
   const idle = { current: false, busy: false, idleMs: RETIRE_AFTER_MS };
@@ -19,9 +15,9 @@ describe('isRetirable', () => {
   });
 });
 
-describe('retirementIntervalMs', () => {
+describe('lookIntervalMs', () => {
   it('looks twice in the time that is waited for, and never less often than it may', () => {
-    expect(retirementIntervalMs(1_000, 60_000)).toBe(500);
-    expect(retirementIntervalMs(RETIRE_AFTER_MS, 60_000)).toBe(60_000);
+    expect(lookIntervalMs(1_000, 60_000)).toBe(500);
+    expect(lookIntervalMs(RETIRE_AFTER_MS, 60_000)).toBe(60_000);
   });
 });

@@ -26,16 +26,16 @@ import { limiterOf, serveProtocols } from './node-protocols.ts';
 import { rest } from './node-rest.ts';
 import { OwnerWatch } from './owner-watch.ts';
 import { ReleaseKeeper } from './release-keeper.ts';
-import type { Replica } from './replica.ts';
-import { ReplicaFetcher } from './replica-fetch.ts';
-import { ReplicaSet } from './replica-set.ts';
+import type { Replica } from './replica/replica.ts';
+import { ReplicaFetcher } from './replica/replica-fetch.ts';
+import { ReplicaSet } from './replica/replica-set.ts';
 import { PackingLoop } from './store/packing-loop.ts';
 import type { VersionKnowledge } from './store/store-upkeep.ts';
 import { VersionStore } from './store/version-store.ts';
-import { VersionExperience } from './version-experience.ts';
-import { createVersionKnowledge } from './version-knowledge.ts';
-import { createVersionRepair } from './version-repair.ts';
-import { isSuperseded, VersionRetirement } from './version-retirement.ts';
+import { VersionExperience } from './replica/version-experience.ts';
+import { createVersionKnowledge } from './replica/version-knowledge.ts';
+import { createVersionRepair } from './replica/version-repair.ts';
+import { isSuperseded, VersionRetirement } from './replica/version-retirement.ts';
 
 const AGENT = 'gpu-swarm/0.1.0';
 

@@ -17,5 +17,5 @@ export {
 export type { CollectedVersion, StoreEntry } from './store/store-upkeep.ts';
 export type { VerifiedVersion } from './store/store-verify.ts';
 export { VersionStore } from './store/version-store.ts';
-export type { RepairOutcome } from './version-repair.ts';
+export type { RepairOutcome } from './replica/version-repair.ts';
 export type { NodeStatus } from './control/node-verbs.ts';

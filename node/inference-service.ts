@@ -16,7 +16,7 @@ import { elementCount, type NamedTensor } from '../protocols/tensor.ts';
 import type { LoadReport, VersionCid } from '../protocols/types.ts';
 import { outcomeOfError, type RequestOutcome } from '../src/swarm/outcome-tally.ts';
 import { type AllowList, allows } from './node-init.ts';
-import type { Replica } from './replica.ts';
+import type { Replica } from './replica/replica.ts';
 import type { SubmitOptions } from './scheduler/version-queue.ts';
 
 /** Milliseconds after which a paused node may be asked again: an owner's pause is long, and others are there. */

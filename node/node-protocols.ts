@@ -7,7 +7,7 @@ import { serveRouting } from '../src/swarm/routing-service.ts';
 import type { InferenceService } from './inference-service.ts';
 import type { ResolvedNodeInit } from './node-init.ts';
 import type { NodePause } from './node-pause.ts';
-import type { ReplicaSet } from './replica-set.ts';
+import type { ReplicaSet } from './replica/replica-set.ts';
 import type { VersionStore } from './store/version-store.ts';
 
 /** A replica request may fetch gigabytes: it ends when its work does, or after this. */

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Announcer } from './announcer.ts';
 import type { InferenceService } from './inference-service.ts';
-import type { ReplicaSet } from './replica-set.ts';
+import type { ReplicaSet } from './replica/replica-set.ts';
 
 /** What of a node rests with it. */
 export interface RestingParts {

@@ -4,7 +4,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { OnnxModel } from '../../node/backend/onnx-model.ts';
 import { InferenceService } from '../../node/inference-service.ts';
-import { Replica } from '../../node/replica.ts';
+import { Replica } from '../../node/replica/replica.ts';
 import { type BatchFinding, probeBatching } from '../../node/scheduler/batch-probe.ts';
 import { VersionQueue } from '../../node/scheduler/version-queue.ts';
 import {

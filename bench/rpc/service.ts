@@ -1,7 +1,7 @@
 import { ADDED, FLOAT_BYTES, MAX_REPLY_BYTES, MODEL_INPUTS, MODEL_OUTPUTS } from './model.ts';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { InferenceService } from '../../node/inference-service.ts';
-import { Replica } from '../../node/replica.ts';
+import { Replica } from '../../node/replica/replica.ts';
 import { VersionQueue } from '../../node/scheduler/version-queue.ts';
 import { cidOfDigest, sha256 } from '../../protocols/digest.ts';
 import type { InferenceHandler } from '../../protocols/inference/index.ts';

@@ -1,5 +1,5 @@
 import type { AnnouncedDevice, AnnouncedVersion } from '../../protocols/capacity/index.ts';
-import type { Replica } from '../replica.ts';
+import type { Replica } from '../replica/replica.ts';
 import type { ControlVerbs } from './control-verb.ts';
 
 /** How a node stands, as `swarm node status` shows it. */

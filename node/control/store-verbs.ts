@@ -3,7 +3,7 @@ import { quoted } from '../../protocols/quoted.ts';
 import { parseVersionCid } from '../../protocols/reference.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import type { StoreUpkeep } from '../store/store-upkeep.ts';
-import type { RepairVersion } from '../version-repair.ts';
+import type { RepairVersion } from '../replica/version-repair.ts';
 import type { ControlVerbs } from './control-verb.ts';
 
 /**

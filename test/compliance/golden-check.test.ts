@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { InferenceBackend, LoadedModel } from '../../node/backend/backend.ts';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { OnnxModel } from '../../node/backend/onnx-model.ts';
-import { checkGolden } from '../../node/golden-check.ts';
+import { checkGolden } from '../../node/golden/golden-check.ts';
 import { addModel } from '../support/models.ts';
 import { createModelFolder } from '../support/model-folder.ts';
 import { buildModel, type ModelInit } from '../support/onnx-builder.ts';

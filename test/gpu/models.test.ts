@@ -4,7 +4,7 @@ import pino from 'pino';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { LoadedModel } from '../../node/backend/backend.ts';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
-import { loadVersion } from '../../node/version-load.ts';
+import { loadVersion } from '../../node/replica/version-load.ts';
 import { DEFAULT_TOLERANCE } from '../../protocols/manifest/index.ts';
 import { formatGoldenFile } from '../../src/model/golden-file.ts';
 import { findGpuProviders } from '../support/gpu-providers.ts';

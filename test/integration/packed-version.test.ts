@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
-import { loadVersion } from '../../node/version-load.ts';
+import { loadVersion } from '../../node/replica/version-load.ts';
 import type { VersionStore } from '../../node/store/version-store.ts';
 import { digestText, sha256 } from '../../protocols/digest.ts';
 import { Tensor } from '../../protocols/tensor.ts';

@@ -6,7 +6,7 @@ import type {
   RunResult,
 } from '../../../node/backend/backend.ts';
 import { InferenceService, type InferenceServiceInit } from '../../../node/inference-service.ts';
-import { Replica } from '../../../node/replica.ts';
+import { Replica } from '../../../node/replica/replica.ts';
 import { VersionQueue, type VersionQueueInit } from '../../../node/scheduler/version-queue.ts';
 import { type BusyError, ExecutionError, LoadingError } from '../../../protocols/errors.ts';
 import type { RequestHeader } from '../../../protocols/inference/index.ts';

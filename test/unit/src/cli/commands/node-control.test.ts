@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { controlAddress } from '../../../../../node/control/control-address.ts';
 import { ControlServer } from '../../../../../node/control/control-server.ts';
 import { nodeVerbs } from '../../../../../node/control/node-verbs.ts';
-import { Replica } from '../../../../../node/replica.ts';
+import { Replica } from '../../../../../node/replica/replica.ts';
 import type { PublisherId, VersionCid } from '../../../../../protocols/types.ts';
 import {
   runNodePause,

@@ -1,0 +1,62 @@
+import type { Logger } from 'pino';
+import type { BusyError } from '../../protocols/errors.ts';
+import { quarantineMs } from '../../src/policy/quarantine.ts';
+import { type Holding, leavingMemory } from './holding.ts';
+
+/** Who hears of a version that leaves memory, or does not get there. */
+export interface MemoryLeaveComponents {
+  /** Called after any change that others should hear of. */
+  readonly changed: () => void;
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
+}
+
+/** Leaves a version alone that breaks here, for longer each time: on another node it may work, and others need this one. */
+export async function quarantine(
+  holding: Holding,
+  reason: string,
+  { changed, logger }: MemoryLeaveComponents,
+): Promise<void> {
+  const { replica } = holding;
+  const { cid, name } = replica.origin;
+  const quarantinedMs = quarantineMs(holding.quarantines);
+  holding.quarantines += 1;
+  const gone = leavingMemory(holding);
+  const left = replica.quarantine(reason);
+  holding.timer = setTimeout(() => {
+    void replica.sleep(`was in quarantine: ${reason}`);
+    changed();
+  }, quarantinedMs);
+  holding.timer.unref();
+  changed();
+  logger.warn({ cid, name, reason, quarantinedMs }, 'version is quarantined');
+  await left;
+  gone();
+}
+
+/** A version without room in memory stays on the disk, and is loaded when it is asked for and there is room. */
+export async function leaveCold(
+  holding: Holding,
+  error: BusyError,
+  { changed, logger }: MemoryLeaveComponents,
+): Promise<void> {
+  holding.refused = { error, untilMs: performance.now() + error.retryAfterMs };
+  await holding.replica.sleep(error.message);
+  changed();
+  const { cid, name } = holding.replica.origin;
+  logger.info({ cid, name, ...error.details }, 'no room in memory for a version');
+}
+
+/** Takes a loaded version out of memory and keeps it on the disk; resolves when its memory is back. */
+export async function putToSleep(
+  holding: Holding,
+  why: string | null,
+  { changed, logger }: MemoryLeaveComponents,
+): Promise<void> {
+  const gone = leavingMemory(holding);
+  const left = holding.replica.sleep(why);
+  changed();
+  await left;
+  gone();
+  const { cid, name } = holding.replica.origin;
+  logger.info({ cid, name, why }, 'version taken out of memory');
+}

@@ -1,0 +1,200 @@
+import { BusyError, LimitError } from '../../protocols/errors.ts';
+import type { VersionCid } from '../../protocols/types.ts';
+import {
+  freeBytes,
+  type MemoryPlan,
+  type MemoryPool,
+  planMemory,
+  type Resident,
+} from '../../src/policy/memory-budget.ts';
+import type { MemoryStatus } from '../control/node-verbs.ts';
+
+/** Milliseconds after which a load that found no room should be asked for again: requests end, and versions fall idle. */
+const ROOM_RETRY_MS = 2_000;
+
+/** Bytes wanted of one pool. */
+export interface MemoryClaim {
+  readonly pool: string;
+  readonly bytes: number;
+}
+
+/** How a version that is in memory stands, apart from the bytes it takes. */
+export type Standing = Pick<Resident, 'busy' | 'lastUsedMs' | 'uses' | 'loadMs'>;
+
+export interface MemoryLedgerComponents {
+  /** The pools there are, with what the system says of them now. */
+  readonly pools: () => readonly MemoryPool[];
+  readonly standing: (cid: VersionCid) => Standing;
+  /**
+   * Takes an idle version out of memory; resolves when its memory is back. From the call on it takes no request. It ends its own
+   * {@link MemoryLease}.
+   */
+  readonly evict: (cid: VersionCid) => Promise<void>;
+}
+
+export interface ReserveOptions {
+  /** Whether idle versions may leave for it. @default true */
+  readonly evict?: boolean | undefined;
+}
+
+/** What a version has of the memory, from before it is loaded until after its process has ended. */
+export interface MemoryLease {
+  /** Replaces what was estimated of a pool by what is measured, now and whenever it is asked for; null leaves the estimate. */
+  settle(pool: string, measuredBytes: () => number | null): void;
+  /** Gives all of it back. Idempotent. */
+  release(): void;
+}
+
+interface Entry {
+  readonly cid: VersionCid;
+  readonly estimates: ReadonlyMap<string, number>;
+  readonly measured: Map<string, () => number | null>;
+  leaving: boolean;
+}
+
+/** Who has how much of the memory that models may take. Nothing is loaded that has no entry here. */
+export class MemoryLedger {
+  readonly #components: MemoryLedgerComponents;
+  readonly #entries = new Set<Entry>();
+
+  constructor(components: MemoryLedgerComponents) {
+    this.#components = components;
+  }
+
+  /**
+   * Reserves what a load will take, before it begins. Idle versions leave where that makes the room, and are gone when this
+   * resolves.
+   *
+   * @throws {ERR_LIMIT} when it would not fit even alone, {ERR_BUSY} when it does not fit now; both with `pool`, `neededBytes`,
+   * `freeBytes`, `idleBytes` and `totalBytes` in `details`.
+   */
+  async reserve(
+    cid: VersionCid,
+    claims: readonly MemoryClaim[],
+    { evict = true }: ReserveOptions = {},
+  ): Promise<MemoryLease> {
+    const victims = new Set<string>();
+    for (const claim of claims) {
+      const plan = this.#plan(claim);
+      if (!plan.fits) throw refusal(claim.pool, plan);
+      if (plan.victims.length > 0 && !evict) {
+        throw refusal(claim.pool, this.#shortage(claim));
+      }
+      for (const victim of plan.victims) victims.add(victim.cid);
+    }
+    const entry: Entry = {
+      cid,
+      estimates: new Map(claims.map(({ pool, bytes }) => [pool, bytes])),
+      measured: new Map(),
+      leaving: false,
+    };
+    // From here on the room is taken: whoever plans next sees this entry, and the victims as no longer idle.
+    this.#entries.add(entry);
+    try {
+      await this.#evict(victims);
+    } catch (error) {
+      this.#entries.delete(entry);
+      throw error;
+    }
+    return {
+      settle: (pool, measuredBytes) => entry.measured.set(pool, measuredBytes),
+      release: () => this.#entries.delete(entry),
+    };
+  }
+
+  /** Each pool and what models have of it. */
+  get memory(): MemoryStatus[] {
+    return this.#components.pools().map(({ id, totalBytes }) => ({
+      pool: id,
+      totalBytes,
+      usedBytes: this.usedBytes(id),
+    }));
+  }
+
+  /** Bytes that a load could have of a pool now without anyone leaving. */
+  freeBytes(pool: string): number {
+    return freeBytes(this.#pool(pool), this.#residents(pool));
+  }
+
+  /** Bytes that stand against a pool, reserved ones included. */
+  usedBytes(pool: string): number {
+    return this.#residents(pool).reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /**
+   * Has idle versions leave until a pool is within its total again: models grow while they run, and estimates are wrong.
+   *
+   * @returns bytes still over it when nothing idle is left; 0 when it is within.
+   */
+  async reconcile(pool: string): Promise<number> {
+    const { totalBytes } = this.#pool(pool);
+    const residents = this.#residents(pool);
+    const plan = planMemory(
+      { id: pool, totalBytes, availableBytes: null },
+      residents,
+      0,
+      performance.now(),
+    );
+    const idle = residents.filter(({ busy, settled }) => !busy && settled);
+    await this.#evict(new Set((plan.fits ? plan.victims : idle).map(({ cid }) => cid)));
+    return plan.fits || totalBytes === null ? 0 : this.usedBytes(pool) - totalBytes;
+  }
+
+  #plan({ pool, bytes }: MemoryClaim): MemoryPlan {
+    return planMemory(this.#pool(pool), this.#residents(pool), bytes, performance.now());
+  }
+
+  /** What stands in the way of a load for which nobody shall leave. */
+  #shortage({ pool, bytes }: MemoryClaim): MemoryPlan & { readonly fits: false } {
+    const { totalBytes } = this.#pool(pool);
+    const free = this.freeBytes(pool);
+    const facts = { neededBytes: bytes, freeBytes: free, idleBytes: 0 };
+    return { fits: false, never: false, ...facts, totalBytes: totalBytes ?? free };
+  }
+
+  #pool(id: string): MemoryPool {
+    const pool = this.#components.pools().find((known) => known.id === id);
+    return pool ?? { id, totalBytes: null, availableBytes: null };
+  }
+
+  #residents(pool: string): Resident[] {
+    return [...this.#entries].flatMap(({ cid, estimates, measured, leaving }) => {
+      const estimate = estimates.get(pool);
+      if (estimate === undefined) return [];
+      const found = measured.get(pool)?.() ?? null;
+      const standing = this.#components.standing(cid);
+      return [
+        {
+          cid,
+          bytes: found ?? estimate,
+          settled: measured.has(pool),
+          ...standing,
+          busy: leaving || standing.busy,
+        },
+      ];
+    });
+  }
+
+  async #evict(cids: ReadonlySet<string>): Promise<void> {
+    const leaving = [...this.#entries].filter(({ cid }) => cids.has(cid));
+    for (const entry of leaving) entry.leaving = true;
+    await Promise.all(leaving.map(async ({ cid }) => this.#components.evict(cid)));
+  }
+}
+
+function refusal(pool: string, plan: MemoryPlan & { readonly fits: false }): Error {
+  const { never, neededBytes, freeBytes: free, idleBytes, totalBytes } = plan;
+  const details = { pool, neededBytes, freeBytes: free, idleBytes, totalBytes };
+  const whose = pool === 'host' ? "the host's memory" : `the memory of ${pool}`;
+  if (never) {
+    return new LimitError(
+      `version needs ${neededBytes} bytes of ${whose}, this node gives its models ${totalBytes} in all`,
+      { details },
+    );
+  }
+  return new BusyError(
+    `version needs ${neededBytes} bytes of ${whose}, this node has ${free} free and ${idleBytes} idle of ${totalBytes}`,
+    ROOM_RETRY_MS,
+    { details },
+  );
+}

@@ -1,0 +1,78 @@
+import { CID } from 'multiformats/cid';
+import type { Logger } from 'pino';
+import { ForbiddenError, isSwarmError } from '../../protocols/errors.ts';
+import type { Delegation } from '../../protocols/release/index.ts';
+import type { VersionCid } from '../../protocols/types.ts';
+import { openPlacementGrant } from '../../protocols/replica/index.ts';
+import type { SwarmPeer } from '../../src/swarm/peer.ts';
+import { type AllowList, allows } from '../node-init.ts';
+import type { ReplicaOrigin } from './replica.ts';
+
+const DHT_TIMEOUT_MS = 30_000;
+
+export interface OpenGrantOptions {
+  readonly allowPublishers: AllowList;
+  readonly releases: Pick<SwarmPeer['releases'], 'find'>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Which version a grant asks this node to hold, as which.
+ *
+ * @throws {ERR_FORBIDDEN} when this node does not serve the publisher, or a delegate's time is over.
+ * @throws {ERR_INVALID_RECORD} when the grant is not what it claims.
+ */
+export async function openGrant(
+  grant: Uint8Array,
+  { allowPublishers, releases, signal }: OpenGrantOptions,
+): Promise<ReplicaOrigin> {
+  const { publisher, name, cid, delegation } = await openPlacementGrant(grant);
+  if (!allows(allowPublishers, publisher)) {
+    throw new ForbiddenError(
+      `this node does not serve publisher ${publisher} (its --allow-publisher list says whom it serves)`,
+    );
+  }
+  if (delegation !== undefined) await refuseRevoked(releases, delegation, signal);
+  return { publisher, name, cid };
+}
+
+/**
+ * Refuses a delegate whose certificate the publisher has stepped over: he can release nothing any more, so he places nothing.
+ *
+ * @throws {ERR_FORBIDDEN} when the delegation has ended.
+ */
+async function refuseRevoked(
+  releases: Pick<SwarmPeer['releases'], 'find'>,
+  { publisher, name, delegate, untilSequence }: Delegation,
+  signal: AbortSignal,
+): Promise<void> {
+  const newest = await releases
+    .find(publisher, name, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(DHT_TIMEOUT_MS)]),
+    })
+    .catch((error: unknown) => {
+      signal.throwIfAborted();
+      if (isSwarmError(error) && error.code === 'ERR_NOT_FOUND') return undefined;
+      throw error;
+    });
+  if (newest === undefined || newest.record.sequence <= untilSequence) return;
+  throw new ForbiddenError(
+    `delegation of ${publisher}/${name} to ${delegate} ended at sequence ${untilSequence}, the release has ${newest.record.sequence}`,
+  );
+}
+
+/** Tells the DHT that this node holds a version. Never rejects: what fails is in the log. */
+export async function provideVersion(
+  peer: Pick<SwarmPeer, 'libp2p'>,
+  cid: VersionCid,
+  { signal, logger }: { readonly signal: AbortSignal; readonly logger: Pick<Logger, 'warn'> },
+): Promise<void> {
+  try {
+    await peer.libp2p.contentRouting.provide(CID.parse(cid), {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(DHT_TIMEOUT_MS)]),
+    });
+  } catch (error) {
+    if (signal.aborted) return;
+    logger.warn({ err: error, cid }, 'DHT could not be told; tried again within the hour');
+  }
+}

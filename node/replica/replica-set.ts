@@ -1,0 +1,397 @@
+import type { AnnouncedVersion } from '../../protocols/capacity/index.ts';
+import { BusyError, ForbiddenError, LoadingError, NotFoundError } from '../../protocols/errors.ts';
+import { type ReplicaProgress, type ReplicaRequest } from '../../protocols/replica/index.ts';
+import type { VersionCid } from '../../protocols/types.ts';
+import {
+  type BringOptions,
+  createHolding,
+  type Holding,
+  leavingMemory,
+  wakeRefusal,
+  watch,
+} from './holding.ts';
+import type { LoadedModel, ModelState } from '../backend/backend.ts';
+import { GoneVersions } from './gone-versions.ts';
+import { allows } from '../node-init.ts';
+import { openGrant, provideVersion } from './replica-records.ts';
+import type { Replica, ReplicaOrigin } from './replica.ts';
+import type { ReplicaSetComponents, ReplicaSetInit } from './replica-set-init.ts';
+import { hostMemoryPool } from '../device/host-memory.ts';
+import { isLasting, textOf } from './load-failure.ts';
+import { leaveCold, type MemoryLeaveComponents, putToSleep, quarantine } from './memory-leave.ts';
+import { MemoryLedger } from './memory-ledger.ts';
+import { createQueue } from './replica-queue.ts';
+import type { StoredVersion } from '../store/version-store.ts';
+import { checkHost } from './version-load.ts';
+import { VersionMemory } from './version-memory.ts';
+
+/** What is told of a version that is on the disk alone because another took its place. */
+const RETIRED = 'no channel points at it and nobody asks for it';
+
+/** The versions this node holds: takes them on when asked and allowed, brings them back after a restart. */
+export class ReplicaSet {
+  readonly #init: ReplicaSetInit;
+  readonly #components: ReplicaSetComponents;
+  readonly #holdings = new Map<VersionCid, Holding>();
+  readonly #gone = new GoneVersions();
+  readonly #stopping = new AbortController();
+  readonly #ledger: MemoryLedger;
+  readonly #memory: VersionMemory;
+  readonly #leaving: MemoryLeaveComponents;
+  /** Why nothing is loaded now; undefined when it is. */
+  #resting: string | undefined;
+
+  constructor(components: ReplicaSetComponents, init: ReplicaSetInit) {
+    this.#components = components;
+    this.#init = init;
+    const { changed, ...parts } = components;
+    const { logger, threads } = init;
+    this.#leaving = { changed, logger };
+    this.#ledger = new MemoryLedger({
+      pools: () => [hostMemoryPool(init.maxMemoryBytes), ...parts.gpus.pools],
+      standing: (cid) =>
+        this.get(cid)?.standing ?? { busy: true, lastUsedMs: 0, uses: 0, loadMs: 0 },
+      evict: (cid) => this.sleep(cid, 'its memory was needed'),
+    });
+    this.#memory = new VersionMemory({ ...parts, ledger: this.#ledger, threads, logger });
+  }
+
+  /** Who has how much of the memory that models may take. */
+  get ledger(): MemoryLedger {
+    return this.#ledger;
+  }
+
+  /** Every version held, in any state. */
+  get replicas(): readonly Replica[] {
+    return [...this.#holdings.values()].map(({ replica }) => replica);
+  }
+
+  /** The replica of a version, in whatever state; undefined when this node does not hold it. */
+  get(cid: VersionCid): Replica | undefined {
+    return this.#holdings.get(cid)?.replica;
+  }
+
+  announced(): AnnouncedVersion[] {
+    return [...this.replicas.map((replica) => replica.announced()), ...this.#gone.announced()];
+  }
+
+  /**
+   * Takes on a replica and yields how far it is, `ready` last. Asked twice for one version, it is loaded once. The work
+   * goes on when the asker leaves.
+   *
+   * @throws {ERR_FORBIDDEN} when this node does not serve the publisher.
+   * @throws {ERR_INVALID_RECORD} when the grant is not what it claims.
+   */
+  async *hold(
+    { grant }: ReplicaRequest,
+    asker: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<ReplicaProgress> {
+    const origin = await openGrant(grant, {
+      allowPublishers: this.#init.allowPublishers,
+      releases: this.#components.peer.releases,
+      signal: AbortSignal.any([signal, this.#stopping.signal]),
+    });
+    yield* watch(this.#take(origin, asker), signal);
+  }
+
+  /**
+   * Has a version loaded that is on the disk alone, once for however many ask, and says what to tell whoever asked: when to come
+   * back, or why it does not help.
+   *
+   * @returns {ERR_LOADING} with the time it may take; {ERR_BUSY} with the numbers when the last try found no room.
+   */
+  wake(cid: VersionCid): Error {
+    const holding = this.#holdings.get(cid);
+    if (holding === undefined) return new NotFoundError(`this node does not hold version ${cid}`);
+    const { replica } = holding;
+    const refusal = wakeRefusal(holding);
+    if (refusal !== undefined) return refusal;
+    const etaMs = replica.etaMs;
+    if (replica.state === 'cold') this.#rouse(holding, { evict: true, promised: true });
+    return new LoadingError(`version ${cid} is being loaded`, replica.etaMs ?? etaMs);
+  }
+
+  /** Takes a version out of memory and keeps it on the disk; resolves when its memory is back. */
+  async sleep(cid: VersionCid, why: string | null = null): Promise<void> {
+    const holding = this.#holdings.get(cid);
+    if (holding?.replica.state === 'ready') await putToSleep(holding, why, this.#leaving);
+  }
+
+  /** Takes a version out of memory that another took the place of; it is loaded when it is asked for, or by {@link revive}. */
+  async retire(cid: VersionCid): Promise<void> {
+    const holding = this.#holdings.get(cid);
+    if (holding !== undefined) holding.retired = true;
+    await this.sleep(cid, RETIRED);
+  }
+
+  /** Loads a version that a channel points at again, before anybody asks for it. */
+  revive(cid: VersionCid): void {
+    const holding = this.#holdings.get(cid);
+    if (holding?.retired !== true || holding.replica.state !== 'cold') return;
+    if (this.#resting === undefined) this.#rouse(holding, { evict: true, promised: false });
+    else holding.retired = false;
+  }
+
+  /** Loads what is on the disk alone, as far as it fits without anyone leaving. */
+  wakeAll(): void {
+    for (const holding of this.#holdings.values()) {
+      if (holding.replica.state !== 'cold' || holding.retired) continue;
+      this.#rouse(holding, { evict: false, promised: false });
+    }
+  }
+
+  /** Takes every version out of memory once what it runs is done, and loads none, until {@link rise}. */
+  rest(reason: string): void {
+    this.#resting = reason;
+    for (const cid of this.#holdings.keys()) {
+      this.sleep(cid, reason).catch((error: unknown) => {
+        this.#init.logger.warn({ err: error, cid }, 'version could not be taken out of memory');
+      });
+    }
+  }
+
+  /** Ends the rest: loads what fits, and from now on what is asked for. */
+  rise(): void {
+    if (this.#resting === undefined) return;
+    this.#resting = undefined;
+    for (const holding of this.#holdings.values()) holding.refused = undefined;
+    this.wakeAll();
+  }
+
+  /** Forgets a version whose files have left the disk. */
+  forget(cid: VersionCid): void {
+    const holding = this.#holdings.get(cid);
+    if (holding === undefined || !['cold', 'quarantined'].includes(holding.replica.state)) return;
+    this.#drop(holding);
+    this.#components.changed();
+  }
+
+  /**
+   * Loads again what was held before a restart, and leaves on the disk what is retired by now; a version that fails stays there too
+   * and is told in the log.
+   */
+  async restore(
+    isRetired: (cid: VersionCid) => Promise<boolean> = async () => false,
+  ): Promise<void> {
+    for (const { publisher, name, cid } of await this.#components.store.wanted()) {
+      if (!allows(this.#init.allowPublishers, publisher)) {
+        this.#init.logger.warn(
+          { publisher, name, cid },
+          'publisher is not served any more: not loaded',
+        );
+        continue;
+      }
+      if (await isRetired(cid)) this.#keepCold({ publisher, name, cid });
+      else this.#take({ publisher, name, cid }, undefined);
+    }
+  }
+
+  /**
+   * Loads a version anew that is held, or was and is still to be served; what runs ends first, and what comes meanwhile is sent
+   * to other nodes. False when it is neither.
+   *
+   * @throws as its load did, when it cannot be brought up again.
+   */
+  async reload(cid: VersionCid, signal: AbortSignal): Promise<boolean> {
+    const known = this.#holdings.get(cid);
+    const wanted = (await this.#components.store.wanted()).find((one) => one.cid === cid);
+    const origin = known?.replica.origin ?? wanted;
+    if (origin === undefined || !allows(this.#init.allowPublishers, origin.publisher)) return false;
+    await known?.done.catch(() => {
+      // How it came up before does not matter: its files were damaged.
+    });
+    signal.throwIfAborted();
+    if (known !== undefined) {
+      const gone = leavingMemory(known);
+      await known.replica.unload();
+      gone();
+    }
+    if (this.#stopping.signal.aborted) return false;
+    const { publisher, name } = origin;
+    await this.#take({ publisher, name, cid }, undefined).done;
+    return true;
+  }
+
+  /** Ends every replica: what runs first, then its process. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new ForbiddenError('this node is stopping'));
+    const holdings = [...this.#holdings.values()];
+    await Promise.allSettled(holdings.map(({ done }) => done));
+    for (const holding of holdings) leavingMemory(holding);
+    await Promise.allSettled(holdings.map(({ replica }) => replica.unload()));
+  }
+
+  #take(origin: ReplicaOrigin, asker: string | undefined): Holding {
+    const known = this.#holdings.get(origin.cid);
+    if (known !== undefined && known.replica.state !== 'gone') {
+      // What is fetched since a restart has nobody to fetch from until somebody asks who has it.
+      if (asker !== undefined) known.askers.add(asker);
+      // A publisher who places it again also has it tried again that was quarantined.
+      if (asker !== undefined && ['cold', 'quarantined'].includes(known.replica.state)) {
+        this.#rouse(known, { evict: true, promised: false });
+      }
+      return known;
+    }
+    const holding = createHolding(origin, asker);
+    holding.done = this.#bring(holding, asker);
+    holding.done.catch(() => {
+      // Whoever waits sees the failure; the log has it in any case.
+    });
+    this.#holdings.set(origin.cid, holding);
+    this.#components.changed();
+    return holding;
+  }
+
+  #keepCold(origin: ReplicaOrigin): void {
+    const holding = createHolding(origin, undefined);
+    holding.retired = true;
+    void holding.replica.sleep(RETIRED);
+    this.#holdings.set(origin.cid, holding);
+    this.#provide(origin.cid);
+    this.#components.releases.learn(origin.publisher, origin.name);
+    this.#components.changed();
+  }
+
+  async #bring(holding: Holding, asker: string | undefined): Promise<void> {
+    const { origin } = holding.replica;
+    const { peer, store, releases } = this.#components;
+    try {
+      if (asker !== undefined) {
+        const { publisher, name } = origin;
+        const release = peer.releases.cached(publisher, name)?.bytes ?? null;
+        await store.want({ ...origin, release });
+      }
+      const stored = await this.#fetch(holding);
+      // From now on others may fetch it here, whether it can be run here or not.
+      this.#provide(origin.cid);
+      // What is brought back after a restart takes no place from what is there already.
+      await this.#load(holding, stored, { evict: asker !== undefined, promised: false });
+      releases.learn(origin.publisher, origin.name);
+    } catch (error) {
+      if (!(error instanceof BusyError)) {
+        await this.#failed(holding, error, { isNew: asker !== undefined });
+        throw error;
+      }
+      releases.learn(origin.publisher, origin.name);
+      await leaveCold(holding, error, this.#leaving);
+      // After a restart nobody waits to hear of it.
+      if (asker !== undefined) throw error;
+    }
+  }
+
+  #provide(cid: VersionCid): void {
+    const options = { signal: this.#stopping.signal, logger: this.#init.logger };
+    void provideVersion(this.#components.peer, cid, options);
+  }
+
+  /** Loads again what is on the disk. */
+  #rouse(holding: Holding, options: BringOptions): void {
+    const { cid } = holding.replica.origin;
+    clearTimeout(holding.timer);
+    holding.retired = false;
+    holding.replica.loading();
+    holding.done = this.#reload(holding, options);
+    holding.done.catch((error: unknown) => {
+      if (this.#stopping.signal.aborted) return;
+      this.#init.logger.warn({ err: error, cid }, 'version could not be loaded again');
+    });
+    this.#components.changed();
+  }
+
+  async #reload(holding: Holding, options: BringOptions): Promise<void> {
+    try {
+      await this.#load(holding, await this.#fetch(holding), options);
+    } catch (error) {
+      if (error instanceof BusyError) await leaveCold(holding, error, this.#leaving);
+      else if (this.#stopping.signal.aborted || isLasting(error))
+        await this.#failed(holding, error, { isNew: false });
+      else await quarantine(holding, textOf(error), this.#leaving);
+      throw error;
+    }
+  }
+
+  async #fetch(holding: Holding): Promise<StoredVersion> {
+    const { fetcher, backend, store } = this.#components;
+    const signal = this.#stopping.signal;
+    const { cid } = holding.replica.origin;
+    const stored = await fetcher.fetch(cid, {
+      askers: holding.askers,
+      signal,
+      accept: (manifest) =>
+        checkHost(backend, manifest, { signal, memoryBytes: this.#init.maxMemoryBytes }),
+      onProgress: (bytes, totalBytes) => {
+        holding.progress = { state: 'fetching', bytes, totalBytes };
+        holding.replica.fetched(bytes, totalBytes);
+      },
+    });
+    store.noteUse(cid);
+    return stored;
+  }
+
+  async #load(
+    holding: Holding,
+    stored: StoredVersion,
+    { evict, promised }: BringOptions,
+  ): Promise<void> {
+    const { replica } = holding;
+    const { cid, name } = replica.origin;
+    const { changed, experience } = this.#components;
+    if (this.#resting !== undefined) throw new BusyError(`this node rests: ${this.#resting}`, 0);
+    const version = { cid, ...stored };
+    holding.progress = { state: 'loading' };
+    replica.loading(this.#memory.assumedLoadMs(version));
+    changed();
+    const loaded = await this.#memory.load(version, {
+      signal: this.#stopping.signal,
+      evict,
+      memoryBytes: this.#init.maxMemoryBytes,
+    });
+    const { queue, batches } = await createQueue(
+      { ...loaded, cid, manifest: stored.manifest },
+      { ...this.#init, experience, signal: this.#stopping.signal },
+    );
+    const { model, lease, loadMs, note } = loaded;
+    holding.lease = lease;
+    holding.refused = undefined;
+    model.onStateChange((state, reason) => this.#modelChanged(holding, model, state, reason));
+    replica.loaded(model, queue, { loadMs, note }, promised);
+    // The rest began while it was being loaded.
+    if (this.#resting !== undefined) await this.sleep(cid, this.#resting);
+    holding.progress = { state: 'ready' };
+    changed();
+    const { provider, memoryBytes } = model;
+    const facts = { cid, name, provider, memoryBytes, loadMs, note, batches };
+    this.#init.logger.info(facts, 'replica ready');
+    await this.#memory.reconcile();
+  }
+
+  #modelChanged(holding: Holding, model: LoadedModel, state: ModelState, reason: string): void {
+    this.#components.changed();
+    if (state !== 'failed' || holding.replica.model !== model) return;
+    void quarantine(holding, reason, this.#leaving);
+  }
+
+  async #failed(
+    holding: Holding,
+    error: unknown,
+    { isNew }: { readonly isNew: boolean },
+  ): Promise<void> {
+    const { cid, name } = holding.replica.origin;
+    this.#init.logger.warn({ err: error, cid, name }, 'replica could not be brought up');
+    this.#drop(holding, textOf(error));
+    // What can never work leaves the disk; what has worked here may again, when the driver does that it runs on.
+    if (isNew && isLasting(error)) {
+      await this.#components.store.unwant(cid);
+      await this.#components.store.remove(cid);
+    }
+    this.#components.changed();
+  }
+
+  #drop(holding: Holding, note?: string): void {
+    const gone = leavingMemory(holding);
+    this.#holdings.delete(holding.replica.origin.cid);
+    void holding.replica.unload(note).then(gone);
+    this.#gone.add(holding.replica.announced());
+  }
+}

@@ -1,8 +1,6 @@
 import { DeadlineError, isSwarmError } from '../../protocols/errors.ts';
 import type { ResolvedDeployment } from '../../protocols/manifest/index.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
-import type { TensorSpec } from '../../protocols/types.ts';
-import { createSeededInputs, SEEDED_INPUT_KINDS } from '../../src/model/seeded-input.ts';
 import {
   type InstanceLayout,
   morePays,
@@ -13,6 +11,7 @@ import type { LoadedModel } from '../backend/backend.ts';
 import type { ModelInstances } from '../backend/model-instances.ts';
 import { type BatchFinding, probeBatching } from '../scheduler/batch-probe.ts';
 import { joinTensors } from '../scheduler/batch-tensors.ts';
+import { seededRows } from '../scheduler/seeded-rows.ts';
 
 /** Milliseconds of the whole trial: what would be found out later is not worth that a version is not ready. */
 const TRIAL_MS = 12_000;
@@ -221,12 +220,9 @@ class InstanceTrial {
   /** So many rows that the model takes; they have run once in each process, so that it is warm. */
   async #inputs(model: ModelInstances, rows: number): Promise<readonly NamedTensor[]> {
     const axis = this.#init.deployment.batchDimension;
-    const specs = model.inputs.map((spec) => oneRow(spec, axis));
     let failure: unknown = new TypeError('it takes no made-up inputs');
-    for (const kind of SEEDED_INPUT_KINDS) {
-      const init = { ...kind, seed: 1, rows: 1, maxElements: MAX_ELEMENTS / rows };
-      const row = createSeededInputs(specs, init);
-      if (row === undefined) continue;
+    const init = { axis, seeds: [1], maxElements: MAX_ELEMENTS / rows };
+    for (const [row = []] of seededRows(model.inputs, init)) {
       const all = Array.from({ length: rows }, () => row);
       const inputs = rows === 1 ? row : joinTensors(all, axis);
       try {
@@ -250,11 +246,4 @@ class InstanceTrial {
     await model.run(inputs, { limitMs: LIMIT_MS, signal: this.#init.signal });
     this.#runMs = performance.now() - startedAtMs;
   }
-}
-
-/** A free batch dimension counts one row; one that is not free stays. */
-function oneRow(spec: TensorSpec, axis: number): TensorSpec {
-  const dimension = spec.shape[axis];
-  if (dimension === undefined || typeof dimension === 'number') return spec;
-  return { ...spec, shape: spec.shape.with(axis, 1) };
 }

@@ -7,7 +7,6 @@ import {
 import { quoted } from '../../protocols/quoted.ts';
 import { elementsOf, type NamedTensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
-import { createSeededInputs, SEEDED_INPUT_KINDS } from '../../src/model/seeded-input.ts';
 import type { InstanceLayout } from '../../src/policy/instance-layout.ts';
 import {
   describeOutputDifference,
@@ -16,6 +15,7 @@ import {
 import type { RunTiming } from '../../src/policy/service-time.ts';
 import type { LoadedModel } from '../backend/backend.ts';
 import { joinTensors, splitTensors } from './batch-tensors.ts';
+import { seededRows } from './seeded-rows.ts';
 
 /** Milliseconds the probe may take after its first run: a version that is slow to run gets small batches, not a late start. */
 const PROBE_MS = 1_500;
@@ -113,12 +113,9 @@ class BatchProbe {
 
   /** Two requests of one row each, of one form, that the model takes. */
   async #rows(): Promise<readonly [TriedRow, TriedRow] | undefined> {
-    const specs = this.#model.inputs.map((spec) => this.#oneRow(spec));
-    for (const kind of SEEDED_INPUT_KINDS) {
-      const init = { ...kind, rows: 1, maxElements: MAX_ELEMENTS };
-      const first = createSeededInputs(specs, { ...init, seed: 1 });
-      const second = createSeededInputs(specs, { ...init, seed: 2 });
-      if (first === undefined || second === undefined) continue;
+    const { batchDimension: axis } = this.#deployment;
+    const init = { axis, seeds: [1, 2], maxElements: MAX_ELEMENTS };
+    for (const [first = [], second = []] of seededRows(this.#model.inputs, init)) {
       const startedAtMs = performance.now();
       try {
         const outputs = await this.#answers(first, 1);
@@ -204,10 +201,6 @@ class BatchProbe {
     if (performance.now() + rows * this.#rowMs > this.#endsAtMs) throw new ProbeOver();
     const options = { limitMs: LIMIT_MS, signal: this.#signal };
     return (await this.#model.run(inputs, options)).outputs;
-  }
-
-  #oneRow({ name, datatype, shape }: TensorSpec): TensorSpec {
-    return { name, datatype, shape: shape.with(this.#deployment.batchDimension, 1) };
   }
 }
 

@@ -73,21 +73,20 @@ export class NodeDirectory {
     return holders.filter((holder) => holder.version.state !== 'quarantined');
   }
 
-  /** Asks nodes how busy they are, and waits for it where that is worth a round trip. */
-  async probe(
+  /** Asks nodes how busy they are. What it returns is to be waited for; undefined where that is not worth a round trip. */
+  probe(
     candidates: readonly LinkedCandidate[],
     form: RequestForm,
     clock: CallClock,
-  ): Promise<void> {
+  ): Promise<void> | undefined {
     // A program that calls once needs one connection, not one to each node.
     const first = !this.#asked;
     this.#asked = true;
     const { nodes, waitMs } = planProbes(candidates, Math.random);
-    if (nodes.length === 0 || first) return;
+    if (nodes.length === 0 || first) return undefined;
     const links = candidates.filter(({ node }) => nodes.includes(node)).map(({ link }) => link);
     const answered = Promise.all(links.map((link) => link.probe(form.version)));
-    if (waitMs > 0)
-      await Promise.race([answered, clock.sleep(Math.min(waitMs, clock.remainingMs()))]);
+    return waitMs > 0 ? within(answered, waitMs, clock) : undefined;
   }
 
   /** Asks all of them how busy they are, dialling for it, and waits for what they say for a bounded time. */
@@ -97,7 +96,7 @@ export class NodeDirectory {
     clock: CallClock,
   ): Promise<void> {
     const answered = Promise.all(candidates.map(({ link }) => link.survey(form.version)));
-    await Promise.race([answered, clock.sleep(Math.min(SURVEY_MS, clock.remainingMs()))]);
+    await within(answered, SURVEY_MS, clock);
   }
 
   async close(): Promise<void> {
@@ -166,6 +165,11 @@ export class NodeDirectory {
     }
     return link;
   }
+}
+
+/** Waits for something for a bounded time, and not past the call's own. */
+async function within(work: Promise<unknown>, ms: number, clock: CallClock): Promise<void> {
+  await Promise.race([work, clock.sleep(Math.min(ms, clock.remainingMs()))]);
 }
 
 function toPoolCandidate({ node, version }: ReplicaView): {

@@ -113,39 +113,39 @@ export class RoutedCall {
   }
 
   async #run(): Promise<InferResult> {
+    const { retries, directory, chooser } = this.#components;
     for (;;) {
-      const choice = await this.#choose();
-      if (choice === undefined) {
-        await this.#nextRound();
-        continue;
+      let ready = this.#ready();
+      const asked = chooser.selectable(ready, this.#routing());
+      const answers = directory.probe(asked, this.#form(), this.#init.clock);
+      if (answers !== undefined) {
+        await answers;
+        ready = this.#ready();
       }
-      await this.#affordRetry();
-      const outcome = await this.#attempt(choice);
-      if (!(outcome instanceof AttemptFailure)) return this.#answered(outcome);
-      this.#attemptAtMs = Number.POSITIVE_INFINITY;
-      this.#attemptFailed(outcome.choice, outcome.error);
+      const choice = this.#select(ready);
+      if (choice === undefined) await this.#nextRound();
+      else if (this.#attempts > 0 && !retries.take(performance.now())) await this.#saveUp();
+      else {
+        // In one step with the choice: whoever chooses next finds this request counted there.
+        const outcome = await this.#attempt(choice);
+        if (!(outcome instanceof AttemptFailure)) return this.#answered(outcome);
+        this.#attemptAtMs = Number.POSITIVE_INFINITY;
+        this.#attemptFailed(outcome.choice, outcome.error);
+      }
     }
   }
 
   /** A READY node, else one that has the version on its disk and loads it when asked. */
-  async #choose(): Promise<LinkedCandidate | undefined> {
+  #select(ready = this.#ready()): LinkedCandidate | undefined {
     const { directory, chooser } = this.#components;
-    const form = this.#form();
-    await directory.probe(
-      chooser.selectable(directory.ready(form), this.#routing()),
-      form,
-      this.#init.clock,
+    return (
+      chooser.choose(ready, this.#routing()) ??
+      chooser.choose(directory.cold(this.#form()), this.#routing())
     );
-    return this.#select();
   }
 
-  #select(): LinkedCandidate | undefined {
-    const { directory, chooser } = this.#components;
-    const form = this.#form();
-    return (
-      chooser.choose(directory.ready(form), this.#routing()) ??
-      chooser.choose(directory.cold(form), this.#routing())
-    );
+  #ready(): readonly LinkedCandidate[] {
+    return this.#components.directory.ready(this.#form());
   }
 
   async #attempt(choice: LinkedCandidate): Promise<HedgedAnswer | AttemptFailure> {
@@ -192,16 +192,13 @@ export class RoutedCall {
     return (late ? hedges : retries).take(performance.now()) ? choice : undefined;
   }
 
-  /** Every attempt after the first is paid from the client's budget, and waits for it while the call has time. */
-  async #affordRetry(): Promise<void> {
-    if (this.#attempts === 0) return;
+  /** Every attempt after the first is paid from the client's budget: waits until there is something in it, while the call has time. */
+  async #saveUp(): Promise<void> {
     const { retries } = this.#components;
     const { clock } = this.#init;
-    while (!retries.take(performance.now())) {
-      const waitMs = retries.waitMs(performance.now());
-      if (waitMs >= clock.remainingMs()) throw this.#nobody();
-      await clock.sleep(waitMs);
-    }
+    const waitMs = retries.waitMs(performance.now());
+    if (waitMs >= clock.remainingMs()) throw this.#nobody();
+    await clock.sleep(waitMs);
   }
 
   #answered({ choice, response, elapsedMs }: HedgedAnswer): InferResult {

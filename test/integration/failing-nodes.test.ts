@@ -257,6 +257,18 @@ describe('A call', () => {
     await expect(infer(foreign)).rejects.toMatchObject({ code: 'ERR_CONFIG' });
   });
 
+  it('counts for those that begin in the same moment: equal nodes get as many', async () => {
+    await using nodes = await StandInNodes.create();
+    // Long enough that one request more is no tie.
+    const load = { ...IDLE, serviceMs: 200 };
+    const handlers = [echo(50, load), echo(50, load)];
+    for (const handler of handlers) await nodes.add(handler, load);
+    for (const begun of [1, 2, 3]) {
+      await Promise.all(Array.from({ length: 16 }, async () => infer(nodes)));
+      expect(handlers.map(({ asked }) => asked.count)).toEqual([8 * begun, 8 * begun]);
+    }
+  });
+
   it('is explained without being sent', async () => {
     await using nodes = await StandInNodes.create();
     const [fast, slow] = [echo(), echo(0, { ...IDLE, serviceMs: 400 })];

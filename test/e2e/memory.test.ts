@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { createClient, Tensor } from '../../src/index.ts';
+import { DAEMON_NODE_OPTIONS } from '../../src/cli/garbage-collection.ts';
 import { addModel } from '../support/models.ts';
 import { ProcessSwarm } from '../support/process-swarm.ts';
 
@@ -12,6 +13,14 @@ async function residentBytes(pid: number): Promise<number> {
 }
 
 describe.skipIf(process.platform !== 'linux')('A node process (needs /proc)', () => {
+  it('starts with its space for new objects bounded, as the process that was started', async () => {
+    await using swarm = await ProcessSwarm.create();
+    const command = await readFile(`/proc/${swarm.bootstrap.pid}/cmdline`, 'utf8');
+    expect(command.split('\0')).toEqual(
+      expect.arrayContaining([...DAEMON_NODE_OPTIONS, 'bootstrap']),
+    );
+  });
+
   it('has its memory back after a storm of bad requests, and answers the good ones', async () => {
     await using swarm = await ProcessSwarm.create();
     const node = await swarm.startNode('node-1');

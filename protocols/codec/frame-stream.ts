@@ -2,13 +2,11 @@ import type { Stream, StreamMessageEvent } from '@libp2p/interface';
 import { Uint8ArrayList } from 'uint8arraylist';
 import { ConnectionError, InvalidMessageError, isSwarmError } from '../errors.ts';
 import { FRAME_TIMEOUT_MS, MAX_DATA_CHUNK_BYTES } from '../limits.ts';
-import { encodeFrameHeader, type Frame, FrameDecoder } from './frame.ts';
+import { type Frame, FrameDecoder } from './frame.ts';
+import { FrameBatch } from './frame-batch.ts';
 import { ReadPause } from './read-pause.ts';
 
-/** Up to here pieces are copied together, so that a handful of small frames is one write and one TLS record. */
-const COALESCE_BYTES = 32 * 1024;
-
-/** More pieces than this are copied together whatever their size: a list of many is slow, and one of 100 000 cannot be made. */
+/** More pieces than this are copied together: a list of many is slow, and one of 100 000 cannot be made. */
 const MAX_LIST_PIECES = 256;
 
 /** Bytes libp2p may hold for us before bodies wait; a small frame overtakes all but these. */
@@ -48,8 +46,7 @@ export class FrameStream {
   readonly #stream: Stream;
   readonly #init: FrameStreamInit;
   readonly #decoder: FrameDecoder;
-  #pieces: Uint8Array[] = [];
-  #pieceBytes = 0;
+  readonly #batch = new FrameBatch();
   #flushing = false;
   /** In turn: the first is served next and goes to the end. */
   readonly #bodies: OutgoingBody[] = [];
@@ -82,16 +79,13 @@ export class FrameStream {
 
   /** True while the transport takes no more, or what this turn sends is enough for it: what is sent now waits in memory. */
   get congested(): boolean {
-    return this.#waiting || this.#pieceBytes > HIGH_WATER_BYTES;
+    return this.#waiting || this.#batch.byteLength > HIGH_WATER_BYTES;
   }
 
   /** Queues one small frame; it leaves with whatever else this turn of the event loop sends. */
   send(type: number, id: number, ...payload: readonly Uint8Array[]): void {
     if (this.#ended) return;
-    let bytes = 0;
-    for (const piece of payload) bytes += piece.byteLength;
-    this.#push(encodeFrameHeader(type, id, bytes));
-    for (const piece of payload) this.#push(piece);
+    this.#batch.add(type, id, payload);
     this.#scheduleFlush();
   }
 
@@ -140,11 +134,6 @@ export class FrameStream {
     this.#stream.abort(error);
   }
 
-  #push(piece: Uint8Array): void {
-    this.#pieces.push(piece);
-    this.#pieceBytes += piece.byteLength;
-  }
-
   #scheduleFlush(): void {
     if (this.#flushing || this.#ended) return;
     this.#flushing = true;
@@ -167,24 +156,21 @@ export class FrameStream {
       const pieces = body.take(MAX_DATA_CHUNK_BYTES);
       if (!body.done) this.#bodies.push(body);
       if (pieces.length === 0) continue;
-      let bytes = 0;
-      for (const piece of pieces) bytes += piece.byteLength;
-      this.#push(encodeFrameHeader(body.type, body.id, bytes));
-      for (const piece of pieces) this.#push(piece);
+      this.#batch.add(body.type, body.id, pieces);
       return true;
     }
     return false;
   }
 
   #write(): void {
-    if (this.#pieces.length === 0) return;
-    const pieces = this.#pieces;
-    const data =
-      this.#pieceBytes <= COALESCE_BYTES || pieces.length > MAX_LIST_PIECES
-        ? Buffer.concat(pieces, this.#pieceBytes)
-        : new Uint8ArrayList(...pieces);
-    this.#pieces = [];
-    this.#pieceBytes = 0;
+    const { byteLength } = this.#batch;
+    if (byteLength === 0) return;
+    const pieces = this.#batch.take();
+    const [only] = pieces;
+    let data: Uint8Array | Uint8ArrayList;
+    if (pieces.length === 1 && only !== undefined) data = only;
+    else if (pieces.length > MAX_LIST_PIECES) data = Buffer.concat(pieces, byteLength);
+    else data = new Uint8ArrayList(...pieces);
     try {
       this.#stream.send(data);
     } catch (cause) {
@@ -275,7 +261,7 @@ export class FrameStream {
     clearTimeout(this.#frameTimer);
     this.#pause.cancel();
     this.#bodies.length = 0;
-    this.#pieces = [];
+    this.#batch.take();
     this.#stream.removeEventListener('message', this.#onMessage);
     this.#stream.removeEventListener('remoteCloseWrite', this.#onRemoteEnd);
     this.#stream.removeEventListener('close', this.#onClose);

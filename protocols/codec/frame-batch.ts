@@ -1,3 +1,4 @@
+import { HEADROOM_BYTES } from './direct-lane.ts';
 import { FRAME_HEADER_BYTES, writeFrameHeader } from './frame.ts';
 
 /** Memory that the small frames of all streams are written into, one after the other; never written to again. */
@@ -6,7 +7,9 @@ const SLAB_BYTES = 64 * 1024;
 /** Up to here a payload's piece is copied, so that a handful of small frames is one write and one TLS record. */
 const COPY_BYTES = 4 * 1024;
 
-let slab = Buffer.alloc(0);
+const NO_SLAB = Buffer.alloc(0);
+
+let slab = NO_SLAB;
 let slabUsed = 0;
 
 /**
@@ -17,7 +20,7 @@ export class FrameBatch {
   #pieces: Uint8Array[] = [];
   #byteLength = 0;
   /** The last piece, while it may grow: its slab and its place in it. */
-  #run: Buffer = slab;
+  #run: Buffer = NO_SLAB;
   #runStart = 0;
   #runEnd = 0;
 
@@ -46,9 +49,14 @@ export class FrameBatch {
     this.#byteLength += FRAME_HEADER_BYTES + payloadBytes;
   }
 
-  /** The bytes of all frames in their order; the batch is empty then. */
+  /**
+   * The bytes of all frames in their order; the batch is empty then. Before the first there are {@link HEADROOM_BYTES} that
+   * nobody uses.
+   */
   take(): readonly Uint8Array[] {
     this.#endRun();
+    // The next run has a headroom of its own.
+    this.#run = NO_SLAB;
     const pieces = this.#pieces;
     this.#pieces = [];
     this.#byteLength = 0;
@@ -60,10 +68,11 @@ export class FrameBatch {
     if (this.#run === slab && this.#runEnd === slabUsed && slabUsed + byteLength <= slab.byteLength)
       return slab;
     this.#endRun();
-    if (slabUsed + byteLength > slab.byteLength) {
+    if (slabUsed + HEADROOM_BYTES + byteLength > slab.byteLength) {
       slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
       slabUsed = 0;
     }
+    slabUsed += HEADROOM_BYTES;
     this.#run = slab;
     this.#runStart = slabUsed;
     this.#runEnd = slabUsed;

@@ -2,6 +2,7 @@ import type { Stream, StreamMessageEvent } from '@libp2p/interface';
 import { Uint8ArrayList } from 'uint8arraylist';
 import { ConnectionError, InvalidMessageError, isSwarmError } from '../errors.ts';
 import { FRAME_TIMEOUT_MS, MAX_DATA_CHUNK_BYTES } from '../limits.ts';
+import { type DirectLane, directLaneOf } from './direct-lane.ts';
 import { type Frame, FrameDecoder } from './frame.ts';
 import { FrameBatch } from './frame-batch.ts';
 import { ReadPause } from './read-pause.ts';
@@ -40,10 +41,11 @@ export interface FrameStreamInit {
 
 /**
  * Frames both ways over one libp2p stream: small frames at once, batched per microtask; bodies in chunks, in turn, as far as
- * the transport takes them.
+ * the transport takes them. Past libp2p's buffers and events where the stream has a {@link DirectLane}.
  */
 export class FrameStream {
   readonly #stream: Stream;
+  readonly #lane: DirectLane | undefined;
   readonly #init: FrameStreamInit;
   readonly #decoder: FrameDecoder;
   readonly #batch = new FrameBatch();
@@ -67,6 +69,8 @@ export class FrameStream {
       init.onFrame(frame);
     }, init.divisibleType);
     stream.addEventListener('message', this.#onMessage);
+    this.#lane = directLaneOf(stream);
+    if (this.#lane !== undefined) this.#lane.onBytes = this.#onBytes;
     stream.addEventListener('remoteCloseWrite', this.#onRemoteEnd);
     stream.addEventListener('close', this.#onClose);
     stream.addEventListener('drain', this.#onRoom);
@@ -82,10 +86,12 @@ export class FrameStream {
     return this.#waiting || this.#batch.byteLength > HIGH_WATER_BYTES;
   }
 
-  /** Queues one small frame; it leaves with whatever else this turn of the event loop sends. */
+  /** Queues one small frame; it leaves with whatever else this turn of the event loop sends, by a lane the first at once. */
   send(type: number, id: number, ...payload: readonly Uint8Array[]): void {
     if (this.#ended) return;
     this.#batch.add(type, id, payload);
+    // The other side has something to do while the rest of this turn is made: else it sleeps, and waking it costs more.
+    if (!this.#flushing && this.#lane?.canSend(this.#batch.byteLength) === true) this.#write();
     this.#scheduleFlush();
   }
 
@@ -166,7 +172,12 @@ export class FrameStream {
     const { byteLength } = this.#batch;
     if (byteLength === 0) return;
     const pieces = this.#batch.take();
-    const [only] = pieces;
+    if (this.#lane?.canSend(byteLength) === true) {
+      this.#lane.send(pieces, byteLength);
+      this.#waiting = this.#lane.congested;
+      return;
+    }
+    const only = pieces[0];
     let data: Uint8Array | Uint8ArrayList;
     if (pieces.length === 1 && only !== undefined) data = only;
     else if (pieces.length > MAX_LIST_PIECES) data = Buffer.concat(pieces, byteLength);
@@ -178,7 +189,7 @@ export class FrameStream {
       return;
     }
     const unsentBytes = this.#stream.writeBufferLength;
-    this.#waiting = unsentBytes > HIGH_WATER_BYTES;
+    this.#waiting = this.#noRoom(unsentBytes);
     if (!this.#waiting) return;
     const { maxUnsentBytes = Infinity, pauseUnsentBytes = Infinity } = this.#init;
     if (unsentBytes > pauseUnsentBytes) this.#awaitReading();
@@ -200,22 +211,30 @@ export class FrameStream {
     this.#watchPartialFrame();
   }
 
+  #noRoom(unsentBytes = this.#stream.writeBufferLength): boolean {
+    return this.#lane?.congested ?? unsentBytes > HIGH_WATER_BYTES;
+  }
+
   readonly #onRoom = (): void => {
     if (!this.#waiting) return;
     this.#waiting = false;
     // libp2p sends on what it holds in a microtask of its own after the event: ours comes behind it.
     queueMicrotask(() => {
-      this.#waiting = this.#stream.writeBufferLength > HIGH_WATER_BYTES;
+      this.#waiting = this.#noRoom();
       if (!this.#waiting) this.#pause.read();
       this.#scheduleFlush();
     });
   };
 
   readonly #onMessage = ({ data }: StreamMessageEvent): void => {
+    if (data instanceof Uint8Array) this.#onBytes(data);
+    else for (const chunk of data) this.#onBytes(chunk);
+  };
+
+  readonly #onBytes = (bytes: Uint8Array): void => {
     if (this.#ended) return;
     try {
-      if (data instanceof Uint8Array) this.#decoder.push(data);
-      else for (const chunk of data) this.#decoder.push(chunk);
+      this.#decoder.push(bytes);
     } catch (error) {
       this.abort(asError(error));
       return;
@@ -262,6 +281,7 @@ export class FrameStream {
     this.#pause.cancel();
     this.#bodies.length = 0;
     this.#batch.take();
+    if (this.#lane !== undefined) this.#lane.onBytes = undefined;
     this.#stream.removeEventListener('message', this.#onMessage);
     this.#stream.removeEventListener('remoteCloseWrite', this.#onRemoteEnd);
     this.#stream.removeEventListener('close', this.#onClose);

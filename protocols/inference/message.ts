@@ -195,7 +195,8 @@ function writeExtension(writer: ByteWriter): void {
 }
 
 function afterExtension(reader: ByteReader): Uint8Array {
-  reader.take('extension', reader.varint('length of the extension'));
+  const length = reader.varint('length of the extension');
+  if (length > 0) reader.take('extension', length);
   return reader.take('body', reader.left);
 }
 

@@ -6,7 +6,7 @@ import type { Uint8ArrayList } from 'uint8arraylist';
 
 /**
  * Bytes that TLS may hold before the muxer waits: two chunks of a body. More, and a small request waits behind all of it, and
- * the other side for all of it to be encrypted before the first of it comes (600 KiB: p50 a tenth more at 256 KiB).
+ * the other side for all of it to be encrypted before the first of it comes (600 KiB: p50 a tenth more at 256 KiB, bench/README.md).
  */
 const HIGH_WATER_BYTES = 128 * 1024;
 

@@ -1,4 +1,5 @@
 import { ADDED, FLOAT_BYTES, MAX_REPLY_BYTES, MODEL_INPUTS, MODEL_OUTPUTS } from './model.ts';
+import type { LoadedModel } from '../../node/backend/backend.ts';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { InferenceService } from '../../node/inference-service.ts';
 import { Replica } from '../../node/replica/replica.ts';
@@ -7,6 +8,7 @@ import { cidOfDigest, sha256 } from '../../protocols/digest.ts';
 import type { InferenceHandler } from '../../protocols/inference/index.ts';
 import { Tensor } from '../../protocols/tensor.ts';
 import type { LoadReport, PublisherId, VersionCid } from '../../protocols/types.ts';
+import type { RunTiming } from '../../src/policy/service-time.ts';
 import { OutcomeTally } from '../../src/swarm/outcome-tally.ts';
 
 /** `echo` is the transport alone; `executor` puts the child process and the tiny model behind it. */
@@ -38,7 +40,8 @@ export function createEchoService(): RpcService {
     answer: async (payload) => echo(payload),
     handler: {
       admit: () => ({
-        execute: async ([input]) => {
+        execute: async (inputs) => {
+          const input = inputs[0];
           if (input === undefined) throw new TypeError('expected one input, found none');
           const outputs = [{ name: 'y', tensor: floats(echo(input.tensor.bytes)) }];
           return { outputs, queueMs: 0, executeMs: 0, load: IDLE, releaseSequence: 1 };
@@ -55,7 +58,8 @@ export async function createExecutorService(directory: string, entry: string): P
   const backend = createOnnxBackend();
   const files = { cid: VERSION, directory, entry, inputs: MODEL_INPUTS, outputs: MODEL_OUTPUTS };
   const model = await backend.load(files);
-  const queue = new VersionQueue(model, { maxQueued: 256, executionLimitMs: 10_000 });
+  const timings = await timingsOf(model);
+  const queue = new VersionQueue(model, { maxQueued: 256, executionLimitMs: 10_000, timings });
   const replica = new Replica({
     publisher: 'bench' as PublisherId,
     name: 'tiny',
@@ -79,13 +83,29 @@ export async function createExecutorService(directory: string, entry: string): P
       const { outputs } = await queue.submit([{ name: 'x', tensor: floats(payload) }], {
         deadlineAtMs: performance.now() + DEADLINE_MS,
       });
-      const [output] = outputs;
+      const output = outputs[0];
       if (output === undefined) throw new TypeError('expected one output, found none');
       return output.tensor.bytes;
     },
     handler,
     close: async () => backend.stop(),
   };
+}
+
+/**
+ * What runs of two sizes take, as a node finds out when it loads a model: by small ones alone, that take all of their time for
+ * being called, large ones would seem to take half a minute, and be refused.
+ */
+async function timingsOf(model: LoadedModel): Promise<RunTiming[]> {
+  const timings: RunTiming[] = [];
+  for (const elements of [16, 160_000]) {
+    const inputs = [{ name: 'x', tensor: floats(new Uint8Array(elements * FLOAT_BYTES)) }];
+    await model.run(inputs, { limitMs: 10_000 });
+    const startedAtMs = performance.now();
+    await model.run(inputs, { limitMs: 10_000 });
+    timings.push({ elements, ms: performance.now() - startedAtMs });
+  }
+  return timings;
 }
 
 /** Bytes as the one-dimensional FP32 tensor that they are in both modes. */

@@ -39,7 +39,7 @@ export const swarmTransport: Transport = {
         // A signal for each call, as the client has.
         const { signal } = new AbortController();
         const { outputs } = await connection.infer(request, { signal });
-        const [output] = outputs;
+        const output = outputs[0];
         if (output === undefined) throw new Error('expected one output, found none');
         return output.tensor.bytes;
       },

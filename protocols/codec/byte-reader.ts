@@ -1,4 +1,5 @@
 import { InvalidMessageError } from '../errors.ts';
+import { asBuffer } from './frame.ts';
 
 /** Reads what a {@link ByteWriter} wrote, from bytes that a stranger sent. */
 export class ByteReader {
@@ -8,13 +9,34 @@ export class ByteReader {
 
   /** @param what names the message in errors. */
   constructor(bytes: Uint8Array, what: string) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = asBuffer(bytes);
     this.#what = what;
   }
 
   /** Bytes not read yet. */
   get left(): number {
     return this.#bytes.byteLength - this.#offset;
+  }
+
+  /** Bytes read so far. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Passes over these very bytes if they are the next; false, and nothing is read, if they are not. */
+  skip(expected: Uint8Array): boolean {
+    const { byteLength } = expected;
+    if (byteLength > this.left) return false;
+    for (let index = 0; index < byteLength; index += 1) {
+      if (this.#bytes[this.#offset + index] !== expected[index]) return false;
+    }
+    this.#offset += byteLength;
+    return true;
+  }
+
+  /** A copy of what was read from an offset up to here. */
+  readSince(offset: number): Uint8Array {
+    return Uint8Array.from(this.#bytes.subarray(offset, this.#offset));
   }
 
   uint8(field: string): number {

@@ -1,3 +1,6 @@
+/** Characters of a text whose length takes one byte. */
+const MAX_ASCII_LENGTH = 0x7f;
+
 /** Appends varints, texts and bytes to a buffer that grows; for headers of a few hundred bytes. */
 export class ByteWriter {
   #buffer = Buffer.allocUnsafe(512);
@@ -35,10 +38,26 @@ export class ByteWriter {
 
   /** The text's UTF-8 bytes after their number. */
   text(value: string): void {
+    if (value.length <= MAX_ASCII_LENGTH && this.#ascii(value)) return;
     const byteLength = Buffer.byteLength(value, 'utf8');
     this.varint(byteLength);
     this.#reserve(byteLength);
     this.#length += this.#buffer.write(value, this.#length, 'utf8');
+  }
+
+  /** Writes a short text of ASCII alone, without the calls out of JavaScript that any other needs; else writes nothing. */
+  #ascii(value: string): boolean {
+    const { length } = value;
+    this.#reserve(1 + length);
+    const start = this.#length + 1;
+    for (let index = 0; index < length; index += 1) {
+      const code = value.charCodeAt(index);
+      if (code > 0x7f) return false;
+      this.#buffer[start + index] = code;
+    }
+    this.#buffer[this.#length] = length;
+    this.#length = start + length;
+    return true;
   }
 
   #reserve(bytes: number): void {

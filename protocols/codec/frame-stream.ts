@@ -2,13 +2,12 @@ import type { Stream, StreamMessageEvent } from '@libp2p/interface';
 import { Uint8ArrayList } from 'uint8arraylist';
 import { ConnectionError, InvalidMessageError, isSwarmError } from '../errors.ts';
 import { FRAME_TIMEOUT_MS, MAX_DATA_CHUNK_BYTES } from '../limits.ts';
-import { encodeFrameHeader, type Frame, FrameDecoder } from './frame.ts';
+import { type DirectLane, directLaneOf } from './direct-lane.ts';
+import { type Frame, FrameDecoder } from './frame.ts';
+import { FrameBatch } from './frame-batch.ts';
 import { ReadPause } from './read-pause.ts';
 
-/** Up to here pieces are copied together, so that a handful of small frames is one write and one TLS record. */
-const COALESCE_BYTES = 32 * 1024;
-
-/** More pieces than this are copied together whatever their size: a list of many is slow, and one of 100 000 cannot be made. */
+/** More pieces than this are copied together: a list of many is slow, and one of 100 000 cannot be made. */
 const MAX_LIST_PIECES = 256;
 
 /** Bytes libp2p may hold for us before bodies wait; a small frame overtakes all but these. */
@@ -42,14 +41,14 @@ export interface FrameStreamInit {
 
 /**
  * Frames both ways over one libp2p stream: small frames at once, batched per microtask; bodies in chunks, in turn, as far as
- * the transport takes them.
+ * the transport takes them. Past libp2p's buffers and events where the stream has a {@link DirectLane}.
  */
 export class FrameStream {
   readonly #stream: Stream;
+  readonly #lane: DirectLane | undefined;
   readonly #init: FrameStreamInit;
   readonly #decoder: FrameDecoder;
-  #pieces: Uint8Array[] = [];
-  #pieceBytes = 0;
+  readonly #batch = new FrameBatch();
   #flushing = false;
   /** In turn: the first is served next and goes to the end. */
   readonly #bodies: OutgoingBody[] = [];
@@ -70,6 +69,8 @@ export class FrameStream {
       init.onFrame(frame);
     }, init.divisibleType);
     stream.addEventListener('message', this.#onMessage);
+    this.#lane = directLaneOf(stream);
+    if (this.#lane !== undefined) this.#lane.onBytes = this.#onBytes;
     stream.addEventListener('remoteCloseWrite', this.#onRemoteEnd);
     stream.addEventListener('close', this.#onClose);
     stream.addEventListener('drain', this.#onRoom);
@@ -82,16 +83,15 @@ export class FrameStream {
 
   /** True while the transport takes no more, or what this turn sends is enough for it: what is sent now waits in memory. */
   get congested(): boolean {
-    return this.#waiting || this.#pieceBytes > HIGH_WATER_BYTES;
+    return this.#waiting || this.#batch.byteLength > HIGH_WATER_BYTES;
   }
 
-  /** Queues one small frame; it leaves with whatever else this turn of the event loop sends. */
+  /** Queues one small frame; it leaves with whatever else this turn of the event loop sends, by a lane the first at once. */
   send(type: number, id: number, ...payload: readonly Uint8Array[]): void {
     if (this.#ended) return;
-    let bytes = 0;
-    for (const piece of payload) bytes += piece.byteLength;
-    this.#push(encodeFrameHeader(type, id, bytes));
-    for (const piece of payload) this.#push(piece);
+    this.#batch.add(type, id, payload);
+    // The other side has something to do while the rest of this turn is made: else it sleeps, and waking it costs more.
+    if (!this.#flushing && this.#lane?.canSend(this.#batch.byteLength) === true) this.#write();
     this.#scheduleFlush();
   }
 
@@ -140,11 +140,6 @@ export class FrameStream {
     this.#stream.abort(error);
   }
 
-  #push(piece: Uint8Array): void {
-    this.#pieces.push(piece);
-    this.#pieceBytes += piece.byteLength;
-  }
-
   #scheduleFlush(): void {
     if (this.#flushing || this.#ended) return;
     this.#flushing = true;
@@ -167,24 +162,26 @@ export class FrameStream {
       const pieces = body.take(MAX_DATA_CHUNK_BYTES);
       if (!body.done) this.#bodies.push(body);
       if (pieces.length === 0) continue;
-      let bytes = 0;
-      for (const piece of pieces) bytes += piece.byteLength;
-      this.#push(encodeFrameHeader(body.type, body.id, bytes));
-      for (const piece of pieces) this.#push(piece);
+      this.#batch.add(body.type, body.id, pieces);
       return true;
     }
     return false;
   }
 
   #write(): void {
-    if (this.#pieces.length === 0) return;
-    const pieces = this.#pieces;
-    const data =
-      this.#pieceBytes <= COALESCE_BYTES || pieces.length > MAX_LIST_PIECES
-        ? Buffer.concat(pieces, this.#pieceBytes)
-        : new Uint8ArrayList(...pieces);
-    this.#pieces = [];
-    this.#pieceBytes = 0;
+    const { byteLength } = this.#batch;
+    if (byteLength === 0) return;
+    const pieces = this.#batch.take();
+    if (this.#lane?.canSend(byteLength) === true) {
+      this.#lane.send(pieces, byteLength);
+      this.#waiting = this.#lane.congested;
+      return;
+    }
+    const only = pieces[0];
+    let data: Uint8Array | Uint8ArrayList;
+    if (pieces.length === 1 && only !== undefined) data = only;
+    else if (pieces.length > MAX_LIST_PIECES) data = Buffer.concat(pieces, byteLength);
+    else data = new Uint8ArrayList(...pieces);
     try {
       this.#stream.send(data);
     } catch (cause) {
@@ -192,7 +189,7 @@ export class FrameStream {
       return;
     }
     const unsentBytes = this.#stream.writeBufferLength;
-    this.#waiting = unsentBytes > HIGH_WATER_BYTES;
+    this.#waiting = this.#noRoom(unsentBytes);
     if (!this.#waiting) return;
     const { maxUnsentBytes = Infinity, pauseUnsentBytes = Infinity } = this.#init;
     if (unsentBytes > pauseUnsentBytes) this.#awaitReading();
@@ -214,22 +211,30 @@ export class FrameStream {
     this.#watchPartialFrame();
   }
 
+  #noRoom(unsentBytes = this.#stream.writeBufferLength): boolean {
+    return this.#lane?.congested ?? unsentBytes > HIGH_WATER_BYTES;
+  }
+
   readonly #onRoom = (): void => {
     if (!this.#waiting) return;
     this.#waiting = false;
     // libp2p sends on what it holds in a microtask of its own after the event: ours comes behind it.
     queueMicrotask(() => {
-      this.#waiting = this.#stream.writeBufferLength > HIGH_WATER_BYTES;
+      this.#waiting = this.#noRoom();
       if (!this.#waiting) this.#pause.read();
       this.#scheduleFlush();
     });
   };
 
   readonly #onMessage = ({ data }: StreamMessageEvent): void => {
+    if (data instanceof Uint8Array) this.#onBytes(data);
+    else for (const chunk of data) this.#onBytes(chunk);
+  };
+
+  readonly #onBytes = (bytes: Uint8Array): void => {
     if (this.#ended) return;
     try {
-      if (data instanceof Uint8Array) this.#decoder.push(data);
-      else for (const chunk of data) this.#decoder.push(chunk);
+      this.#decoder.push(bytes);
     } catch (error) {
       this.abort(asError(error));
       return;
@@ -275,7 +280,8 @@ export class FrameStream {
     clearTimeout(this.#frameTimer);
     this.#pause.cancel();
     this.#bodies.length = 0;
-    this.#pieces = [];
+    this.#batch.take();
+    if (this.#lane !== undefined) this.#lane.onBytes = undefined;
     this.#stream.removeEventListener('message', this.#onMessage);
     this.#stream.removeEventListener('remoteCloseWrite', this.#onRemoteEnd);
     this.#stream.removeEventListener('close', this.#onClose);

@@ -20,10 +20,19 @@ export interface Frame {
 /** The nine bytes that precede a payload. */
 export function encodeFrameHeader(type: number, id: number, payloadBytes: number): Uint8Array {
   const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
-  header.writeUInt32LE(TYPE_AND_ID_BYTES + payloadBytes, 0);
-  header.writeUInt8(type, LENGTH_BYTES);
-  header.writeUInt32LE(id, LENGTH_BYTES + 1);
+  writeFrameHeader(header, 0, { type, id, payloadBytes });
   return header;
+}
+
+/** Writes the nine bytes that precede a payload, at a place that has room for them. */
+export function writeFrameHeader(
+  into: Buffer,
+  offset: number,
+  { type, id, payloadBytes }: { type: number; id: number; payloadBytes: number },
+): void {
+  into.writeUInt32LE(TYPE_AND_ID_BYTES + payloadBytes, offset);
+  into[offset + LENGTH_BYTES] = type;
+  into.writeUInt32LE(id, offset + LENGTH_BYTES + 1);
 }
 
 /**
@@ -59,7 +68,7 @@ export class FrameDecoder {
    * @throws {ERR_INVALID_MESSAGE} when a frame is announced longer than {@link MAX_FRAME_BYTES} or too short to be one.
    */
   push(chunk: Uint8Array): void {
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const bytes = asBuffer(chunk);
     let offset = 0;
     while (offset < bytes.byteLength) {
       if (this.#pieceBytes > 0) offset = this.#passPiece(bytes, offset);
@@ -132,4 +141,11 @@ function payloadLength(length: number): number {
     );
   }
   return length - TYPE_AND_ID_BYTES;
+}
+
+/** The same memory as a Buffer. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

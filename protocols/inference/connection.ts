@@ -23,6 +23,7 @@ import {
   encodeRequest,
   type ResponseHeader,
 } from './message.ts';
+import { HeaderMemory } from './header-memory.ts';
 import { PeerSilence } from './peer-silence.ts';
 import { Pings } from './pings.ts';
 import { TensorReceiver, TensorSender } from './tensor-body.ts';
@@ -90,6 +91,8 @@ interface Pending {
   readonly onTransfer: TransferListener | undefined;
   readonly resolve: (response: InferenceResponse) => void;
   readonly reject: (error: unknown) => void;
+  readonly signal: AbortSignal | undefined;
+  readonly onAbort: () => void;
   /** The response once its header is there, and what is still missing of its body. */
   header: ResponseHeader | undefined;
   receiver: TensorReceiver | undefined;
@@ -102,6 +105,7 @@ export class InferenceConnection {
   readonly #frames: FrameStream;
   readonly #maxResponseBytes: number;
   readonly #pending = new Map<number, Pending>();
+  readonly #memory = new HeaderMemory();
   readonly #silence: PeerSilence;
   readonly #pings: Pings;
   readonly #closeListeners: (() => void)[] = [];
@@ -153,34 +157,32 @@ export class InferenceConnection {
    * @throws {ERR_CONNECTION} when the stream ends or the node falls silent; {ERR_INVALID_MESSAGE} when it breaks the protocol.
    * @throws {ERR_LIMIT} when request or response is larger than the bounds; {ERR_BUSY} when too many requests are open.
    */
-  async infer(request: InferenceRequest, options: SendOptions = {}): Promise<InferenceResponse> {
-    const { signal, onTransfer } = options;
-    signal?.throwIfAborted();
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#pending.size >= MAX_REQUESTS_PER_STREAM) {
-      throw new BusyError(`${MAX_REQUESTS_PER_STREAM} requests to this node are open`, 10);
-    }
-    const id = this.#nextId();
-    const onAbort = (): void => this.#cancel(id, signal?.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    try {
-      return await new Promise<InferenceResponse>((resolve, reject) => {
-        const sender = this.#send(id, request, onTransfer);
-        this.#pending.set(id, {
-          onFirstOutput: options.onFirstOutput,
-          sender,
-          onTransfer,
-          resolve,
-          reject,
-          header: undefined,
-          receiver: undefined,
-          grantedBytes: RESPONSE_CREDIT_BYTES,
-        });
-        this.#silence.watch();
+  infer(request: InferenceRequest, options: SendOptions = {}): Promise<InferenceResponse> {
+    const { signal, onFirstOutput, onTransfer } = options;
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#pending.size >= MAX_REQUESTS_PER_STREAM) {
+        throw new BusyError(`${MAX_REQUESTS_PER_STREAM} requests to this node are open`, 10);
+      }
+      const id = this.#nextId();
+      const sender = this.#send(id, request, onTransfer);
+      const onAbort = (): void => this.#cancel(id, signal?.reason);
+      signal?.addEventListener('abort', onAbort);
+      this.#pending.set(id, {
+        onFirstOutput,
+        sender,
+        onTransfer,
+        resolve,
+        reject,
+        signal,
+        onAbort,
+        header: undefined,
+        receiver: undefined,
+        grantedBytes: RESPONSE_CREDIT_BYTES,
       });
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
-    }
+      this.#silence.watch();
+    });
   }
 
   /**
@@ -265,7 +267,7 @@ export class InferenceConnection {
     if (pending.header !== undefined) {
       throw new InvalidMessageError(`node answered request ${id} twice`);
     }
-    const { header, inlineBody } = decodeResponse(payload);
+    const { header, inlineBody } = decodeResponse(payload, this.#memory);
     let bodyBytes: number;
     try {
       bodyBytes = bodyBytesOf(header.outputs);
@@ -309,9 +311,9 @@ export class InferenceConnection {
     try {
       outputs = receiver.tensors();
     } catch (error) {
-      return this.#settle(id, () => pending.reject(brokenResponse(error)));
+      return this.#settle(id, pending).reject(brokenResponse(error));
     }
-    this.#settle(id, () => pending.resolve({ outputs, load, queueMs, executeMs, releaseSequence }));
+    this.#settle(id, pending).resolve({ outputs, load, queueMs, executeMs, releaseSequence });
   }
 
   #fail(id: number, pending: Pending, payload: Uint8Array): void {
@@ -321,30 +323,31 @@ export class InferenceConnection {
       failure.status === STATUS.cancelled
         ? new ConnectionError('node gave the request up', { details: { load, remote: true } })
         : errorFromFailure(failure, { load });
-    this.#settle(id, () => pending.reject(error));
+    this.#settle(id, pending).reject(error);
   }
 
   #cancel(id: number, reason: unknown): void {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     this.#frames.send(FRAME.cancel, id, EMPTY);
-    this.#settle(id, () => pending.reject(reason));
+    this.#settle(id, pending).reject(reason);
   }
 
-  #settle(id: number, settle: () => void): void {
+  /** Forgets a request; returns it, to be told how it ended. */
+  #settle(id: number, pending: Pending): Pending {
     this.#pending.delete(id);
-    this.#frames.dropBody(id);
+    if (pending.sender !== undefined) this.#frames.dropBody(id);
     if (this.#pending.size === 0) this.#silence.rest();
-    settle();
+    pending.signal?.removeEventListener('abort', pending.onAbort);
+    return pending;
   }
 
   #end(error: Error | undefined): void {
     if (this.#failure !== undefined) return;
     this.#failure = error ?? new ConnectionError('node ended the inference stream');
-    this.#silence.rest();
+    for (const [id, pending] of this.#pending) this.#settle(id, pending).reject(this.#failure);
+    this.#silence.stop();
     this.#pings.end();
-    for (const { reject } of this.#pending.values()) reject(this.#failure);
-    this.#pending.clear();
     for (const listener of this.#closeListeners.splice(0)) listener();
   }
 }

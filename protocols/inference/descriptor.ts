@@ -54,19 +54,24 @@ export function writeName(writer: ByteWriter, name: string): void {
 /** @throws {ERR_INVALID_MESSAGE} when they are malformed, too many, or of an unknown datatype. */
 export function readDescriptors(reader: ByteReader): TensorDescriptor[] {
   const count = reader.varint('number of tensors', MAX_TENSORS);
-  return Array.from({ length: count }, () => {
-    const name = reader.text('name', MAX_NAME_BYTES);
-    const code = reader.uint8('datatype');
-    const datatype = datatypeFromCode(code);
-    if (datatype === undefined) throw new InvalidMessageError(`tensor has datatype code ${code}`);
-    const rank = reader.uint8('rank');
-    if (rank > MAX_RANK) {
-      throw new InvalidMessageError(`tensor has ${rank} dimensions, expected at most ${MAX_RANK}`);
-    }
-    const shape = Array.from({ length: rank }, () => reader.varint('dimension'));
-    const byteLength = reader.varint('byte length');
-    return { name, datatype, shape, byteLength };
-  });
+  const descriptors: TensorDescriptor[] = [];
+  while (descriptors.length < count) descriptors.push(readDescriptor(reader));
+  return descriptors;
+}
+
+function readDescriptor(reader: ByteReader): TensorDescriptor {
+  const name = reader.text('name', MAX_NAME_BYTES);
+  const code = reader.uint8('datatype');
+  const datatype = datatypeFromCode(code);
+  if (datatype === undefined) throw new InvalidMessageError(`tensor has datatype code ${code}`);
+  const rank = reader.uint8('rank');
+  if (rank > MAX_RANK) {
+    throw new InvalidMessageError(`tensor has ${rank} dimensions, expected at most ${MAX_RANK}`);
+  }
+  const shape: number[] = [];
+  while (shape.length < rank) shape.push(reader.varint('dimension'));
+  const byteLength = reader.varint('byte length');
+  return { name, datatype, shape, byteLength };
 }
 
 /**

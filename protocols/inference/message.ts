@@ -4,7 +4,8 @@ import { InvalidMessageError, LimitError } from '../errors.ts';
 import { MAX_BODY_BYTES, MAX_NAME_BYTES, MAX_REMOTE_TEXT, MAX_TENSORS } from '../limits.ts';
 import { cleanRemoteText, type WireFailure } from '../status.ts';
 import type { LoadReport, TensorDescriptor, VersionCid } from '../types.ts';
-import { readDescriptors, writeCount, writeDescriptors, writeName } from './descriptor.ts';
+import { writeCount, writeDescriptors, writeName } from './descriptor.ts';
+import { HeaderMemory } from './header-memory.ts';
 
 /** Bytes of a version's CID in text. */
 export const MAX_CID_BYTES = 128;
@@ -80,18 +81,25 @@ export function encodeRequest(header: RequestHeader): Uint8Array {
   return writer.bytes;
 }
 
-/** @throws {ERR_INVALID_MESSAGE} when it is malformed or a part is out of bounds. */
-export function decodeRequest(payload: Uint8Array): Decoded<RequestHeader> {
+/**
+ * @param memory of the stream that it came on
+ * @throws {ERR_INVALID_MESSAGE} when it is malformed or a part is out of bounds.
+ */
+export function decodeRequest(
+  payload: Uint8Array,
+  memory: HeaderMemory = new HeaderMemory(),
+): Decoded<RequestHeader> {
   const reader = new ByteReader(payload, 'inference request');
-  const version = reader.text('version', MAX_CID_BYTES) as VersionCid;
+  const version = memory.version(reader, MAX_CID_BYTES);
   const deadlineMs = reader.varint('deadline', MAX_DEADLINE_MS);
   if (deadlineMs === 0) throw new InvalidMessageError('inference request: deadline is 0');
   const priority = reader.uint8('priority');
   const traceparent = reader.text('traceparent', MAX_TRACEPARENT_BYTES);
   const wanted = reader.varint('number of outputs', MAX_TENSORS);
-  const outputs = Array.from({ length: wanted }, () => reader.text('output', MAX_NAME_BYTES));
+  const outputs: string[] = [];
+  while (outputs.length < wanted) outputs.push(reader.text('output', MAX_NAME_BYTES));
   const responseCredit = reader.varint('response credit', MAX_BODY_BYTES);
-  const inputs = readDescriptors(reader);
+  const inputs = memory.descriptors(reader);
   const header = { version, deadlineMs, priority, traceparent, outputs, responseCredit, inputs };
   return { header, inlineBody: afterExtension(reader) };
 }
@@ -108,14 +116,20 @@ export function encodeResponse(header: ResponseHeader): Uint8Array {
   return writer.bytes;
 }
 
-/** @throws {ERR_INVALID_MESSAGE} when it is malformed or a part is out of bounds. */
-export function decodeResponse(payload: Uint8Array): Decoded<ResponseHeader> {
+/**
+ * @param memory of the stream that it came on
+ * @throws {ERR_INVALID_MESSAGE} when it is malformed or a part is out of bounds.
+ */
+export function decodeResponse(
+  payload: Uint8Array,
+  memory: HeaderMemory = new HeaderMemory(),
+): Decoded<ResponseHeader> {
   const reader = new ByteReader(payload, 'inference response');
   const load = readLoad(reader);
   const queueMs = reader.varint('queue time') / 1000;
   const executeMs = reader.varint('execution time') / 1000;
   const releaseSequence = reader.varint('release sequence');
-  const outputs = readDescriptors(reader);
+  const outputs = memory.descriptors(reader);
   return {
     header: { load, queueMs, executeMs, releaseSequence, outputs },
     inlineBody: afterExtension(reader),
@@ -181,7 +195,8 @@ function writeExtension(writer: ByteWriter): void {
 }
 
 function afterExtension(reader: ByteReader): Uint8Array {
-  reader.take('extension', reader.varint('length of the extension'));
+  const length = reader.varint('length of the extension');
+  if (length > 0) reader.take('extension', length);
   return reader.take('body', reader.left);
 }
 

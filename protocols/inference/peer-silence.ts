@@ -24,6 +24,7 @@ export class PeerSilence {
   readonly #timeoutMs: number;
   readonly #intervalMs: number;
   #timer: NodeJS.Timeout | undefined;
+  #owed = false;
   #heardAtMs = 0;
   #tickAtMs = 0;
 
@@ -35,8 +36,10 @@ export class PeerSilence {
 
   /** From now on the other side owes an answer. */
   watch(): void {
-    if (this.#timer !== undefined) return;
+    if (this.#owed) return;
+    this.#owed = true;
     this.#heardAtMs = performance.now();
+    if (this.#timer !== undefined) return;
     this.#tickAtMs = this.#heardAtMs;
     this.#timer = setInterval(() => this.#tick(), this.#intervalMs);
   }
@@ -47,20 +50,27 @@ export class PeerSilence {
     this.#heardAtMs = Number.POSITIVE_INFINITY;
   }
 
-  /** Nothing is owed any more. */
+  /** Nothing is owed for now. The timer goes at its next tick only: one request after the other would set it again each time. */
   rest(): void {
+    this.#owed = false;
+  }
+
+  /** Nothing will be owed any more. */
+  stop(): void {
+    this.#owed = false;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
   #tick(): void {
+    if (!this.#owed) return this.stop();
     const nowMs = performance.now();
     const stoodStill = nowMs - this.#tickAtMs > this.#intervalMs + STANDSTILL_MS;
     this.#tickAtMs = nowMs;
     if (stoodStill || this.#heardAtMs > nowMs) this.#heardAtMs = nowMs;
     const silentMs = nowMs - this.#heardAtMs;
     if (silentMs >= this.#timeoutMs) {
-      this.rest();
+      this.stop();
       this.#init.onSilent(Math.round(silentMs));
     } else this.#init.ping();
   }

@@ -23,6 +23,7 @@ import type { CallerAccount } from './caller-accounts.ts';
 import { bodyBytesOf, describeTensors } from './descriptor.ts';
 import { FRAME } from './frame-type.ts';
 import type { Admission, ExecutionResult, InferenceHandler } from './handler.ts';
+import { HeaderMemory } from './header-memory.ts';
 import { IncomingBody } from './incoming-body.ts';
 import {
   decodeCredit,
@@ -43,6 +44,8 @@ const REFUSAL_BYTES = 1024;
 
 /** Milliseconds after which a caller that was too slow for others who waited may ask again; another node may have room at once. */
 const SLOW_RETRY_MS = 5_000;
+
+const NOTHING_HELD = (): void => {};
 
 export interface ServerStreamInit {
   readonly budget: BodyBudget;
@@ -97,6 +100,7 @@ class ServerStream {
   readonly #account: CallerAccount;
   readonly #frames: FrameStream;
   readonly #open = new Map<number, OpenRequest>();
+  readonly #memory = new HeaderMemory();
 
   constructor(stream: Stream, caller: string, handler: InferenceHandler, init: ServerStreamInit) {
     this.#caller = caller;
@@ -143,7 +147,7 @@ class ServerStream {
         `caller has more than ${MAX_REQUESTS_PER_STREAM} requests open on one stream`,
       );
     }
-    const { header, inlineBody } = decodeRequest(payload);
+    const { header, inlineBody } = decodeRequest(payload, this.#memory);
     const inline = inlineBody.byteLength > 0;
     let bodyBytes: number;
     let unaskedBytes: number;
@@ -172,7 +176,7 @@ class ServerStream {
       untakenBytes: 0,
       sender: undefined,
       timer: undefined,
-      release: () => {},
+      release: NOTHING_HELD,
     };
     this.#open.set(id, request);
     this.#account.begin(unaskedBytes);

@@ -82,7 +82,9 @@ export class TensorReceiver {
   /** Allocates as the bytes come; the caller has checked the descriptors against its bounds. */
   constructor(descriptors: readonly TensorDescriptor[]) {
     this.#descriptors = descriptors;
-    this.#totalBytes = descriptors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    let totalBytes = 0;
+    for (const { byteLength } of descriptors) totalBytes += byteLength;
+    this.#totalBytes = totalBytes;
   }
 
   get complete(): boolean {
@@ -101,18 +103,19 @@ export class TensorReceiver {
   push(bytes: Uint8Array): void {
     let offset = 0;
     while (offset < bytes.byteLength) {
-      const { byteLength } = this.#descriptors[this.#index] ?? {};
+      const byteLength = this.#descriptors[this.#index]?.byteLength;
       if (byteLength === undefined) {
         throw new InvalidMessageError(
           `body has ${this.#receivedBytes + bytes.byteLength - offset} bytes, expected ${this.#totalBytes}`,
         );
       }
       const buffer = (this.#buffers[this.#index] ??= allocate(byteLength));
-      const piece = bytes.subarray(offset, offset + buffer.byteLength - this.#offset);
-      buffer.set(piece, this.#offset);
-      offset += piece.byteLength;
-      this.#offset += piece.byteLength;
-      this.#receivedBytes += piece.byteLength;
+      const pieceBytes = Math.min(bytes.byteLength - offset, buffer.byteLength - this.#offset);
+      const whole = pieceBytes === bytes.byteLength;
+      buffer.set(whole ? bytes : bytes.subarray(offset, offset + pieceBytes), this.#offset);
+      offset += pieceBytes;
+      this.#offset += pieceBytes;
+      this.#receivedBytes += pieceBytes;
       if (this.#offset < buffer.byteLength) continue;
       this.#index += 1;
       this.#offset = 0;

@@ -1,4 +1,6 @@
 import { yamux } from '@chainsafe/libp2p-yamux';
+import { ESTABLISHED } from './yamux-lane.ts';
+import { addLanes } from './yamux-lanes.ts';
 
 type YamuxInit = NonNullable<Parameters<typeof yamux>[0]>;
 type YamuxFactory = ReturnType<typeof yamux>;
@@ -20,9 +22,6 @@ interface WindowedStream {
  */
 const MAX_WINDOW_BYTES = 4 * 1024 * 1024;
 
-/** yamux's `StreamState.Established`: in the states before it an update also opens the stream. */
-const ESTABLISHED = 3;
-
 /**
  * yamux that tells a sender of new room once half of the window is used, as the Go and Rust implementations do.
  *
@@ -39,7 +38,11 @@ export function lazyYamux({ streamOptions, ...init }: YamuxInit = {}): YamuxFact
   return () => {
     const factory = create();
     const createStreamMuxer = factory.createStreamMuxer.bind(factory);
-    factory.createStreamMuxer = (connection) => updatingLazily(createStreamMuxer(connection));
+    factory.createStreamMuxer = (connection) => {
+      const muxer = updatingLazily(createStreamMuxer(connection));
+      addLanes(muxer, connection);
+      return muxer;
+    };
     return factory;
   };
 }
@@ -60,6 +63,7 @@ function updateLazily(stream: WindowedStream): void {
   const update = stream.sendWindowUpdate.bind(stream);
   stream.sendWindowUpdate = () => {
     const { state, recvWindow, recvWindowCapacity } = stream;
+    // In the states before it an update also opens the stream.
     if (state === ESTABLISHED && recvWindowCapacity > recvWindow / 2) return;
     update();
   };

@@ -35,6 +35,17 @@ describe('ByteReader', () => {
     expect(() => read(reader(hex(bytes)))).toThrow(refusal('ERR_INVALID_MESSAGE', message));
   });
 
+  it('passes over bytes that are as expected, and over nothing else', () => {
+    const bytes = reader(hex('00 010203 04'));
+    bytes.uint8('a');
+    expect(bytes.skip(hex('0102ff'))).toBe(false);
+    expect(bytes.skip(hex('0102030405'))).toBe(false);
+    expect(bytes.offset).toBe(1);
+    expect(bytes.skip(hex('010203'))).toBe(true);
+    expect([bytes.offset, bytes.uint8('b')]).toEqual([4, 4]);
+    expect([...bytes.readSince(3)]).toEqual([3, 4]);
+  });
+
   it('takes a varint up to its bound and refuses one more', () => {
     expect(reader(hex('ac02')).varint('count', 300)).toBe(300);
     expect(() => reader(hex('ac02')).varint('count', 299)).toThrow(

@@ -30,6 +30,18 @@ describe('ByteWriter', () => {
     expect(toHex(written((writer) => writer.text('')))).toBe('00');
   });
 
+  it.each([
+    ['nothing but ASCII, of one length byte', 'x'.repeat(127)],
+    ['nothing but ASCII, of two', 'x'.repeat(128)],
+    ['another character at its end', `${'x'.repeat(126)}ü`],
+    ['bytes that are no UTF-16 of their own', '\ud800'],
+  ])('writes a text with %s as UTF-8', (_, text) => {
+    const utf8 = Buffer.from(text, 'utf8');
+    const bytes = written((writer) => writer.text(text));
+    expect(toHex(bytes.subarray(-utf8.byteLength))).toBe(toHex(utf8));
+    expect(bytes.byteLength).toBe(utf8.byteLength + (utf8.byteLength > 127 ? 2 : 1));
+  });
+
   it('grows as far as it must', () => {
     const long = 'x'.repeat(100_000);
     const bytes = written((writer) => {

@@ -57,9 +57,25 @@ describe('PeerSilence', () => {
     expect(vi.getTimerCount()).toBe(1);
     silence.rest();
     silence.rest();
+    vi.advanceTimersByTime(1_000);
     expect(vi.getTimerCount()).toBe(0);
     vi.advanceTimersByTime(10_000);
     expect(ping).not.toHaveBeenCalled();
+    expect(onSilent).not.toHaveBeenCalled();
+  });
+
+  it('sets one timer for requests that follow each other, and none once it was stopped', () => {
+    const { silence, onSilent } = open();
+    const set = vi.spyOn(globalThis, 'setInterval');
+    for (let request = 0; request < 100; request += 1) {
+      silence.watch();
+      silence.rest();
+    }
+    expect(set).toHaveBeenCalledTimes(1);
+    silence.watch();
+    silence.stop();
+    expect(vi.getTimerCount()).toBe(0);
+    vi.advanceTimersByTime(10_000);
     expect(onSilent).not.toHaveBeenCalled();
   });
 

@@ -1,8 +1,10 @@
 /** The node's side: inference protocol, admission, queue, executor, as a node puts them together, in a process of its own. */
 import path from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { LoadedModel } from '../../node/backend/backend.ts';
+import { CoreBoundBackend } from '../../node/backend/core-bound-backend.ts';
+import { CoreTurns } from '../../node/backend/core-turns.ts';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
-import { OnnxModel } from '../../node/backend/onnx-model.ts';
 import { InferenceService } from '../../node/inference-service.ts';
 import { Replica } from '../../node/replica/replica.ts';
 import { type BatchFinding, probeBatching } from '../../node/scheduler/batch-probe.ts';
@@ -20,6 +22,7 @@ import { VERSION } from '../rpc/service.ts';
 import { addressOf, NETWORK, startLibp2p } from '../swarm-libp2p.ts';
 import { answerQuestions } from '../worker.ts';
 import { pinToExecutorCore, pinToOtherCores } from './pin.ts';
+import { RefusalTimes } from './refusal-times.ts';
 
 /** Requests waiting at most, as a node has it by default. */
 const MAX_QUEUED = 256;
@@ -42,25 +45,28 @@ export type ServerQuestions = {
   readonly memory: { readonly ask: null; readonly answer: number | null };
   /** Milliseconds at p99 that the event loop was late since the last asking. */
   readonly loopDelay: { readonly ask: null; readonly answer: number };
+  /** Milliseconds at p99 from a header to its refusal, inside the node, since the last asking. */
+  readonly refusals: { readonly ask: null; readonly answer: number };
 };
 
 const delay = monitorEventLoopDelay({ resolution: 1 });
+const refusals = new RefusalTimes();
 const closing: (() => Promise<unknown>)[] = [];
 let echoes = false;
 let finding: BatchFinding | undefined;
-let model: OnnxModel | undefined;
+let model: LoadedModel | undefined;
 
 answerQuestions<ServerQuestions>(
   {
     async serve({ file, inputs, outputs }) {
       tuneGarbageCollection();
       await pinToOtherCores(process.pid);
-      const backend = createOnnxBackend({ threads: 1 });
+      const backend = new CoreBoundBackend(createOnnxBackend({ threads: 1 }), new CoreTurns(1), 1);
       closing.push(async () => backend.stop());
       const directory = path.dirname(file);
       const files = { cid: VERSION, directory, entry: path.basename(file), inputs, outputs };
       const loaded = await backend.load(files);
-      if (!(loaded instanceof OnnxModel) || loaded.pid === undefined) throw new Error('no process');
+      if (loaded.pid === undefined) throw new Error('no process');
       model = loaded;
       await pinToExecutorCore(loaded.pid);
       finding = await probeBatching(loaded, resolveDeployment({}), new AbortController().signal);
@@ -109,6 +115,9 @@ answerQuestions<ServerQuestions>(
       delay.reset();
       return p99Ms;
     },
+    async refusals() {
+      return refusals.takeP99Ms();
+    },
   },
   async () => {
     for (const close of closing.toReversed()) await close();
@@ -127,7 +136,7 @@ async function listen(handler: InferenceHandler): Promise<string> {
   closing.push(async () => libp2p.stop());
   const protocol = protocolId(NETWORK, 'inference', INFERENCE_VERSION);
   await libp2p.handle(protocol, (stream, connection) =>
-    handleInference(stream, connection.remotePeer.toString(), handler, {
+    handleInference(stream, connection.remotePeer.toString(), refusals.watch(stream, handler), {
       onProtocolError: (error) => console.error(error),
     }),
   );

@@ -13,7 +13,7 @@ import { VersionFaults } from '../../src/policy/quarantine.ts';
 import type { LoadedModel, ModelFiles, ModelState, RunOptions, RunResult } from './backend.ts';
 import { type ModelLoaderInit, type StartedModel, startModel } from './model-loader.ts';
 import { describeExit, isFault } from './process-exit.ts';
-import { RunQueue } from './run-queue.ts';
+import { MAX_AHEAD_RUNS, RunQueue } from './run-queue.ts';
 import type { IndexedTensor } from './tensor-frame.ts';
 
 /** Milliseconds before a second restart in a row; doubles with each, to a bound. The first is immediate. */
@@ -25,8 +25,7 @@ export class OnnxModel implements LoadedModel {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
   readonly provider: string;
-  /** The pipe holds one. */
-  readonly ahead = 1;
+  readonly ahead = MAX_AHEAD_RUNS;
   readonly #files: ModelFiles;
   readonly #init: ModelLoaderInit;
   readonly #inputIndex: ReadonlyMap<string, number>;

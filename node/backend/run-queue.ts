@@ -9,6 +9,9 @@ import { decodeTensorFrame, encodeTensorFrame, type IndexedTensor } from './tens
 /** Runs of one model that may wait or run: whoever queues requests bounds them far below. */
 export const MAX_PENDING_RUNS = 4096;
 
+/** Runs that are sent while another executes: whoever queues requests decides how much time of them may lie ready. */
+export const MAX_AHEAD_RUNS = 8;
+
 /**
  * Bytes of inputs that are sent while another run executes. What the pipe does not hold waits in this process, beside the
  * requests that it was made of: a larger one executes for long enough to be sent when it may begin.
@@ -59,12 +62,12 @@ export interface RunQueueInit {
 }
 
 /**
- * Runs of one model, one after another on whatever process serves it now. While one executes, the next is sent, so that the
- * process finds it when it is free.
+ * Runs of one model, one after another on whatever process serves it now. While one executes, the next ones are sent, so
+ * that the process finds them when it is free.
  *
  * Between {@link detach} and the next {@link attach} there is no process, and runs wait. A run that a process took with it
  * fails alone when the fault was its own, and is tried once more when the process was killed from outside. One that was sent
- * ahead has done nothing and waits again.
+ * ahead has done nothing and waits again, in its place.
  */
 export class RunQueue {
   /** Resident bytes of the process after its last answer; null when unknown. */
@@ -73,8 +76,8 @@ export class RunQueue {
   readonly #line: PendingRun[] = [];
   /** The run that executes; it stays there when its caller gives up. */
   #current: SentRun | undefined;
-  /** The run that is to execute next and lies in the pipe; only while there is a current one. */
-  #ahead: SentRun | undefined;
+  /** The runs that are to execute next and lie in the pipe, in their order; only while there is a current one. */
+  readonly #ahead: SentRun[] = [];
   #process: RunProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastId = 0;
@@ -138,7 +141,7 @@ export class RunQueue {
   detach(error: Error, isFault: boolean): void {
     this.#process = undefined;
     const { current, ahead } = this.#take();
-    if (ahead !== undefined && !ahead.settled) this.#line.unshift(ahead);
+    this.#line.unshift(...ahead.filter(({ settled }) => !settled));
     if (current === undefined || current.settled) return;
     if (current.stopped) {
       const { limitMs } = current;
@@ -157,7 +160,7 @@ export class RunQueue {
   close(error: Error): void {
     this.#closed ??= error;
     const { current, ahead } = this.#take();
-    for (const run of [current, ahead, ...this.#line.splice(0)]) run?.reject(error);
+    for (const run of [current, ...ahead, ...this.#line.splice(0)]) run?.reject(error);
   }
 
   #abandon(run: PendingRun, reason: unknown): void {
@@ -166,7 +169,7 @@ export class RunQueue {
     if (index >= 0) this.#line.splice(index, 1);
   }
 
-  /** Sends the next run when the process is free, and one more for it to find when it will be. */
+  /** Sends the next run when the process is free, and more for it to find when it will be. */
   #advance(): void {
     const process = this.#process;
     if (process === undefined) return;
@@ -176,12 +179,17 @@ export class RunQueue {
       this.#current = this.#send(run, process);
       this.#begin(run, process);
     }
-    const [next] = this.#line;
-    if (this.#ahead !== undefined || next === undefined) return;
     // The process is about to be killed: what is sent to it now is sent in vain.
-    if (this.#current.run.stopped || bytesOf(next.tensors) > MAX_AHEAD_BYTES) return;
-    this.#line.shift();
-    this.#ahead = this.#send(next, process);
+    if (this.#current.run.stopped) return;
+    let aheadBytes = this.#ahead.reduce((sum, { run }) => sum + bytesOf(run.tensors), 0);
+    while (this.#ahead.length < MAX_AHEAD_RUNS) {
+      const [next] = this.#line;
+      if (next === undefined) return;
+      aheadBytes += bytesOf(next.tensors);
+      if (aheadBytes > MAX_AHEAD_BYTES) return;
+      this.#line.shift();
+      this.#ahead.push(this.#send(next, process));
+    }
   }
 
   #send(run: PendingRun, process: RunProcess): SentRun {
@@ -220,7 +228,7 @@ export class RunQueue {
     }
     const settle = this.#decode(frame);
     clearTimeout(this.#timer);
-    [this.#current, this.#ahead] = [this.#ahead, undefined];
+    this.#current = this.#ahead.shift();
     if (this.#current !== undefined) this.#begin(this.#current.run, process);
     this.#init.onAnswer();
     settle(current.run);
@@ -241,11 +249,10 @@ export class RunQueue {
   }
 
   /** Takes what is in the process, and ends its time. */
-  #take(): { readonly current: PendingRun | undefined; readonly ahead: PendingRun | undefined } {
+  #take(): { readonly current: PendingRun | undefined; readonly ahead: PendingRun[] } {
     clearTimeout(this.#timer);
-    const [current, ahead] = [this.#current?.run, this.#ahead?.run];
+    const current = this.#current?.run;
     this.#current = undefined;
-    this.#ahead = undefined;
-    return { current, ahead };
+    return { current, ahead: this.#ahead.splice(0).map(({ run }) => run) };
   }
 }

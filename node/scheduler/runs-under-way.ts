@@ -66,15 +66,24 @@ export class RunsUnderWay {
     }));
   }
 
-  /** Milliseconds until the first of those that execute should end; null when that is unknown. */
-  firstEndMs(): number | null {
+  /** Milliseconds until one more that is handed in should begin; null when that is unknown. */
+  beginsInMs(): number | null {
     const nowMs = this.#clock.nowMs();
-    let firstMs: number | null = null;
+    const restsMs: number[] = [];
+    const readyMs: number[] = [];
     for (const { expectedMs, beganAtMs } of this.#runs) {
-      if (beganAtMs === undefined || expectedMs === null) continue;
-      const restMs = Math.max(0, beganAtMs + expectedMs - nowMs);
-      firstMs = Math.min(firstMs ?? restMs, restMs);
+      if (expectedMs === null) return null;
+      if (beganAtMs === undefined) readyMs.push(expectedMs);
+      else restsMs.push(Math.max(0, beganAtMs + expectedMs - nowMs));
     }
-    return firstMs;
+    while (restsMs.length < this.parallel) restsMs.push(0);
+    // Each goes to the place that is free first.
+    for (const expectedMs of readyMs) restsMs.push(takeLeast(restsMs) + expectedMs);
+    return Math.min(...restsMs);
   }
+}
+
+function takeLeast(values: number[]): number {
+  const [least = 0] = values.splice(values.indexOf(Math.min(...values)), 1);
+  return least;
 }

@@ -6,6 +6,7 @@ import {
 } from '../../../../node/backend/pipe-frame.ts';
 import {
   MAX_AHEAD_BYTES,
+  MAX_AHEAD_RUNS,
   MAX_PENDING_RUNS,
   RunQueue,
   type RunProcess,
@@ -78,21 +79,23 @@ function prepare() {
 }
 
 describe('RunQueue', () => {
-  test('sends one run ahead of the one that executes, in order, and gives each its own answer', async () => {
+  test('sends runs ahead of the one that executes, in order, and gives each its own answer', async () => {
     const { process, add, queue, answers, begun } = prepare();
-    const runs = [add(1), add(2), add(3)];
-    expect(process.sent).toMatchObject([{ value: 1, wanted: [0] }, { value: 2 }]);
+    const values = Array.from({ length: MAX_AHEAD_RUNS + 2 }, (_, index) => index + 1);
+    const runs = values.map(async (value) => add(value));
+    expect(process.sent[0]).toMatchObject({ value: 1, wanted: [0] });
+    expect(process.sent.map(({ value }) => value)).toEqual(values.slice(0, -1));
     expect(begun).toEqual([1]);
     process.answer();
     await expect(runs[0]).resolves.toBe(1);
-    expect(process.sent.map(({ value }) => value)).toEqual([1, 2, 3]);
+    expect(process.sent.map(({ value }) => value)).toEqual(values);
     expect(begun).toEqual([1, 2]);
-    process.answer();
-    await expect(runs[1]).resolves.toBe(2);
-    process.answer();
-    await expect(runs[2]).resolves.toBe(3);
+    for (const value of values.slice(1)) {
+      process.answer();
+      await expect(runs[value - 1]).resolves.toBe(value);
+    }
     expect(queue.memoryBytes).toBe(1024);
-    expect(answers).toHaveLength(3);
+    expect(answers).toHaveLength(values.length);
     expect(vi.getTimerCount()).toBe(0);
   });
 
@@ -238,16 +241,18 @@ describe('RunQueue', () => {
   test('an aborted run that waits is never sent; one that was sent keeps its place until it ends', async () => {
     const { process, add } = prepare();
     const abort = new AbortController();
-    const aborted = [1, 2, 3].map(async (value) => add(value, 1_000, abort.signal));
-    const last = add(4);
+    const sent = MAX_AHEAD_RUNS + 1;
+    const values = Array.from({ length: sent + 1 }, (_, index) => index + 1);
+    const aborted = values.map(async (value) => add(value, 1_000, abort.signal));
+    const last = add(99);
     const reason = new Error('enough');
     abort.abort(reason);
     for (const run of aborted) await expect(run).rejects.toBe(reason);
-    expect(process.sent).toHaveLength(2);
+    expect(process.sent).toHaveLength(sent);
     expect(process.killed).toBe(false);
-    for (let run = 0; run < 3; run += 1) process.answer();
-    await expect(last).resolves.toBe(4);
-    expect(process.sent.map(({ value }) => value)).toEqual([1, 2, 4]);
+    for (let run = 0; run < sent + 1; run += 1) process.answer();
+    await expect(last).resolves.toBe(99);
+    expect(process.sent.map(({ value }) => value)).toEqual([...values.slice(0, sent), 99]);
   });
 
   test('an abandoned run is not tried again on the next process, whether it ran or lay ready', async () => {
@@ -293,8 +298,10 @@ describe('RunQueue', () => {
 
   test('as many runs wait as the limit, and one more is refused as busy', async () => {
     const { queue, add } = prepare();
-    // Two are with the process.
-    const runs = Array.from({ length: MAX_PENDING_RUNS + 2 }, async (_, index) => add(index));
+    // The others are with the process.
+    const runs = Array.from({ length: MAX_PENDING_RUNS + 1 + MAX_AHEAD_RUNS }, async (_, index) =>
+      add(index),
+    );
     await expect(add(0)).rejects.toMatchObject({ code: 'ERR_BUSY' });
     queue.close(CRASH);
     const settled = await Promise.allSettled(runs);

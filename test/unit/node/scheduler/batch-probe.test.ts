@@ -16,9 +16,12 @@ class TimedModel implements LoadedModel {
   readonly state: ModelState = 'ready';
   readonly rows: number[] = [];
   readonly #msOf: (rows: number) => number;
+  /** Milliseconds from call to answer besides. */
+  readonly #wayMs: number;
 
-  constructor(msOf: (rows: number) => number) {
+  constructor(msOf: (rows: number) => number, wayMs = 0) {
     this.#msOf = msOf;
+    this.#wayMs = wayMs;
   }
 
   onStateChange(): void {}
@@ -26,9 +29,10 @@ class TimedModel implements LoadedModel {
   async run(inputs: readonly NamedTensor[]): Promise<RunResult> {
     const rows = inputs[0]?.tensor.shape[0] ?? 0;
     this.rows.push(rows);
-    await new Promise((resolve) => setTimeout(resolve, this.#msOf(rows)));
+    const executeMs = this.#msOf(rows);
+    await new Promise((resolve) => setTimeout(resolve, executeMs + this.#wayMs));
     const outputs = inputs.map(({ tensor }) => ({ name: 'y', tensor }));
-    return { outputs, executeMs: 0 };
+    return { outputs, executeMs };
   }
 
   async unload(): Promise<void> {}
@@ -45,6 +49,19 @@ describe('probeBatching', () => {
       reason: 'more would take longer than 1500 ms',
     });
     expect(model.rows).toEqual([1]);
+  });
+
+  test('counts as a gain what the model itself gains, and not that fewer inputs are on their way', async () => {
+    const model = new TimedModel((rows) => rows, 10);
+    expect(await probe(model)).toMatchObject({
+      maxRows: 1,
+      reason: 'more rows gain less than 10 %',
+    });
+  });
+
+  test('counts as a gain that a tiny model is called less often', async () => {
+    const model = new TimedModel((rows) => rows / 1_000);
+    expect((await probe(model)).maxRows).toBeGreaterThanOrEqual(16);
   });
 
   test('ends with the largest size that gained when the next would take too long', async () => {

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { balanceCommand } from './balance.ts';
 import type { BenchHost } from './command.ts';
 import { deviceCommand } from './device.ts';
 import { executionCommand } from './execution.ts';
@@ -25,6 +26,7 @@ const program = new Command('npm run bench --')
   .addCommand(transferCommand(host))
   .addCommand(executionCommand(host))
   .addCommand(deviceCommand(host))
+  .addCommand(balanceCommand(host))
   .addHelpText(
     'after',
     '\nExamples:\n  npm run bench -- rpc\n  npm run bench -- rpc --json --seconds 1 --rounds 5\n  npm run bench -- import',

@@ -1,4 +1,5 @@
 import type { LoadReport, NodeId } from '../../protocols/types.ts';
+import { isWorthHedging } from '../policy/hedge.ts';
 import { bestKnown, estimateCompletion, NOBODY, type RoutingRequest } from '../policy/routing.ts';
 import { type PeerCandidate, type SimulatedClient, VERSION } from './simulated-client.ts';
 import { ELEMENTS } from './simulated-node.ts';
@@ -78,7 +79,8 @@ export class SimulatedCall {
     if (!this.#sent.has(first) || this.#sent.size > 1) return;
     const tried = new Set([...this.#tried, first.choice.node]);
     const second = client.choose(client.candidates(), { ...this.#routing(), tried });
-    if (second !== undefined && client.hedges.take(client.events.nowMs)) this.#send(second);
+    if (second === undefined || !isWorthHedging(second, BODY_BYTES)) return;
+    if (client.hedges.take(client.events.nowMs)) this.#send(second);
   }
 
   #send(choice: PeerCandidate): Sent {

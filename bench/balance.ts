@@ -5,6 +5,7 @@ import { type Outcome, tally } from '../src/sim/tally.ts';
 import { type NodeSpec, poissonTraffic, randomPauses } from '../src/sim/traffic.ts';
 import { ORACLE, POLICIES, type PolicyName } from './balance/policies.ts';
 import { type BalanceRow, COLUMNS, toRow, toTargets } from './balance/row.ts';
+import { simulateBalance, SIMULATION_NOTE } from './balance/simulated.ts';
 import { benchCommand, type BenchHost, positiveNumber, someOf } from './command.ts';
 import type { Sent } from './paced/client.ts';
 import { PacedSwarm } from './paced/swarm.ts';
@@ -36,6 +37,7 @@ interface BalanceOptions {
   readonly loads: readonly (typeof LOADS)[number][];
   readonly policies: readonly PolicyName[];
   readonly seed: number;
+  readonly sim: boolean;
   readonly json: boolean;
 }
 
@@ -46,9 +48,13 @@ export function balanceCommand(host: BenchHost): Command {
     .option('--loads <list>', 'of the capacity', someOf(LOADS), [...LOADS])
     .option('--policies <list>', 'to measure', someOf(POLICIES), [...POLICIES])
     .option('--seed <n>', 'of the arrivals', positiveNumber, 1)
+    .option('--sim', 'a swarm of 1 000 nodes and 10 000 clients, in simulated time', false)
     .action(async (options: BalanceOptions) => {
-      const machine = `${describeMachine()}; ${NOTE}`;
-      const rows = await measure(options, host);
+      const { sim, loads } = options;
+      const machine = `${describeMachine()}; ${sim ? SIMULATION_NOTE : NOTE}`;
+      const rows = sim
+        ? simulateBalance({ ...options, loads: loads.map(Number) }, host)
+        : await measure(options, host);
       const targets = toTargets(rows, POLICIES[0]);
       const commit = await describeCommit();
       printReport({ bench: 'balance', machine, commit, rows, targets }, COLUMNS, options.json);
@@ -70,7 +76,7 @@ async function measure(
   const rows = runs.map(({ load, traffic }) =>
     toRow(ORACLE, load, tally(replayKnowingAll(traffic, nodes), nodes, traffic)),
   );
-  await using swarm = await PacedSwarm.start(nodes);
+  await using swarm = await PacedSwarm.start({ specs: nodes });
   for (const policy of policies) {
     await using clients = await swarm.startClients(policy, CLIENTS);
     for (const { load, traffic } of runs) {

@@ -1,7 +1,7 @@
 /** A client of the swarm in a process of its own, which sends what it is told when it is told, whatever became of the rest. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isSwarmError } from '../../protocols/errors.ts';
-import { createClient, type SwarmClient } from '../../src/index.ts';
+import { type ProgressListener, createClient, type SwarmClient } from '../../src/index.ts';
 import { epochNow } from '../../test/support/paced-backend.ts';
 import { type PolicyName, selectorOf } from '../balance/policies.ts';
 import { answerQuestions } from '../worker.ts';
@@ -25,7 +25,8 @@ export interface Sent {
   readonly node: string | null;
   /** What it failed with. */
   readonly code: string | null;
-  readonly failedAttempts: number;
+  /** Each request that left for a node, in milliseconds since the traffic began. */
+  readonly sends: readonly { readonly node: string; readonly atMs: number }[];
 }
 
 export type ClientQuestions = {
@@ -69,16 +70,21 @@ async function call(
   deadlineMs: number,
 ): Promise<Sent> {
   if (client === undefined) throw new Error('expected join before send');
-  const latencyMs = (): number => epochNow() - epochMs - due.atMs;
+  const sends: Sent['sends'][number][] = [];
+  const onProgress: ProgressListener = (event) => {
+    if (event.kind === 'sent') sends.push({ node: event.node, atMs: epochNow() - epochMs });
+  };
+  const ended = (node: string | null, code: string | null): Sent => ({
+    ...due,
+    ...{ node, code, sends },
+    latencyMs: epochNow() - epochMs - due.atMs,
+  });
   try {
-    const result = await client.infer(ref, inputsOf(due.work), { deadlineMs });
-    const failedAttempts = result.failedAttempts.length;
-    if (!answers(result.outputs, due.work)) {
-      return { ...due, latencyMs: latencyMs(), node: null, code: 'wrong answer', failedAttempts };
-    }
-    return { ...due, latencyMs: latencyMs(), node: result.node, code: null, failedAttempts };
+    const result = await client.infer(ref, inputsOf(due.work), { deadlineMs, onProgress });
+    return answers(result.outputs, due.work)
+      ? ended(result.node, null)
+      : ended(null, 'wrong answer');
   } catch (error) {
-    const code = isSwarmError(error) ? error.code : String(error);
-    return { ...due, latencyMs: latencyMs(), node: null, code, failedAttempts: 0 };
+    return ended(null, isSwarmError(error) ? error.code : String(error));
   }
 }

@@ -16,9 +16,7 @@ export interface StartQuestion {
   readonly network: string;
   readonly bootstrap: readonly string[];
   readonly serviceMs: number;
-  /** Where it listens, and what it announces instead. */
   readonly listen: string;
-  readonly announce?: string | undefined;
 }
 
 export interface StartedNode {
@@ -45,14 +43,13 @@ let epochMs = 0;
 tuneGarbageCollection();
 answerQuestions<NodeQuestions>(
   {
-    async start({ folder, network, bootstrap, serviceMs, listen, announce }) {
+    async start({ folder, network, bootstrap, serviceMs, listen }) {
       spec = { name: '', serviceMs, pauses: [] };
       node = await createNode({
         dataDir: folder,
         network,
         bootstrap,
         listen: [listen],
-        announce: announce === undefined ? undefined : [announce],
         mdns: false,
         allowPublishers: 'any',
         maxCores: 1,

@@ -9,6 +9,7 @@ import { MODEL_BYTES, MODEL_NAME } from './model.ts';
 import type { NodeQuestions, StartedNode } from './node.ts';
 
 const LISTEN = '/ip4/127.0.0.1/tcp/0';
+const ANYWHERE = '/ip4/0.0.0.0/tcp/0';
 
 /** Milliseconds until the traffic begins, for all to hear of it. */
 const LEAD_MS = 300;
@@ -16,10 +17,20 @@ const LEAD_MS = 300;
 /** Milliseconds for nodes to be done with what is left of the traffic before. */
 const IDLE_TIMEOUT_MS = 30_000;
 
-/** Where a node listens, what it announces instead, and what ends with it. */
+/** Where a node is. */
 export interface NodePlace {
+  /** @default loopback, any port */
   readonly listen: string;
-  readonly announce?: string | undefined;
+  /** The command that takes its process there. */
+  readonly through?: readonly string[] | undefined;
+  /** The address by which others are reached from there. */
+  readonly host?: string | undefined;
+}
+
+export interface PacedSwarmInit {
+  readonly specs: readonly NodeSpec[];
+  /** Of each node, in the order of the specs. @default on this host's loopback */
+  readonly places?: readonly (NodePlace | undefined)[] | undefined;
 }
 
 export interface PacedNode extends StartedNode {
@@ -46,25 +57,24 @@ export class PacedSwarm implements AsyncDisposable {
   }
 
   /** Resolves when the model is READY on all. */
-  static async start(
-    specs: readonly NodeSpec[],
-    places: readonly NodePlace[] = [],
-  ): Promise<PacedSwarm> {
+  static async start({ specs, places = [] }: PacedSwarmInit): Promise<PacedSwarm> {
     await using ends = new AsyncDisposableStack();
-    const testnet = ends.use(await createTestnet({ nodes: 0, clients: 0 }));
+    // Also for nodes that are in a network of their own.
+    const listen = places.some((place) => place?.host !== undefined) ? ANYWHERE : LISTEN;
+    const testnet = ends.use(await createTestnet({ nodes: 0, clients: 0, listen: [listen] }));
     const { network, bootstrapAddresses: bootstrap } = testnet;
     const nodes = await Promise.all(
       specs.map(async (spec, index): Promise<PacedNode> => {
         const what = `node ${spec.name}`;
         const module = new URL('node.ts', import.meta.url);
+        const { listen, through, host } = places[index] ?? { listen: LISTEN };
         const worker = ends.adopt(
-          await WorkerProcess.start<NodeQuestions>(module, { what }),
+          await WorkerProcess.start<NodeQuestions>(module, { what, through }),
           async (process) => process.stop(),
         );
-        const { listen, announce } = places[index] ?? { listen: LISTEN };
         const folder = path.join(testnet.folder, `paced-${index}`);
         const { serviceMs } = spec;
-        const ask = { folder, network, bootstrap, serviceMs, listen, announce };
+        const ask = { folder, network, bootstrap: seenFrom(host, bootstrap), serviceMs, listen };
         return { ...(await worker.ask('start', ask)), worker, spec };
       }),
     );
@@ -91,14 +101,23 @@ export class PacedSwarm implements AsyncDisposable {
     return new PacedClients(workers);
   }
 
-  /** Has the clients send the traffic while the nodes keep to their specs. */
-  async run(clients: PacedClients, traffic: Traffic, deadlineMs: number): Promise<Sent[]> {
+  /** Has the clients send the traffic while the nodes keep to their specs, and something else happen meanwhile. */
+  async run(
+    clients: PacedClients,
+    traffic: Traffic,
+    deadlineMs: number,
+    meanwhile?: (epochMs: number) => Promise<void>,
+  ): Promise<Sent[]> {
     await this.#idle();
     const epochMs = Date.now() + LEAD_MS;
     await Promise.all(
       this.nodes.map(({ worker, spec }) => worker.ask('follow', { spec, epochMs })),
     );
-    return clients.send(this.ref, traffic, { epochMs, deadlineMs });
+    const [sent] = await Promise.all([
+      clients.send(this.ref, traffic, { epochMs, deadlineMs }),
+      meanwhile?.(epochMs),
+    ]);
+    return sent;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -143,4 +162,10 @@ export class PacedClients implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.stop()));
   }
+}
+
+/** The addresses that a node in a network of its own can dial. */
+function seenFrom(host: string | undefined, addresses: readonly string[]): readonly string[] {
+  if (host === undefined) return addresses;
+  return addresses.filter((address) => address.startsWith(`/ip4/${host}/`));
 }

@@ -41,7 +41,7 @@ export class WorkerProcess<Q extends Questions> {
             `--cpu-prof-dir=${profileDir}`,
             `--cpu-prof-name=${what.replaceAll(' ', '-')}.cpuprofile`,
           ];
-    const [execPath = process.execPath, ...before] = [...through, process.execPath];
+    const [execPath, ...before] = [...through, process.execPath];
     const child = fork(fileURLToPath(module), [...args], {
       execPath,
       execArgv: [...before, ...process.execArgv, ...profile],

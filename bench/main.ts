@@ -1,7 +1,9 @@
 import { Command } from 'commander';
+import { balanceCommand } from './balance.ts';
 import type { BenchHost } from './command.ts';
 import { deviceCommand } from './device.ts';
 import { executionCommand } from './execution.ts';
+import { failoverCommand } from './failover.ts';
 import { importCommand } from './import.ts';
 import { rpcCommand } from './rpc.ts';
 import { transferCommand } from './transfer.ts';
@@ -25,6 +27,8 @@ const program = new Command('npm run bench --')
   .addCommand(transferCommand(host))
   .addCommand(executionCommand(host))
   .addCommand(deviceCommand(host))
+  .addCommand(balanceCommand(host))
+  .addCommand(failoverCommand(host))
   .addHelpText(
     'after',
     '\nExamples:\n  npm run bench -- rpc\n  npm run bench -- rpc --json --seconds 1 --rounds 5\n  npm run bench -- import',

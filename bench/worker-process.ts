@@ -12,6 +12,8 @@ export interface WorkerProcessInit {
   /** What the process is, for messages and the name of its profile. */
   readonly what: string;
   readonly args?: readonly string[] | undefined;
+  /** A command that runs the process, such as one that enters a network of its own; it must become the process. @default none */
+  readonly through?: readonly string[] | undefined;
   /** Folder for a CPU profile of the process; none is taken when undefined. */
   readonly profileDir?: string | undefined;
 }
@@ -29,7 +31,7 @@ export class WorkerProcess<Q extends Questions> {
   /** Resolves when the process is ready to be asked. */
   static async start<Q extends Questions>(
     module: URL,
-    { what, args = [], profileDir }: WorkerProcessInit,
+    { what, args = [], through = [], profileDir }: WorkerProcessInit,
   ): Promise<WorkerProcess<Q>> {
     const profile =
       profileDir === undefined
@@ -39,8 +41,10 @@ export class WorkerProcess<Q extends Questions> {
             `--cpu-prof-dir=${profileDir}`,
             `--cpu-prof-name=${what.replaceAll(' ', '-')}.cpuprofile`,
           ];
+    const [execPath, ...before] = [...through, process.execPath];
     const child = fork(fileURLToPath(module), [...args], {
-      execArgv: [...process.execArgv, ...profile],
+      execPath,
+      execArgv: [...before, ...process.execArgv, ...profile],
     });
     const started = new WorkerProcess<Q>(child, what);
     await started.#reply(ASK_TIMEOUT_MS);
@@ -55,6 +59,11 @@ export class WorkerProcess<Q extends Questions> {
   ): Promise<Q[Name]['answer']> {
     this.#child.send({ name, ask } satisfies WorkerQuestion);
     return this.#reply(timeoutMs);
+  }
+
+  /** Ends the process at once, whatever it does or cannot do. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
   }
 
   /** Ends the process, which takes what it started with it. */

@@ -195,15 +195,7 @@ async function assemble(
   const isolation = await isolateModels(init);
   const devices = new DeviceProber({ cacheDir: dataDir, logger, isolation });
   opened.push(() => devices.stop());
-  const backend = createOnnxBackend({
-    workDir: path.join(dataDir, 'run'),
-    threads: Math.min(init.threads, init.maxCores),
-    loopLimitMs: init.loopLimitMs,
-    isolation,
-    maxMemoryBytes: init.maxMemoryBytes + RUNTIME_BYTES,
-    providers: (options) => devices.providers(options),
-    needsHostFiles: (provider) => devices.needsHostFiles(provider),
-  });
+  const backend = init.backend ?? onnxBackendOf(init, { isolation, devices });
   const peer: SwarmPeer = await SwarmPeer.start({
     network: init.network,
     privateKey,
@@ -316,6 +308,21 @@ async function assemble(
     watch,
     control: await listen(init, verbs, opened),
   };
+}
+
+function onnxBackendOf(
+  init: ResolvedNodeInit,
+  { isolation, devices }: Pick<NodeParts, 'isolation' | 'devices'>,
+): InferenceBackend {
+  return createOnnxBackend({
+    workDir: path.join(init.dataDir, 'run'),
+    threads: Math.min(init.threads, init.maxCores),
+    loopLimitMs: init.loopLimitMs,
+    isolation,
+    maxMemoryBytes: init.maxMemoryBytes + RUNTIME_BYTES,
+    providers: (options) => devices.providers(options),
+    needsHostFiles: (provider) => devices.needsHostFiles(provider),
+  });
 }
 
 /** Lets the owner reach the node from another terminal. */

@@ -3,6 +3,15 @@
  *
  * @packageDocumentation
  */
+export type {
+  InferenceBackend,
+  LoadedModel,
+  LoadOptions,
+  ModelFiles,
+  ModelState,
+  RunOptions,
+  RunResult,
+} from './backend/backend.ts';
 export { findNode, type NodeControl } from './control/control-client.ts';
 export type { ControlRequest } from './control/control-verb.ts';
 export { storeVerbs } from './control/store-verbs.ts';

@@ -10,6 +10,7 @@ import { MIN_MEMORY_BYTES } from '../src/policy/memory-need.ts';
 import { RETIRE_AFTER_MS, RETIRE_RANGE_MS } from '../src/policy/retirement.ts';
 import { parseServingHours } from '../src/policy/serving-hours.ts';
 import { checkBootstrapAddresses } from '../src/swarm/peer.ts';
+import type { InferenceBackend } from './backend/backend.ts';
 import { ISOLATION_MODES, type IsolationMode } from './backend/isolation.ts';
 import { DEFAULT_LOOP_LIMIT_MS, defaultMaxCores } from './backend/onnx-init.ts';
 import { hostMemoryBytes } from './device/host-memory.ts';
@@ -86,6 +87,8 @@ export interface NodeInit {
   readonly uploadLimitBytes?: number | undefined;
   /** Bytes a second that this node fetches, of all versions together. @default as fast as it goes */
   readonly downloadLimitBytes?: number | undefined;
+  /** Runs the models instead; the node stops it. For programs that embed a node: no setting leads here. @default ONNX Runtime in processes of its own */
+  readonly backend?: InferenceBackend | undefined;
   /** Where the node writes its log. */
   readonly logger: Logger;
 }
@@ -96,6 +99,7 @@ export type ResolvedNodeInit = Resolved<Omit<NodeInit, Unset>> & Pick<NodeInit, 
 /** What has no default: undefined means something of its own. */
 type Unset =
   | 'announce'
+  | 'backend'
   | 'ownerKey'
   | 'servingHours'
   | 'storeQuotaBytes'
@@ -135,6 +139,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     storeQuotaBytes: init.storeQuotaBytes,
     uploadLimitBytes: init.uploadLimitBytes,
     downloadLimitBytes: init.downloadLimitBytes,
+    backend: init.backend,
     logger: init.logger,
   };
   for (const list of [resolved.allowPublishers, resolved.allowCallers]) {

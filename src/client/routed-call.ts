@@ -10,7 +10,7 @@ import type { Tensor } from '../../protocols/tensor.ts';
 import type { NodeId, OwnerId } from '../../protocols/types.ts';
 import { MIN_TIMEOUT_MS, outcomeOfError, type RequestOutcome } from '../swarm/outcome-tally.ts';
 import type { CallBudget } from '../policy/call-budget.ts';
-import type { HedgeTimes } from '../policy/hedge.ts';
+import { type HedgeTimes, isWorthHedging } from '../policy/hedge.ts';
 import type { NodeWish } from '../policy/node-wish.ts';
 import { type Avoided, bestKnown, estimateCompletion } from '../policy/routing.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
@@ -189,6 +189,7 @@ export class RoutedCall {
     const tried = new Set([...this.#tried, first.node]);
     const choice = chooser.choose(directory.ready(this.#form()), { ...routing, tried });
     if (choice === undefined || choice.suspect) return undefined;
+    if (late && !isWorthHedging(choice, this.#init.bodyBytes)) return undefined;
     return (late ? hedges : retries).take(performance.now()) ? choice : undefined;
   }
 

@@ -1,6 +1,7 @@
 import { BoundedMap } from '../../protocols/bounded-map.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import { LatencyQuantile } from './latency-quantile.ts';
+import { bestKnown, type Candidate, estimateCompletion } from './routing.ts';
 
 /** Share of the requests of a form that are answered before a second node is asked. */
 const HEDGE_QUANTILE = 0.95;
@@ -37,6 +38,15 @@ export class HedgeTimes {
     if (usualMs === null) return null;
     return Math.max(MIN_HEDGE_MS, usualMs, EXPECTED_FACTOR * expectedMs);
   }
+}
+
+/**
+ * Whether a second request pays on that node: not when it would wait there for more than an execution. Then all are busy, and
+ * what is sent twice only makes all later.
+ */
+export function isWorthHedging(second: Candidate, bodyBytes: number): boolean {
+  const { queueMs, serviceMs } = estimateCompletion(second, bodyBytes, bestKnown([second]));
+  return queueMs <= serviceMs;
 }
 
 /** Sizes within a factor of two are one form. */

@@ -206,14 +206,30 @@ function bestOf<C extends Candidate>(
       request.affinity,
     );
   }
-  const tied = cold.filter(({ candidate, estimate }) => {
-    const share = estimate.queueMs === 0 ? IDLE_TIE_SHARE : TIE_SHARE;
-    // Of old news an execution more or less says nothing, and going by it would send all who heard it to the same node.
-    const doubtMs = isNews(candidate) ? 0 : Math.min(estimate.queueMs, estimate.serviceMs);
-    return estimate.totalMs - doubtMs <= bestMs + Math.max(TIE_MS, share * bestMs);
+  const certain = cold.map((judgement) => {
+    const doubtMs = Math.min(judgement.estimate.queueMs, doubtOf(judgement));
+    const { queueMs, totalMs } = judgement.estimate;
+    return { judgement, queueMs: queueMs - doubtMs, totalMs: totalMs - doubtMs };
   });
+  const leastMs = Math.min(...certain.map(({ totalMs }) => totalMs));
+  const tied = certain
+    .filter(({ queueMs, totalMs }) => {
+      const share = queueMs === 0 ? IDLE_TIE_SHARE : TIE_SHARE;
+      return totalMs <= leastMs + Math.max(TIE_MS, share * leastMs);
+    })
+    .map(({ judgement }) => judgement);
   for (const judgement of tied) judgement.verdict = 'as good';
   return longestRested(tied, random);
+}
+
+/**
+ * Milliseconds of a queue that old news may be wrong by: about as many requests came as went since, and what that leaves grows
+ * with the root of how many. Going by less would send all who heard the same news to the same node.
+ */
+function doubtOf<C extends Candidate>({ candidate, estimate }: Judgement<C>): number {
+  if (isNews(candidate)) return 0;
+  const turnMs = Math.max(0.01, estimate.serviceMs / Math.max(1, candidate.load.slots));
+  return Math.max(estimate.serviceMs, turnMs * Math.sqrt(candidate.loadAgeMs / turnMs));
 }
 
 /**

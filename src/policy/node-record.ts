@@ -41,6 +41,9 @@ export class NodeRecord {
   #brokeAtMs = Number.NEGATIVE_INFINITY;
   #penaltyMs = 0;
   #penaltyAtMs = 0;
+  /** What being outpaced adds, and for how long; grows until the node answers. */
+  #outpacedMs = 0;
+  #outpacedUntilMs = 0;
   #refusedBytes = Number.POSITIVE_INFINITY;
 
   constructor(nowMs: number) {
@@ -80,16 +83,24 @@ export class NodeRecord {
     this.#failuresInARow = 0;
     this.#coolingUntilMs = 0;
     this.#penaltyMs /= 2;
+    this.#outpacedMs = 0;
   }
 
   /** The node failed to run a request: that counts as a very slow answer. */
   failed(nowMs: number): void {
-    this.#slow(Math.max(FAILURE_MS, FAILURE_EXECUTIONS * (this.#load.serviceMs ?? 0)), nowMs);
+    const costMs = Math.max(FAILURE_MS, FAILURE_EXECUTIONS * (this.#load.serviceMs ?? 0));
+    this.#penaltyMs = Math.min(MAX_PENALTY_MS, this.#failurePenaltyMs(nowMs) + costMs);
+    this.#penaltyAtMs = nowMs;
   }
 
-  /** Another node was asked meanwhile and answered first: this one is as slow as that, at least. */
+  /**
+   * Another node was asked meanwhile and answered first: this one is as slow as that, at least, and for as long as that. Each time
+   * before it answers again adds to both. Were it held against it for longer, all would crowd on the others because of one
+   * request that happened to be large.
+   */
   outpaced(elapsedMs: number, nowMs: number): void {
-    this.#slow(elapsedMs, nowMs);
+    this.#outpacedMs = Math.min(MAX_PENALTY_MS, this.#outpacedMs + elapsedMs);
+    this.#outpacedUntilMs = nowMs + this.#outpacedMs;
   }
 
   /** The node itself failed, so that it cools. Requests that were on their way when it did fail with it and say nothing more. */
@@ -146,8 +157,8 @@ export class NodeRecord {
   }
 
   penaltyMs(nowMs: number): number {
-    const passedMs = Math.max(0, nowMs - this.#penaltyAtMs);
-    return this.#penaltyMs * 2 ** (-passedMs / PENALTY_HALF_LIFE_MS);
+    const outpacedMs = nowMs < this.#outpacedUntilMs ? this.#outpacedMs : 0;
+    return this.#failurePenaltyMs(nowMs) + outpacedMs;
   }
 
   /** From {@link MIN_START_SHARE} to 1: how far the node has proven itself. */
@@ -157,8 +168,8 @@ export class NodeRecord {
     return Math.min(1, Math.max(MIN_START_SHARE, share));
   }
 
-  #slow(costMs: number, nowMs: number): void {
-    this.#penaltyMs = Math.min(MAX_PENALTY_MS, this.penaltyMs(nowMs) + costMs);
-    this.#penaltyAtMs = nowMs;
+  #failurePenaltyMs(nowMs: number): number {
+    const passedMs = Math.max(0, nowMs - this.#penaltyAtMs);
+    return this.#penaltyMs * 2 ** (-passedMs / PENALTY_HALF_LIFE_MS);
   }
 }

@@ -1,5 +1,5 @@
 import type { NodeId } from '../../protocols/types.ts';
-import { ASSUMED_SERVICE_MS, type Candidate } from './routing.ts';
+import { ASSUMED_SERVICE_MS, bestKnown, type Candidate, estimateCompletion } from './routing.ts';
 
 /** Nodes asked for their load before a request is sent, as many as Prequal probes for each. */
 export const PROBES = 3;
@@ -7,8 +7,8 @@ export const PROBES = 3;
 /** A version on no more nodes than this has all of them asked: leaving some out would leave out the best. */
 const ALL_PROBED = 5;
 
-/** A probe is waited for when the execution takes at least so many round trips: it then costs little beside a wrong choice. */
-const WAIT_SERVICE_PER_ROUND_TRIP = 4;
+/** A probe is waited for when an answer is expected to take at least so many round trips: it then costs little beside a wrong choice. */
+const WAIT_ROUND_TRIPS = 4;
 
 /** Milliseconds after which a load says nothing any more, whatever the execution takes. As in Prequal, whose probes age out after it. */
 export const LOAD_AGE_OUT_MS = 1_000;
@@ -41,7 +41,8 @@ export function planProbes(candidates: readonly Candidate[], random: () => numbe
   const drawn = candidates.length <= ALL_PROBED ? stale : draw(stale, random);
   const serviceMs = Math.min(...drawn.map(serviceOf));
   const roundTripMs = Math.max(...drawn.map((candidate) => candidate.roundTripMs ?? Infinity));
-  const waits = roundTripMs * WAIT_SERVICE_PER_ROUND_TRIP <= serviceMs;
+  // Old news of queues tells at least that there are some: how long, is what a probe is for.
+  const waits = roundTripMs * WAIT_ROUND_TRIPS <= expectedMs(drawn);
   return {
     nodes: drawn.map(({ node }) => node),
     waitMs: waits ? Math.ceil(Math.max(2 * roundTripMs, serviceMs / 4)) : 0,
@@ -49,8 +50,9 @@ export function planProbes(candidates: readonly Candidate[], random: () => numbe
 }
 
 /**
- * The candidates among which a node is chosen: of many, those whose load is news; when that is too little choice, some drawn by
- * their speed besides. The power of few choices keeps old news from sending everybody to one node.
+ * The candidates among which a node is chosen: of many, those whose load is news, and some drawn by their speed besides. The power
+ * of few choices keeps old news from sending everybody to one node. News alone would not do: of a slow node it holds for longer,
+ * so that whoever calls now and then would find slow nodes only.
  */
 export function contenders<C extends Candidate>(
   candidates: readonly C[],
@@ -58,14 +60,8 @@ export function contenders<C extends Candidate>(
 ): readonly C[] {
   if (candidates.length <= ALL_PROBED) return candidates;
   const fresh = candidates.filter((candidate) => isNews(candidate));
-  if (fresh.length > 1) return fresh;
-  return [
-    ...fresh,
-    ...draw(
-      candidates.filter((candidate) => !fresh.includes(candidate)),
-      random,
-    ),
-  ];
+  const old = candidates.filter((candidate) => !fresh.includes(candidate));
+  return [...fresh, ...draw(old, random)];
 }
 
 /** True while a candidate's load tells of the requests that are there now. */
@@ -87,6 +83,16 @@ function draw<C extends Candidate>(candidates: readonly C[], random: () => numbe
     for (const { candidate } of left.splice(index, 1)) drawn.push(candidate);
   }
   return drawn;
+}
+
+/** What the drawn are expected to take on average, without the way there. */
+function expectedMs(drawn: readonly Candidate[]): number {
+  const fallback = bestKnown(drawn);
+  const sumMs = drawn.reduce((sum, candidate) => {
+    const { queueMs, serviceMs } = estimateCompletion(candidate, 0, fallback);
+    return sum + queueMs + serviceMs;
+  }, 0);
+  return sumMs / drawn.length;
 }
 
 function serviceOf({ serviceMs, load }: Candidate): number {

@@ -104,7 +104,13 @@ export interface Estimate {
   readonly totalMs: number;
 }
 
-/** Estimates the time until the answer: round trip + transfer + waiting ÷ slots × service time + service time at this size. */
+/** What runs is half done on average: a node that runs one request is free in half an execution, not in a whole one. */
+const RUNNING_REST = 0.5;
+
+/**
+ * Estimates the time until the answer: round trip + transfer + waiting ÷ slots × service time + service time at this size, where
+ * those that run already count half.
+ */
 export function estimateCompletion(
   candidate: Candidate,
   bodyBytes: number,
@@ -114,7 +120,9 @@ export function estimateCompletion(
   const meanMs = load.serviceMs ?? candidate.serviceMs ?? fallback.serviceMs;
   const serviceMs = candidate.serviceMs ?? meanMs;
   // Not whole turns: a node that could take all of them at once is still later than one that has none.
-  const queueMs = (candidate.waiting / Math.max(1, load.slots)) * meanMs;
+  const slots = Math.max(1, load.slots);
+  const running = Math.min(candidate.waiting, slots);
+  const queueMs = ((candidate.waiting - (1 - RUNNING_REST) * running) / slots) * meanMs;
   const transferMs = bodyBytes / (candidate.bytesPerMs ?? ASSUMED_BYTES_PER_MS);
   const pathMs = (candidate.roundTripMs ?? fallback.roundTripMs) + transferMs;
   const totalMs = pathMs + queueMs + serviceMs + candidate.penaltyMs;

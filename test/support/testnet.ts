@@ -31,6 +31,8 @@ export interface TestnetInit {
   readonly clients?: number;
   /** Name of the network. @default one that no other testnet has */
   readonly network?: string;
+  /** Multiaddrs that bootstrap servers listen on. @default loopback, any port */
+  readonly listen?: readonly string[];
   /** Settings of every node besides those a testnet makes. */
   readonly node?: Partial<NodeInit>;
 }
@@ -187,7 +189,7 @@ class RunningTestnet implements Testnet {
         dataDir: this.#nextFolder('bootstrap'),
         network: this.network,
         bootstrap: this.bootstrapAddresses,
-        listen: LOOPBACK,
+        listen: this.#init.listen ?? LOOPBACK,
         mdns: false,
         logger: pino({ level: 'silent' }),
       }),

@@ -19,6 +19,7 @@ const WRONG = [
   { folder: 'src/policy', source: '../swarm/view.ts', says: 'src/policy/ is pure' },
   { folder: 'src/swarm', source: '../client/client.ts', says: 'L1 (src/swarm, src/model)' },
   { folder: 'src/client', source: '../../node/daemon.ts', says: 'The client SDK imports' },
+  { folder: 'src/sim', source: '../client/client.ts', says: 'src/sim/ runs policies' },
   { folder: 'node', source: '../src/client/client.ts', says: 'never the client' },
   { folder: 'bootstrap', source: '../node/daemon.ts', says: 'bootstrap/ imports' },
 ];

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { VersionCid } from '../../../../protocols/types.ts';
-import { HedgeTimes } from '../../../../src/policy/hedge.ts';
+import { HedgeTimes, isWorthHedging } from '../../../../src/policy/hedge.ts';
 import { LatencyQuantile } from '../../../../src/policy/latency-quantile.ts';
+import { candidateOf } from '../../../support/candidates.ts';
 
 const VERSION = 'bafy' as VersionCid;
 
@@ -38,5 +39,16 @@ describe('HedgeTimes', () => {
 
   it('are never so short that a second request would not be sooner', () => {
     expect(known(1, 0.2).afterMs(VERSION, 1, 0.1)).toBe(2);
+  });
+});
+
+describe('isWorthHedging', () => {
+  it.each([
+    [0, true],
+    [1, true],
+    [2, false],
+    [9, false],
+  ])('with %i requests on the second node says %j', (waiting, worth) => {
+    expect(isWorthHedging(candidateOf('a', { waiting }), 0)).toBe(worth);
   });
 });

@@ -150,6 +150,21 @@ describe('selectNode', () => {
     expect(shares([candidateOf('a', { waiting: 1 }), candidateOf('b')], 100)).toEqual([0, 100]);
   });
 
+  it('goes the less by a queue the older the news of it is', () => {
+    const busy = (loadAgeMs: number) => [
+      candidateOf('a', { loadAgeMs, waiting: 8 }),
+      candidateOf('b', { loadAgeMs }),
+    ];
+    expect(shares(busy(100), 100)).toEqual([0, 100]);
+    expect(shares(busy(10_000), 100)).toEqual([50, 50]);
+  });
+
+  it('does not take a slow node for as good as a fast one whose queue is old news', () => {
+    const slow = candidateOf('slow', { load: loadOf(300), loadAgeMs: 5_000 });
+    const fast = candidateOf('fast', { waiting: 10, loadAgeMs: 5_000 });
+    expect(shares([slow, fast], 100)).toEqual([0, 100]);
+  });
+
   it('gives a newcomer beside proven nodes its share, and equal newcomers all of it', () => {
     const proven = candidateOf('proven');
     const newcomer = candidateOf('newcomer', { startShare: 0.1, load: loadOf(1) });

@@ -89,12 +89,23 @@ describe('NodeRecord', () => {
     expect(record.penaltyMs(NOW_MS)).toBe(1_000);
     expect(record.penaltyMs(NOW_MS + 5_000)).toBe(500);
     expect(record.coolingUntilMs).toBe(0);
-    record.outpaced(300, NOW_MS + 5_000);
-    expect(record.penaltyMs(NOW_MS + 5_000)).toBe(800);
     record.answered(1, 1);
-    expect(record.penaltyMs(NOW_MS + 5_000)).toBe(400);
+    expect(record.penaltyMs(NOW_MS + 5_000)).toBe(250);
     for (let failures = 0; failures < 99; failures += 1) record.failed(NOW_MS + 5_000);
     expect(record.penaltyMs(NOW_MS + 5_000)).toBe(30_000);
+  });
+
+  it('holds it against a node that another was quicker for as long as it took, longer each time until it answers', () => {
+    const record = new NodeRecord(0);
+    record.outpaced(300, NOW_MS);
+    expect(record.penaltyMs(NOW_MS + 299)).toBe(300);
+    expect(record.penaltyMs(NOW_MS + 300)).toBe(0);
+    record.outpaced(200, NOW_MS + 1_000);
+    expect(record.penaltyMs(NOW_MS + 1_499)).toBe(500);
+    expect(record.penaltyMs(NOW_MS + 1_500)).toBe(0);
+    record.answered(1, 1);
+    record.outpaced(100, NOW_MS + 2_000);
+    expect(record.penaltyMs(NOW_MS + 2_000)).toBe(100);
   });
 
   it('starts slowly, by time or by answers, and again after it cooled', () => {

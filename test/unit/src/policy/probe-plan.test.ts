@@ -30,10 +30,12 @@ describe('planProbes', () => {
     expect(new Set(nodes).size).toBe(PROBES);
   });
 
-  it('waits for the answer where the execution takes at least four round trips', () => {
+  it('waits for the answer where the request is expected to take at least four round trips', () => {
     expect(planProbes(stale(3, 4), seededRandom()).waitMs).toBe(2);
     expect(planProbes(stale(3, 40), seededRandom()).waitMs).toBe(10);
     expect(planProbes(stale(3, 3.9), seededRandom()).waitMs).toBe(0);
+    const queued = stale(3, 3.9).map((candidate) => ({ ...candidate, waiting: 1 }));
+    expect(planProbes(queued, seededRandom()).waitMs).toBe(2);
     const unmeasured = stale(3).map((candidate) => ({ ...candidate, roundTripMs: null }));
     expect(planProbes(unmeasured, seededRandom()).waitMs).toBe(0);
   });
@@ -57,11 +59,13 @@ describe('planProbes', () => {
 });
 
 describe('contenders', () => {
-  it('are all of few, and of many those whose load is news', () => {
+  it('are all of few, and of many those whose load is news with some drawn by their speed', () => {
     const few = stale(5);
     expect(contenders(few, seededRandom())).toBe(few);
     const fresh = [candidateOf('x'), candidateOf('y')];
-    expect(contenders([...stale(10), ...fresh], seededRandom())).toEqual(fresh);
+    const found = contenders([...stale(10), ...fresh], seededRandom());
+    expect(found.slice(0, 2)).toEqual(fresh);
+    expect(found).toHaveLength(2 + PROBES);
   });
 
   it('are some drawn by their speed when no load is news', () => {

@@ -7,18 +7,18 @@ const fallback = { serviceMs: 99, roundTripMs: 99 };
 describe('estimateCompletion', () => {
   it('adds round trip, transfer, queue and service', () => {
     const busy = candidateOf('a', { load: loadOf(10, 2), waiting: 5, bytesPerMs: 1000 });
-    // 1 ms round trip, 5 ms for 5 000 bytes, 5 waiting over 2 slots, and its own 10 ms.
+    // 1 ms round trip, 5 ms for 5 000 bytes, 2 half done and 3 waiting over 2 slots, and its own 10 ms.
     expect(estimateCompletion(busy, 5_000, fallback)).toEqual({
       pathMs: 1 + 5,
-      queueMs: 2.5 * 10,
+      queueMs: 2 * 10,
       serviceMs: 10,
-      totalMs: 1 + 5 + 2.5 * 10 + 10,
+      totalMs: 1 + 5 + 2 * 10 + 10,
     });
   });
 
   it('goes by what this size was seen to take, with others ahead of it as the node says', () => {
     const large = candidateOf('a', { load: loadOf(10), serviceMs: 80, waiting: 1 });
-    expect(estimateCompletion(large, 0, fallback)).toMatchObject({ queueMs: 10, serviceMs: 80 });
+    expect(estimateCompletion(large, 0, fallback)).toMatchObject({ queueMs: 5, serviceMs: 80 });
   });
 
   it('counts failures as slowness', () => {
@@ -35,7 +35,7 @@ describe('estimateCompletion', () => {
 
   it('counts what a node has before it though it could take more at once', () => {
     const wide = candidateOf('a', { load: loadOf(10, 8), waiting: 4 });
-    expect(estimateCompletion(wide, 0, fallback).queueMs).toBe(5);
+    expect(estimateCompletion(wide, 0, fallback).queueMs).toBe(2.5);
   });
 });
 

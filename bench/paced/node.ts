@@ -1,0 +1,79 @@
+/** A whole node in a process of its own, whose models take as long as they are told to. */
+import pino from 'pino';
+import { createNode, type SwarmNode } from '../../node/index.ts';
+import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
+import { tuneGarbageCollection } from '../../src/cli/garbage-collection.ts';
+import { endOf, type NodeSpec } from '../../src/sim/traffic.ts';
+import { PacedBackend } from '../../test/support/paced-backend.ts';
+import { answerQuestions } from '../worker.ts';
+import { workOf } from './model.ts';
+
+/** Milliseconds between announcements, as a node has it by default. */
+const ANNOUNCE_INTERVAL_MS = 10_000;
+
+export interface StartQuestion {
+  readonly folder: string;
+  readonly network: string;
+  readonly bootstrap: readonly string[];
+  readonly serviceMs: number;
+  readonly listen: string;
+}
+
+export interface StartedNode {
+  readonly id: string;
+  readonly address: string;
+  readonly pid: number;
+}
+
+export type NodeQuestions = {
+  readonly start: { readonly ask: StartQuestion; readonly answer: StartedNode };
+  /** From `epochMs` on, by the system's clock, the node pauses as its spec says. */
+  readonly follow: {
+    readonly ask: { readonly spec: NodeSpec; readonly epochMs: number };
+    readonly answer: null;
+  };
+  /** Requests that run or wait. */
+  readonly waiting: { readonly ask: null; readonly answer: number };
+};
+
+let node: SwarmNode | undefined;
+let spec: NodeSpec = { name: '', serviceMs: 0, pauses: [] };
+let epochMs = 0;
+
+tuneGarbageCollection();
+answerQuestions<NodeQuestions>(
+  {
+    async start({ folder, network, bootstrap, serviceMs, listen }) {
+      spec = { name: '', serviceMs, pauses: [] };
+      node = await createNode({
+        dataDir: folder,
+        network,
+        bootstrap,
+        listen: [listen],
+        mdns: false,
+        allowPublishers: 'any',
+        maxCores: 1,
+        threads: 1,
+        announceIntervalMs: ANNOUNCE_INTERVAL_MS,
+        backend: new PacedBackend(
+          createOnnxBackend({ threads: 1 }),
+          (beginMs, inputs) =>
+            epochMs + endOf(spec, beginMs - epochMs, workOf(inputs) * spec.serviceMs),
+        ),
+        logger: pino({ level: 'warn' }, pino.destination(2)),
+      });
+      const [address] = node.addresses;
+      if (address === undefined) throw new Error('expected an address, found none');
+      return { id: node.id, address, pid: process.pid };
+    },
+    async follow(ask) {
+      ({ spec, epochMs } = ask);
+      return null;
+    },
+    async waiting() {
+      const loads = node?.replicas.announced().map(({ load }) => load) ?? [];
+      return loads.reduce((sum, { inFlight, queued }) => sum + inFlight + queued, 0);
+    },
+  },
+  async () => node?.stop(),
+);

@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type {
+  InferenceBackend,
+  LoadedModel,
+  LoadOptions,
+  ModelFiles,
+  ModelState,
+  RunOptions,
+  RunResult,
+} from '../../node/backend/backend.ts';
+import { ExecutionError, NotFoundError } from '../../protocols/errors.ts';
+import type { NamedTensor } from '../../protocols/tensor.ts';
+import type { AbortOptions, TensorSpec } from '../../protocols/types.ts';
+
+/** When a run of these inputs ends that begins at `beginMs`; both on the clock of {@link epochNow}. */
+export type Pace = (beginMs: number, inputs: readonly NamedTensor[]) => number;
+
+/** Milliseconds for which a run still counts as handed in at the end of the one before: a late timer is no time of the model's. */
+const CATCH_UP_MS = 5;
+
+/** `Date.now()` with its fractions: the same for all processes of a machine. */
+export function epochNow(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/**
+ * A backend whose models take as long as they are told, however fast the backend below is: it stands for hardware of many speeds
+ * on a machine that has one. Runs go one after another; each is executed below at once and answered when its time has come.
+ */
+export class PacedBackend implements InferenceBackend {
+  readonly #backend: InferenceBackend;
+  readonly #pace: Pace;
+
+  constructor(backend: InferenceBackend, pace: Pace) {
+    this.#backend = backend;
+    this.#pace = pace;
+  }
+
+  async providers(options?: AbortOptions): Promise<readonly string[]> {
+    return this.#backend.providers(options);
+  }
+
+  async load(files: ModelFiles, options?: LoadOptions): Promise<PacedModel> {
+    return new PacedModel(await this.#backend.load(files, options), this.#pace);
+  }
+
+  async stop(): Promise<void> {
+    await this.#backend.stop();
+  }
+}
+
+export class PacedModel implements LoadedModel {
+  readonly #below: LoadedModel;
+  readonly #pace: Pace;
+  readonly #gone = new AbortController();
+  #freeAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(below: LoadedModel, pace: Pace) {
+    this.#below = below;
+    this.#pace = pace;
+    below.onStateChange((state) => {
+      if (state === 'unloaded' || state === 'failed') {
+        this.#gone.abort(new NotFoundError(`its model is ${state}`));
+      }
+    });
+  }
+
+  get inputs(): readonly TensorSpec[] {
+    return this.#below.inputs;
+  }
+
+  get outputs(): readonly TensorSpec[] {
+    return this.#below.outputs;
+  }
+
+  get provider(): string {
+    return this.#below.provider;
+  }
+
+  get state(): ModelState {
+    return this.#below.state;
+  }
+
+  get memoryBytes(): number | null {
+    return this.#below.memoryBytes;
+  }
+
+  get pid(): number | undefined {
+    return this.#below.pid;
+  }
+
+  onStateChange(callback: (state: ModelState, reason: string) => void): void {
+    this.#below.onStateChange(callback);
+  }
+
+  async run(inputs: readonly NamedTensor[], options: RunOptions): Promise<RunResult> {
+    const handedInMs = epochNow();
+    const { outputs } = await this.#below.run(inputs, options);
+    const beginMs = handedInMs - this.#freeAtMs <= CATCH_UP_MS ? this.#freeAtMs : handedInMs;
+    const endMs = this.#pace(beginMs, inputs);
+    const { limitMs, signal } = options;
+    this.#freeAtMs = Math.min(endMs, beginMs + limitMs);
+    await this.#until(this.#freeAtMs, signal);
+    if (endMs > this.#freeAtMs) {
+      throw new ExecutionError(`model was stopped after ${limitMs} ms`, { details: { limitMs } });
+    }
+    return { outputs, executeMs: endMs - beginMs };
+  }
+
+  async unload(): Promise<void> {
+    await this.#below.unload();
+  }
+
+  async #until(moment: number, signal: AbortSignal | undefined): Promise<void> {
+    const ends = AbortSignal.any([this.#gone.signal, ...(signal === undefined ? [] : [signal])]);
+    try {
+      await delay(Math.max(0, moment - epochNow()), undefined, { signal: ends });
+    } catch {
+      // Only the signals end it before its time, and the one that did says why.
+      ends.throwIfAborted();
+    }
+  }
+}

@@ -78,7 +78,8 @@ describe.skipIf(process.platform !== 'linux').each(DEATHS)(
         expect(ended).toMatchObject({ code: expect.stringMatching(/^ERR_(CONNECTION|DEADLINE)$/) });
       } else expect(ended).toMatchObject({ node: node.id });
       proxy.heal();
-      expect((await inferAt(nodes, { deadlineMs: 4_500 })).node).toBe(node.id);
+      // A dial that began before may have to end first.
+      expect((await inferAt(nodes)).node).toBe(node.id);
       expect(proxy.dialled).toBeGreaterThan(dialled);
     });
   },

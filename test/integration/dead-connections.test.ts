@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { InferenceHandler } from '../../protocols/inference/index.ts';
-import { keepUntilTestEnds } from '../support/kept.ts';
 import { echoHandler, inferAt } from '../support/stand-in-calls.ts';
-import { IDLE, type StandIn, StandInNodes } from '../support/stand-in-nodes.ts';
+import { IDLE, StandInNodes } from '../support/stand-in-nodes.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 
 /** What happens to a connection while an answer is waited for. */
@@ -12,6 +11,8 @@ const DEATHS = [
   ['falls silent without a FIN or RST', (proxy: TcpProxy) => proxy.freeze()],
   ['leads to a host that is gone', (proxy: TcpProxy) => proxy.swallow()],
 ] as const;
+
+const FAST = { ...IDLE, serviceMs: 0.1 };
 
 /** Answers the first requests at once; then holds the next one for longer than anybody waits, and says so. */
 function holding(after: number): InferenceHandler & { readonly held: Promise<void> } {
@@ -33,25 +34,14 @@ function holding(after: number): InferenceHandler & { readonly held: Promise<voi
   };
 }
 
-describe.skipIf(process.platform !== 'linux').each(DEATHS)(
+describe.skipIf(process.platform !== 'linux').concurrent.each(DEATHS)(
   'A connection that %s (needs Linux)',
   (_, kill) => {
-    const keep = keepUntilTestEnds();
-
-    const behindProxy = async (
-      nodes: StandInNodes,
-      handler: InferenceHandler,
-    ): Promise<{ node: StandIn; proxy: TcpProxy }> => {
-      const proxy = keep(await TcpProxy.listen());
-      const load = { ...IDLE, serviceMs: 0.1 };
-      const node = await nodes.add(handler, load, 'ready', { proxy });
-      return { node, proxy };
-    };
-
     it('costs its caller nothing while another node answers, however often it asks', async () => {
-      const nodes = keep(await StandInNodes.create());
+      await using nodes = await StandInNodes.create();
       const handler = holding(1);
-      const { node, proxy } = await behindProxy(nodes, handler);
+      await using proxy = await TcpProxy.listen();
+      const node = await nodes.add(handler, FAST, 'ready', { proxy });
       expect((await inferAt(nodes)).node).toBe(node.id);
       const good = await nodes.add(echoHandler(), { ...IDLE, serviceMs: 500 });
       const asking = inferAt(nodes, { prefer: { nodes: [node.id] } });
@@ -64,9 +54,10 @@ describe.skipIf(process.platform !== 'linux').each(DEATHS)(
     });
 
     it('gives one typed error by the deadline when there is no other node, and is dialled anew once the network is well', async () => {
-      const nodes = keep(await StandInNodes.create());
+      await using nodes = await StandInNodes.create();
       const handler = holding(1);
-      const { node, proxy } = await behindProxy(nodes, handler);
+      await using proxy = await TcpProxy.listen();
+      const node = await nodes.add(handler, FAST, 'ready', { proxy });
       await inferAt(nodes);
       const asking = inferAt(nodes, { deadlineMs: 4_500 }).catch((error: unknown) => error);
       await handler.held;

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { FRAME } from '../../protocols/inference/frame-type.ts';
 import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { hostileNode, outputOf, responseHeader } from '../support/hostile-node.ts';
-import { keepUntilTestEnds } from '../support/kept.ts';
 import type { RawPeer } from '../support/raw-peer.ts';
 import { echoHandler, inferAt } from '../support/stand-in-calls.ts';
 import { IDLE, StandInNodes } from '../support/stand-in-nodes.ts';
@@ -92,34 +91,30 @@ const ANSWERS: readonly (readonly [string, (peer: RawPeer, id: number) => void])
   ['nothing but pongs', () => {}],
 ];
 
-describe.each(ANSWERS)('A node that answers with %s', (_, act) => {
-  const keep = keepUntilTestEnds();
-
+describe.concurrent.each(ANSWERS)('A node that answers with %s', (_, act) => {
   it('is left for another one, which answers within the deadline', async () => {
-    const nodes = keep(await StandInNodes.create());
+    await using nodes = await StandInNodes.create();
     const hostile = hostileNode(act);
     const bad = await nodes.add(hostile, { ...IDLE, serviceMs: 0.1 });
     const good = await nodes.add(echoHandler(), { ...IDLE, serviceMs: 500 });
-    const result = await inferAt(nodes, { prefer: { nodes: [bad.id] } });
+    const result = await inferAt(nodes, { prefer: { nodes: [bad.id] }, deadlineMs: 8_000 });
     expect(hostile.asked.count).toBe(1);
     expect(result.node).toBe(good.id);
     expect(result.outputs['x']?.toArray()).toEqual([1, 2]);
   });
 
   it('gives its caller one typed error by the deadline when there is no other', async () => {
-    const nodes = keep(await StandInNodes.create());
+    await using nodes = await StandInNodes.create();
     await nodes.add(hostileNode(act));
-    await expect(inferAt(nodes, { deadlineMs: 1_500 })).rejects.toMatchObject({
+    await expect(inferAt(nodes, { deadlineMs: 1_000 })).rejects.toMatchObject({
       code: expect.stringMatching(/^ERR_(CONNECTION|INVALID_MESSAGE|DEADLINE)$/),
     });
   });
 });
 
 describe('A node that answers a request and goes on', () => {
-  const keep = keepUntilTestEnds();
-
   it('is cut off when it sends more than what may still come', async () => {
-    const nodes = keep(await StandInNodes.create());
+    await using nodes = await StandInNodes.create();
     const reset = Promise.withResolvers<void>();
     const node = await nodes.add(
       hostileNode((peer, id) => {

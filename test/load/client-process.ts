@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CallProgress, createClient, isSwarmError, Tensor } from '../../src/index.ts';
 import { randomFrom } from '../support/random.ts';
-import type { CallFailure, ClientLine } from './client-report.ts';
+import type { CallFailure, CallStory, ClientLine } from './client-report.ts';
 
 /** How long a call may take, finding another node included: longer than a frozen node is waited for. */
 const DEADLINE_MS = 15_000;
@@ -12,6 +12,9 @@ const WORKERS = 8;
 
 /** Failures that are told in full: a broken run has thousands of the same. */
 const MAX_FAILURES = 20;
+
+/** Events of one call that are told. */
+const MAX_EVENTS = 24;
 
 /** Whole numbers below this are exact in FP32, with what a model adds. */
 const EXACT = 2 ** 22;
@@ -54,7 +57,8 @@ process.stdin.resume().once('end', () => ending.abort());
 
 const answers: Record<string, number> = {};
 const failures: CallFailure[] = [];
-const counts = { wrong: 0, failed: 0, retried: 0, cancelled: 0, refused: 0, slowestMs: 0 };
+const counts = { wrong: 0, failed: 0, retried: 0, cancelled: 0, refused: 0 };
+let slowest: CallStory | undefined;
 let lastBase = 0;
 
 await using client = await createClient({ bootstrap, mode });
@@ -66,7 +70,7 @@ tell(true);
 
 function tell(last: boolean): void {
   const memory = { ...process.memoryUsage() };
-  const line: ClientLine = { last, answers, failures, ...counts, memory };
+  const line: ClientLine = { last, answers, failures, ...counts, slowest, memory };
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
@@ -94,11 +98,17 @@ async function callOnce(): Promise<void> {
 
 async function call({ reference, offset }: LoadModel): Promise<void> {
   const sent = inputs();
-  const attempts: string[] = [];
+  const events: string[] = [];
   const startedAtMs = performance.now();
   const onProgress = (progress: CallProgress): void => {
-    if (attempts.length < 16 && progress.kind !== 'transfer') attempts.push(summary(progress));
+    if (events.length >= MAX_EVENTS || progress.kind === 'transfer') return;
+    events.push(`${Math.round(progress.elapsedMs)} ms: ${summary(progress)}`);
   };
+  const story = (): CallStory => ({
+    at: new Date().toISOString(),
+    afterMs: Math.round(performance.now() - startedAtMs),
+    events,
+  });
   try {
     const result = await client.infer(
       reference,
@@ -109,20 +119,13 @@ async function call({ reference, offset }: LoadModel): Promise<void> {
     if (isSum(result.outputs['sum'], sent, offset)) {
       answers[result.node] = (answers[result.node] ?? 0) + 1;
     } else counts.wrong += 1;
+    const told = story();
+    if (told.afterMs > (slowest?.afterMs ?? 0)) slowest = told;
   } catch (error) {
     counts.failed += 1;
-    const message = isSwarmError(error) ? `${error.code}: ${error.message}` : String(error);
-    const afterMs = Math.round(performance.now() - startedAtMs);
     if (failures.length >= MAX_FAILURES) return;
-    failures.push({
-      at: new Date().toISOString(),
-      model: reference,
-      message,
-      afterMs,
-      attempts,
-    });
-  } finally {
-    counts.slowestMs = Math.max(counts.slowestMs, performance.now() - startedAtMs);
+    const message = isSwarmError(error) ? `${error.code}: ${error.message}` : String(error);
+    failures.push({ ...story(), message });
   }
 }
 

@@ -13,17 +13,21 @@ export interface ClientReport {
   readonly cancelled: number;
   /** Calls with an input that is wrong, and were told so. */
   readonly refused: number;
-  readonly slowestMs: number;
+  /** The right answer that took longest, with what the call went through; undefined before the first. */
+  readonly slowest?: CallStory | undefined;
   readonly memory: Readonly<Record<string, number>>;
 }
 
-export interface CallFailure {
+export interface CallStory {
   readonly at: string;
-  readonly model: string;
-  readonly message: string;
-  /** Milliseconds that the call took to fail. */
+  /** Milliseconds that the call took. */
   readonly afterMs: number;
-  readonly attempts: readonly string[];
+  /** What happened to it, each with the milliseconds since it began. */
+  readonly events: readonly string[];
+}
+
+export interface CallFailure extends CallStory {
+  readonly message: string;
 }
 
 /** A client's last word is marked, so that its silence cannot be taken for it. */

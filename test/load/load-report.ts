@@ -1,4 +1,4 @@
-import type { CallFailure, ClientReport } from './client-report.ts';
+import type { CallFailure, CallStory, ClientReport } from './client-report.ts';
 import type { Disturbance } from './disturbance.ts';
 import type { MemoryGrowth } from './memory-record.ts';
 
@@ -27,7 +27,7 @@ export interface LoadReport {
   readonly retried: number;
   readonly cancelled: number;
   readonly refused: number;
-  readonly slowestMs: number;
+  readonly slowest: CallStory | undefined;
   readonly disturbed: Readonly<Record<Disturbance, number>>;
   readonly crashes: readonly string[];
   readonly memory: readonly MemoryGrowth[];
@@ -56,7 +56,9 @@ export function reportOf({ reports, ...outcome }: LoadOutcome): LoadReport {
     retried: sum(({ retried }) => retried),
     cancelled: sum(({ cancelled }) => cancelled),
     refused: sum(({ refused }) => refused),
-    slowestMs: Math.round(Math.max(...reports.map(({ slowestMs }) => slowestMs))),
+    slowest: reports
+      .flatMap(({ slowest }) => slowest ?? [])
+      .toSorted((a, b) => b.afterMs - a.afterMs)[0],
   };
   return {
     load: 'random kills',
@@ -93,15 +95,13 @@ function growthFaults({
 
 /** The report for people. */
 export function formatReport(report: LoadReport): string {
-  const { answered, wrong, failed, retried, cancelled, refused, slowestMs, disturbed } = report;
+  const { answered, wrong, failed, retried, cancelled, refused, slowest, disturbed } = report;
   const lines = [
     `seed ${report.seed}, ${report.durationMs / 1000} s: ${disturbed.kill} nodes killed, ${disturbed.stop} stopped, ${disturbed.freeze} frozen`,
-    `${answered} calls answered right, ${wrong} wrong, ${failed} failed; ${retried} by another node than the first; slowest ${slowestMs} ms`,
+    `${answered} calls answered right, ${wrong} wrong, ${failed} failed; ${retried} by another node than the first`,
     `${cancelled} cancelled, ${refused} bad inputs refused`,
-    ...report.failures.map(
-      ({ at, afterMs, message, attempts }) =>
-        `failed at ${at} after ${afterMs} ms: ${message}\n    ${attempts.join('\n    ')}`,
-    ),
+    ...(slowest === undefined ? [] : [`slowest answer: ${told(slowest)}`]),
+    ...report.failures.map((failure) => `failed with ${failure.message}: ${told(failure)}`),
     'resident set over the second half:',
     ...report.memory.map(
       ({ process, middleBytes, endBytes, growth }) =>
@@ -110,6 +110,10 @@ export function formatReport(report: LoadReport): string {
     report.faults.length === 0 ? 'all as it should be' : report.faults.join('\n'),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function told({ at, afterMs, events }: CallStory): string {
+  return [`${afterMs} ms, until ${at}`, ...events].join('\n    ');
 }
 
 function percent(share: number): string {

@@ -17,6 +17,7 @@ const SUITES: readonly Suite[] = [
   { name: 'conformance', testTimeout: 60_000, alone: true },
   { name: 'interop', testTimeout: 120_000, alone: true },
   { name: 'e2e', testTimeout: 180_000, alone: true },
+  { name: 'chaos', testTimeout: 180_000, alone: true },
   { name: 'gpu', testTimeout: 120_000, alone: true },
 ];
 

@@ -9,7 +9,12 @@ import {
   isSwarmError,
   LimitError,
 } from '../errors.ts';
-import { MAX_BODY_BYTES, MAX_REQUESTS_PER_STREAM, UNSOLICITED_BODY_BYTES } from '../limits.ts';
+import {
+  MAX_BODY_BYTES,
+  MAX_FRAME_BYTES,
+  MAX_REQUESTS_PER_STREAM,
+  UNSOLICITED_BODY_BYTES,
+} from '../limits.ts';
 import { errorFromFailure, STATUS } from '../status.ts';
 import type { NamedTensor } from '../tensor.ts';
 import type { AbortOptions, LoadReport, VersionCid } from '../types.ts';
@@ -76,17 +81,19 @@ export interface InferenceConnectionInit {
   readonly onRoundTrip?: ((ms: number) => void) | undefined;
   /** Hears the loads that {@link InferenceConnection.measure} asked for. */
   readonly onLoad?: ((version: VersionCid, load: LoadReport) => void) | undefined;
+  /** Hears that the node fell silent, after the stream was reset: nothing comes over what leads to it. */
+  readonly onSilent?: (() => void) | undefined;
 }
 
 export interface SendOptions extends AbortOptions {
-  /** Called once when the answer begins to come, before its body is there. */
-  readonly onFirstOutput?: (() => void) | undefined;
+  /** Called when the answer begins to come, and for each further piece of it. */
+  readonly onOutput?: (() => void) | undefined;
   /** Hears of each piece of a body that leaves or comes; must not throw. */
   readonly onTransfer?: TransferListener | undefined;
 }
 
 interface Pending {
-  readonly onFirstOutput: (() => void) | undefined;
+  readonly onOutput: (() => void) | undefined;
   readonly sender: TensorSender | undefined;
   readonly onTransfer: TransferListener | undefined;
   readonly resolve: (response: InferenceResponse) => void;
@@ -110,6 +117,8 @@ export class InferenceConnection {
   readonly #pings: Pings;
   readonly #closeListeners: (() => void)[] = [];
   #lastId = 0;
+  /** Bytes that may still come of requests that were taken back: their answers may have been on the way. */
+  #crossingBytes = 0;
   #failure: Error | undefined;
 
   constructor(stream: Stream, init: InferenceConnectionInit = {}) {
@@ -129,6 +138,7 @@ export class InferenceConnection {
       ping: () => this.#pings.ping(),
       onSilent: (ms) => {
         this.#frames.abort(new ConnectionError(`node sent nothing for ${ms} ms`));
+        init.onSilent?.();
       },
     });
   }
@@ -158,7 +168,7 @@ export class InferenceConnection {
    * @throws {ERR_LIMIT} when request or response is larger than the bounds; {ERR_BUSY} when too many requests are open.
    */
   infer(request: InferenceRequest, options: SendOptions = {}): Promise<InferenceResponse> {
-    const { signal, onFirstOutput, onTransfer } = options;
+    const { signal, onOutput, onTransfer } = options;
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       if (this.#failure !== undefined) throw this.#failure;
@@ -170,7 +180,7 @@ export class InferenceConnection {
       const onAbort = (): void => this.#cancel(id, signal?.reason);
       signal?.addEventListener('abort', onAbort);
       this.#pending.set(id, {
-        onFirstOutput,
+        onOutput,
         sender,
         onTransfer,
         resolve,
@@ -244,23 +254,35 @@ export class InferenceConnection {
 
   #receive({ type, id, payload }: Frame): void {
     this.#silence.heard();
-    // Undefined when an answer has crossed a cancel on its way: it goes to nobody.
     const pending = this.#pending.get(id);
     switch (type) {
       case FRAME.pong:
         return this.#pings.ponged(payload);
       case FRAME.response:
-        return pending && this.#begin(id, pending, payload);
+        return pending ? this.#begin(id, pending, payload) : this.#crossed(id, payload);
       case FRAME.data:
-        return pending && this.#data(id, pending, payload);
+        return pending ? this.#data(id, pending, payload) : this.#crossed(id, payload);
       case FRAME.credit:
-        pending?.sender?.grant(decodeCredit(payload));
-        return this.#frames.pump();
+        return this.#granted(pending, decodeCredit(payload));
       case FRAME.failure:
-        return pending && this.#fail(id, pending, payload);
+        return pending ? this.#fail(id, pending, payload) : this.#crossed(id, payload);
       default:
         throw new InvalidMessageError(`node sent a frame of type ${type}`);
     }
+  }
+
+  #granted(pending: Pending | undefined, bytes: number): void {
+    pending?.sender?.grant(bytes);
+    this.#frames.pump();
+  }
+
+  /** An answer that crossed a cancel on its way goes to nobody; one that was never asked for breaks the protocol. */
+  #crossed(id: number, payload: Uint8Array): void {
+    this.#crossingBytes -= Math.max(1, payload.byteLength);
+    if (this.#crossingBytes >= 0 && id <= this.#lastId) return;
+    throw new InvalidMessageError(
+      `node sent ${payload.byteLength} bytes for request ${id}, which is not open`,
+    );
   }
 
   #begin(id: number, pending: Pending, payload: Uint8Array): void {
@@ -281,7 +303,6 @@ export class InferenceConnection {
       return this.#cancel(id, isLimit(error) ? error : brokenResponse(error));
     }
     pending.header = header;
-    pending.onFirstOutput?.();
     pending.receiver = new TensorReceiver(header.outputs);
     this.#data(id, pending, inlineBody);
   }
@@ -292,6 +313,7 @@ export class InferenceConnection {
       throw new InvalidMessageError(`node sent a body for request ${id} before its header`);
     }
     receiver.push(bytes);
+    pending.onOutput?.();
     pending.onTransfer?.({
       direction: 'response',
       bytes: receiver.receivedBytes,
@@ -329,6 +351,8 @@ export class InferenceConnection {
   #cancel(id: number, reason: unknown): void {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
+    const { grantedBytes, receiver } = pending;
+    this.#crossingBytes += grantedBytes - (receiver?.receivedBytes ?? 0) + MAX_FRAME_BYTES;
     this.#frames.send(FRAME.cancel, id, EMPTY);
     this.#settle(id, pending).reject(reason);
   }

@@ -4,14 +4,17 @@ import type { LinkedCandidate } from './node-directory.ts';
 /** How often a node that answers nothing is looked at: one that owes a sign of life is not waited for. */
 const LOOK_INTERVAL_MS = 250;
 
+/** Milliseconds without a further piece of an answer that has begun after which it may never be whole, though the node is alive. */
+const STALL_MS = 3_000;
+
 export interface HedgeInit {
-  /** Milliseconds after which a second node is asked though the first is well; null for never. */
-  readonly afterMs: number | null;
+  /** Milliseconds after which a second node is asked though the first is well. */
+  readonly afterMs: number;
   /** The call's own: aborts when it ends. */
   readonly signal: AbortSignal;
   readonly send: (
     choice: LinkedCandidate,
-    options: { readonly signal: AbortSignal; readonly onFirstOutput: () => void },
+    options: { readonly signal: AbortSignal; readonly onOutput: () => void },
   ) => Promise<InferenceResponse>;
   /** The second node, if there is one and the budget has it; `late` when the first is only slow. */
   readonly second: (first: LinkedCandidate, late: boolean) => LinkedCandidate | undefined;
@@ -25,6 +28,8 @@ interface Runner {
   readonly choice: LinkedCandidate;
   readonly abort: AbortController;
   readonly startedAtMs: number;
+  /** When the latest piece of its answer came; undefined before the first. */
+  outputAtMs: number | undefined;
 }
 
 export interface HedgedAnswer {
@@ -47,7 +52,7 @@ export class AttemptFailure {
 
 /**
  * One request on one node, and on a second one when the first takes too long or owes a sign of life. The first answer counts, the
- * other is taken back; no second is asked once an answer has begun to come.
+ * other is taken back; no second is asked once an answer has begun to come, unless it does not go on.
  */
 export class HedgedAttempt {
   readonly #init: HedgeInit;
@@ -65,8 +70,7 @@ export class HedgedAttempt {
     signal.throwIfAborted();
     const onAbort = (): void => this.#outcome.reject(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
-    const startedAtMs = this.#start(first);
-    this.#look(first, startedAtMs);
+    this.#look(this.#start(first));
     try {
       return await this.#outcome.promise;
     } finally {
@@ -77,33 +81,45 @@ export class HedgedAttempt {
     }
   }
 
-  #start(choice: LinkedCandidate): number {
-    const runner: Runner = { choice, abort: new AbortController(), startedAtMs: performance.now() };
-    this.#runners.add(runner);
-    const onFirstOutput = (): void => {
-      clearTimeout(this.#timer);
+  #start(choice: LinkedCandidate): Runner {
+    const runner: Runner = {
+      choice,
+      abort: new AbortController(),
+      startedAtMs: performance.now(),
+      outputAtMs: undefined,
     };
-    this.#init.send(choice, { signal: runner.abort.signal, onFirstOutput }).then(
+    this.#runners.add(runner);
+    const onOutput = (): void => {
+      runner.outputAtMs = performance.now();
+    };
+    this.#init.send(choice, { signal: runner.abort.signal, onOutput }).then(
       (response) => this.#answered(runner, response),
       (error: unknown) => this.#failed(runner, error),
     );
-    return runner.startedAtMs;
+    return runner;
   }
 
   /** Waits until the first is late, looking now and then whether it is alive. */
-  #look(first: LinkedCandidate, startedAtMs: number): void {
+  #look(first: Runner): void {
     const { afterMs } = this.#init;
-    const leftMs = (afterMs ?? Number.POSITIVE_INFINITY) - (performance.now() - startedAtMs);
+    const leftMs = afterMs - (performance.now() - first.startedAtMs);
     const waitMs = leftMs > 0 ? Math.min(leftMs, LOOK_INTERVAL_MS) : LOOK_INTERVAL_MS;
     this.#timer = setTimeout(() => {
-      const elapsedMs = performance.now() - startedAtMs;
-      const late = afterMs !== null && elapsedMs >= afterMs;
-      const silent = first.link.suspect;
-      const second = late || silent ? this.#init.second(first, !silent) : undefined;
+      const trouble = this.#troubleOf(first);
+      const second =
+        trouble === undefined ? undefined : this.#init.second(first.choice, trouble === 'late');
       if (second !== undefined) this.#start(second);
       // Who is late and has no second may still turn out to be dead.
-      else this.#look(first, startedAtMs);
+      else this.#look(first);
     }, waitMs);
+  }
+
+  #troubleOf({ choice, startedAtMs, outputAtMs }: Runner): 'late' | 'dead' | undefined {
+    const nowMs = performance.now();
+    // While a body comes its pongs wait behind it: the body itself is the sign of life.
+    if (outputAtMs !== undefined) return nowMs - outputAtMs >= STALL_MS ? 'dead' : undefined;
+    if (choice.link.suspect) return 'dead';
+    return nowMs - startedAtMs >= this.#init.afterMs ? 'late' : undefined;
   }
 
   #answered(runner: Runner, response: InferenceResponse): void {

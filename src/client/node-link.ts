@@ -28,14 +28,17 @@ const DIAL_TIMEOUT_MS = 5_000;
 const SUSPECT_MS = 500;
 const SUSPECT_ROUND_TRIPS = 4;
 
+/** Milliseconds of a dial after which the same holds: it takes four round trips, and this is four of the longest there are. */
+const SUSPECT_DIAL_MS = 1_000;
+
 /** Versions of one node that a client remembers: those not asked for longest go first. */
 const MAX_RECORDS = 256;
 
 export interface SendInit {
   readonly bodyBytes: number;
   readonly signal: AbortSignal;
-  /** Called once when the answer begins to come. */
-  readonly onFirstOutput?: (() => void) | undefined;
+  /** Called when the answer begins to come, and for each further piece of it. */
+  readonly onOutput?: (() => void) | undefined;
   /** Hears of the bytes that go and come. */
   readonly onTransfer?: TransferListener | undefined;
 }
@@ -52,6 +55,8 @@ export class NodeLink {
   #connection: Promise<InferenceConnection> | undefined;
   /** The connection once it stands. */
   #open: InferenceConnection | undefined;
+  /** When the dial that is under way began, on the clock of `performance`; infinite when none is. */
+  #dialledAtMs = Number.POSITIVE_INFINITY;
   readonly #roundTrip = new WindowedMin(ROUND_TRIP_WINDOW);
   #bytesPerMs: number | null = null;
 
@@ -70,6 +75,7 @@ export class NodeLink {
 
   /** True while the node owes a sign of life for longer than its path takes: it may be dead, frozen or cut off. */
   get suspect(): boolean {
+    if (performance.now() - this.#dialledAtMs > SUSPECT_DIAL_MS) return true;
     const owedMs = this.#open?.owedMs ?? 0;
     return owedMs > Math.max(SUSPECT_MS, SUSPECT_ROUND_TRIPS * (this.roundTripMs ?? 0));
   }
@@ -118,8 +124,8 @@ export class NodeLink {
       const connection = await abandonable(this.#connected(), signal);
       // After the dial, which is paid once: what follows tells of the path.
       const startedAt = performance.now();
-      const { onFirstOutput, onTransfer } = init;
-      const response = await connection.infer(request, { signal, onFirstOutput, onTransfer });
+      const { onOutput, onTransfer } = init;
+      const response = await connection.infer(request, { signal, onOutput, onTransfer });
       this.#learn(response, bodyBytes, performance.now() - startedAt);
       // This request is over on both sides, so that neither the report nor the reservations count it.
       record.report(response.load, Date.now(), Math.max(0, record.open - 1));
@@ -205,18 +211,23 @@ export class NodeLink {
   }
 
   async #dial(): Promise<InferenceConnection> {
+    const signal = AbortSignal.timeout(DIAL_TIMEOUT_MS);
+    this.#dialledAtMs = performance.now();
     try {
-      const signal = AbortSignal.timeout(DIAL_TIMEOUT_MS);
       const stream = await this.#peer.openStream(this.node, 'inference', INFERENCE_VERSION, signal);
       return new InferenceConnection(stream, {
         onRoundTrip: (ms) => this.#measured(ms),
         onLoad: (version, load) => this.#records.get(version)?.report(load, Date.now()),
+        onSilent: () => this.#peer.disconnect(this.node, 'fell silent'),
       });
     } catch (cause) {
+      if (signal.aborted) this.#peer.disconnect(this.node, 'opened no stream');
       throw new ConnectionError(`node ${this.node} could not be dialled`, {
         cause,
         details: { node: this.node, phase: 'dial' },
       });
+    } finally {
+      this.#dialledAtMs = Number.POSITIVE_INFINITY;
     }
   }
 }

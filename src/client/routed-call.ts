@@ -39,6 +39,9 @@ const MAX_RETRY_PAUSE_MS = 1_000;
 /** Share of a wait by which it is stretched at random: who was refused together must not come back together. */
 const JITTER = 0.25;
 
+/** Share of the time left after which a second node is asked while nobody knows how long an answer takes: it needs the rest. */
+const UNKNOWN_HEDGE_SHARE = 0.5;
+
 /** How long a call goes round nodes that cannot be reached: one that restarts is back within this. */
 const UNREACHABLE_MS = 10_000;
 
@@ -154,8 +157,9 @@ export class RoutedCall {
     this.#attempts += 1;
     this.#attemptAtMs = performance.now();
     const { totalMs } = estimateCompletion(choice, bodyBytes, bestKnown([choice]));
+    const afterMs = hedgeTimes.afterMs(this.#model.cid, bodyBytes, totalMs);
     const attempt = new HedgedAttempt({
-      afterMs: hedgeTimes.afterMs(this.#model.cid, bodyBytes, totalMs),
+      afterMs: afterMs ?? UNKNOWN_HEDGE_SHARE * clock.remainingMs(),
       signal: clock.signal,
       send: (to, options) => this.#send(to, options),
       second: (first, late) => this.#second(first, late),
@@ -170,7 +174,7 @@ export class RoutedCall {
 
   async #send(
     { link, node, owner, cold, etaMs }: LinkedCandidate,
-    options: { readonly signal: AbortSignal; readonly onFirstOutput: () => void },
+    options: { readonly signal: AbortSignal; readonly onOutput: () => void },
   ): Promise<InferenceResponse> {
     const { request, bodyBytes, clock, progress } = this.#init;
     const sent = { ...request, version: this.#model.cid, deadlineMs: clock.remainingMs() };

@@ -2,6 +2,7 @@ import type { PrivateKey, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import type { Datastore } from 'interface-datastore';
+import { BoundedMap } from '../../protocols/bounded-map.ts';
 import { openAnnouncement } from '../../protocols/capacity/index.ts';
 import { ConfigError, ConnectionError } from '../../protocols/errors.ts';
 import { parseNetwork, protocolId } from '../../protocols/protocol-id.ts';
@@ -41,6 +42,9 @@ const SURVEY_TIMEOUT_MS = 3_000;
 
 /** Peers asked at once when the caller does not say: what they know overlaps. */
 const SURVEYED_PEERS = 16;
+
+/** Peers remembered that did not answer. */
+const MAX_MUTE_PEERS = 256;
 
 export interface SwarmPeerInit {
   readonly network: string;
@@ -82,6 +86,8 @@ export class SwarmPeer {
   readonly #bootstrap: readonly Multiaddr[];
   readonly #stopping = new AbortController();
   readonly #startedAtMs = performance.now();
+  /** Peers that did not answer when they were last asked for a snapshot. */
+  readonly #mute = new BoundedMap<string, true>(MAX_MUTE_PEERS);
   #rejoin: NodeJS.Timeout | undefined;
 
   /**
@@ -205,6 +211,17 @@ export class SwarmPeer {
     return this.libp2p.dialProtocol(id, protocolId(this.network, name, version), { signal });
   }
 
+  /**
+   * Ends the connections to a peer from which nothing comes any more, without waiting for it: of one whose host is gone, or that a
+   * router has forgotten, the system knows nothing for minutes, and every stream would be opened on it.
+   */
+  disconnect(peer: string, why: string): void {
+    const error = new ConnectionError(`peer ${peer} ${why}`);
+    for (const connection of this.libp2p.getConnections(peerIdFromString(peer))) {
+      connection.abort(error);
+    }
+  }
+
   /** Asks one peer for a routing snapshot and takes in what its signatures prove. */
   async snapshot(peer: string, query: RoutingQuery, signal: AbortSignal): Promise<RoutingSnapshot> {
     const stream = await this.openStream(peer, 'routing', ROUTING_VERSION, signal);
@@ -228,15 +245,25 @@ export class SwarmPeer {
 
   /**
    * Asks several peers at once, each for at most 3 s, and takes in what they prove: one promise for each that is asked, all of
-   * them rejected once the signal aborts.
+   * them rejected once the signal aborts. Who did not answer the last time is asked after the others.
    */
   snapshots(
     query: RoutingQuery,
     { signal, atMost = SURVEYED_PEERS, peers }: SurveyOptions,
   ): Promise<RoutingSnapshot>[] {
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(SURVEY_TIMEOUT_MS)]);
-    const asked = peers ?? this.libp2p.getPeers().map(String);
-    return asked.slice(0, atMost).map((id) => this.snapshot(id, query, bounded));
+    const known = peers ?? this.libp2p.getPeers().map(String);
+    const asked = known.toSorted((a, b) => Number(this.#mute.has(a)) - Number(this.#mute.has(b)));
+    return asked.slice(0, atMost).map(async (id) => {
+      try {
+        const snapshot = await this.snapshot(id, query, bounded);
+        this.#mute.delete(id);
+        return snapshot;
+      } catch (error) {
+        if (!signal.aborted) this.#mute.set(id, true);
+        throw error;
+      }
+    });
   }
 
   /**

@@ -7,6 +7,7 @@ import type { VersionCid } from '../../protocols/types.ts';
 import { lookupModel } from '../support/models.ts';
 import { noise } from '../support/noise.ts';
 import { ProcessSwarm } from '../support/process-swarm.ts';
+import { randomFrom } from '../support/random.ts';
 import { runSwarm } from '../support/swarm-command.ts';
 
 const MODEL_BYTES = 64 * 1024 * 1024;
@@ -15,17 +16,6 @@ const MAX_KILLS = 8;
 
 /** Milliseconds after which a node that fetches is killed at the latest: a fetch takes four seconds at the limit of its source. */
 const MAX_LIFE_MS = 900;
-
-/** A number from 0 up to 1, the same sequence for the same seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Opens what a kill left, and hashes all that counts as complete. */
 async function expectSound(folder: string, cid: VersionCid): Promise<'whole' | 'part'> {

@@ -13,6 +13,7 @@ import { addModel } from '../support/models.ts';
 import { noise } from '../support/noise.ts';
 import { present } from '../support/present.ts';
 import { ProcessSwarm } from '../support/process-swarm.ts';
+import { randomFrom } from '../support/random.ts';
 import { checkStore } from '../support/store-check.ts';
 import type { Daemon } from '../support/swarm-command.ts';
 
@@ -213,15 +214,4 @@ class Scene implements AsyncDisposable {
     });
     this.#records.set(sequence, { hash, record });
   }
-}
-
-/** Numbers from 0 to 1 that follow from a seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,55 +1,15 @@
 import type { Stream } from '@libp2p/interface';
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { BusyError, LoadingError } from '../../protocols/errors.ts';
 import { FRAME } from '../../protocols/inference/frame-type.ts';
 import type { InferenceHandler } from '../../protocols/inference/index.ts';
 import { encodeResponse } from '../../protocols/inference/message.ts';
-import { Tensor } from '../../protocols/tensor.ts';
 import type { NodeId } from '../../protocols/types.ts';
 import { CallClock } from '../../src/client/call-clock.ts';
-import { SingleInputs } from '../../src/client/call-inputs.ts';
-import { type InferOptions, resolveInferOptions } from '../../src/client/infer-options.ts';
-import type { InferResult } from '../../src/client/infer-result.ts';
-import type { Avoided } from '../../src/policy/routing.ts';
+import { resolveInferOptions } from '../../src/client/infer-options.ts';
 import { RawPeer } from '../support/raw-peer.ts';
+import { echoHandler, inferAt, INPUTS, refusingHandler } from '../support/stand-in-calls.ts';
 import { IDLE, REF, type Serve, StandInNodes } from '../support/stand-in-nodes.ts';
-
-const INPUTS = new SingleInputs({ x: Tensor.from('FP32', [1, 2], [1, 2]) }, async () => {
-  throw new Error('all inputs are tensors: no manifest is read');
-});
-
-/** Gives the inputs back after a while. */
-function echo(
-  afterMs = 0,
-  load = IDLE,
-): InferenceHandler & { readonly asked: { count: number; cancelled: number } } {
-  const asked = { count: 0, cancelled: 0 };
-  return {
-    asked,
-    admit: () => ({
-      execute: async (inputs, { signal }: { readonly signal?: AbortSignal | undefined }) => {
-        asked.count += 1;
-        await delay(afterMs, undefined, { signal }).catch(() => {
-          asked.cancelled += 1;
-          throw new DOMException('taken back', 'AbortError');
-        });
-        const executeMs = load.serviceMs ?? 0;
-        return { outputs: inputs, queueMs: 0, executeMs, load, releaseSequence: 0 };
-      },
-    }),
-    load: () => load,
-  };
-}
-
-function refusing(error: () => Error): InferenceHandler {
-  return {
-    admit: () => {
-      throw error();
-    },
-    load: () => IDLE,
-  };
-}
 
 /** Waits for a request, then does with the stream what is said; pings are answered until then. */
 function onRequest(act: (peer: RawPeer, stream: Stream, id: number) => void): Serve {
@@ -62,16 +22,6 @@ function onRequest(act: (peer: RawPeer, stream: Stream, id: number) => void): Se
       },
     );
   };
-}
-
-async function infer(
-  { router }: StandInNodes,
-  options: InferOptions & { readonly avoid?: Avoided } = {},
-): Promise<InferResult> {
-  const { avoid, ...rest } = options;
-  const resolved = resolveInferOptions(rest, { deadlineMs: 10_000 });
-  const clock = new CallClock(resolved.deadlineMs, resolved.signal);
-  return router.infer(REF, INPUTS, { ...resolved, avoid }, clock);
 }
 
 const FAILURES: readonly (readonly [string, Serve])[] = [
@@ -105,20 +55,20 @@ describe.each(FAILURES)('A node that %s', (_, serve) => {
   it('costs its caller nothing while another answers', async () => {
     await using nodes = await StandInNodes.create();
     const bad = await nodes.add(serve, { ...IDLE, serviceMs: 0.1 });
-    const good = await nodes.add(echo(), { ...IDLE, serviceMs: 500 });
-    const result = await infer(nodes);
+    const good = await nodes.add(echoHandler(), { ...IDLE, serviceMs: 500 });
+    const result = await inferAt(nodes);
     expect(result.node).toBe(good.id);
     expect(result.outputs['x']?.toArray()).toEqual([1, 2]);
     // A silent one is given up for another before it is known to be dead.
     expect(result.failedAttempts.every(({ node }) => node === bad.id)).toBe(true);
     // Now it is known: nobody asks it again.
-    expect((await infer(nodes)).node).toBe(good.id);
+    expect((await inferAt(nodes)).node).toBe(good.id);
   });
 
   it('gives its caller one typed error by the deadline when there is no other', async () => {
     await using nodes = await StandInNodes.create();
     await nodes.add(serve);
-    const error = await infer(nodes, { deadlineMs: 1_500 }).catch((reason: unknown) => reason);
+    const error = await inferAt(nodes, { deadlineMs: 1_500 }).catch((reason: unknown) => reason);
     expect(error).toMatchObject({
       code: expect.stringMatching(/^ERR_(CONNECTION|INVALID_MESSAGE|DEADLINE)$/),
     });
@@ -129,17 +79,17 @@ describe('A call', () => {
   it('goes to a second node when the first takes longer than 95 of 100 did, and takes the first back', async () => {
     await using nodes = await StandInNodes.create();
     let slow = 0;
-    const sometimes = echo();
-    const stuck = echo(60_000);
+    const sometimes = echoHandler();
+    const stuck = echoHandler(60_000);
     const first: InferenceHandler = {
       admit: (...args) => (slow > 0 ? stuck : sometimes).admit(...args),
       load: () => IDLE,
     };
     const one = await nodes.add(first, { ...IDLE, serviceMs: 0.1 });
-    for (let warm = 0; warm < 40; warm += 1) expect((await infer(nodes)).node).toBe(one.id);
-    const two = await nodes.add(echo());
+    for (let warm = 0; warm < 40; warm += 1) expect((await inferAt(nodes)).node).toBe(one.id);
+    const two = await nodes.add(echoHandler());
     slow = 1;
-    const result = await infer(nodes, {
+    const result = await inferAt(nodes, {
       avoid: { nodes: new Set(), owners: new Set() },
       prefer: { nodes: [one.id] },
     });
@@ -150,9 +100,9 @@ describe('A call', () => {
 
   it('hears of all that are busy the one that has room first', async () => {
     await using nodes = await StandInNodes.create();
-    await nodes.add(refusing(() => new BusyError('full', 9_000)));
-    await nodes.add(refusing(() => new BusyError('full', 4_000)));
-    await expect(infer(nodes, { deadlineMs: 2_000 })).rejects.toMatchObject({
+    await nodes.add(refusingHandler(() => new BusyError('full', 9_000)));
+    await nodes.add(refusingHandler(() => new BusyError('full', 4_000)));
+    await expect(inferAt(nodes, { deadlineMs: 2_000 })).rejects.toMatchObject({
       code: 'ERR_BUSY',
       retryAfterMs: 4_000,
     });
@@ -161,7 +111,7 @@ describe('A call', () => {
   it('comes back when a busy node said it would have room', async () => {
     await using nodes = await StandInNodes.create();
     let refusals = 2;
-    const served = echo();
+    const served = echoHandler();
     const { id } = await nodes.add({
       admit: (...args) => {
         if (refusals === 0) return served.admit(...args);
@@ -170,7 +120,7 @@ describe('A call', () => {
       },
       load: () => IDLE,
     });
-    const result = await infer(nodes);
+    const result = await inferAt(nodes);
     expect(result.node).toBe(id);
     expect(result.failedAttempts.map(({ code }) => code)).toEqual(['ERR_BUSY', 'ERR_BUSY']);
   });
@@ -178,7 +128,7 @@ describe('A call', () => {
   it('waits for a load that ends within its deadline, and hears at once of one that does not', async () => {
     await using nodes = await StandInNodes.create();
     let loading = true;
-    const served = echo();
+    const served = echoHandler();
     await nodes.add({
       admit: (...args) => {
         if (!loading) return served.admit(...args);
@@ -187,11 +137,11 @@ describe('A call', () => {
       },
       load: () => IDLE,
     });
-    expect((await infer(nodes)).failedAttempts).toMatchObject([{ code: 'ERR_LOADING' }]);
+    expect((await inferAt(nodes)).failedAttempts).toMatchObject([{ code: 'ERR_LOADING' }]);
 
     await using others = await StandInNodes.create();
-    await others.add(refusing(() => new LoadingError('loading', 60_000)));
-    await expect(infer(others, { deadlineMs: 9_000 })).rejects.toMatchObject({
+    await others.add(refusingHandler(() => new LoadingError('loading', 60_000)));
+    await expect(inferAt(others, { deadlineMs: 9_000 })).rejects.toMatchObject({
       code: 'ERR_LOADING',
       etaMs: 60_000,
     });
@@ -199,8 +149,8 @@ describe('A call', () => {
 
   it('is told how long a version is still loaded that is READY nowhere', async () => {
     await using nodes = await StandInNodes.create();
-    await nodes.add(echo(), IDLE, 'loading');
-    await expect(infer(nodes, { deadlineMs: 1_000 })).rejects.toMatchObject({
+    await nodes.add(echoHandler(), IDLE, 'loading');
+    await expect(inferAt(nodes, { deadlineMs: 1_000 })).rejects.toMatchObject({
       code: 'ERR_LOADING',
       details: { etaMs: 60_000, loading: 1 },
     });
@@ -208,32 +158,32 @@ describe('A call', () => {
 
   it('is kept off nodes and owners that it must avoid, also when no others are left', async () => {
     await using nodes = await StandInNodes.create();
-    const [a, b] = [await nodes.add(echo()), await nodes.add(echo())];
+    const [a, b] = [await nodes.add(echoHandler()), await nodes.add(echoHandler())];
     const avoid = { nodes: new Set<NodeId>(), owners: new Set([a.owner]) };
     for (let calls = 0; calls < 4; calls += 1) {
-      expect((await infer(nodes, { avoid })).node).toBe(b.id);
+      expect((await inferAt(nodes, { avoid })).node).toBe(b.id);
     }
     const all = { nodes: new Set([b.id]), owners: new Set([a.owner]) };
-    await expect(infer(nodes, { avoid: all, deadlineMs: 500 })).rejects.toMatchObject({
+    await expect(inferAt(nodes, { avoid: all, deadlineMs: 500 })).rejects.toMatchObject({
       code: 'ERR_NO_NODE',
     });
   });
 
   it('uses two equal nodes evenly', async () => {
     await using nodes = await StandInNodes.create();
-    const [a, b] = [echo(), echo()];
+    const [a, b] = [echoHandler(), echoHandler()];
     await nodes.add(a);
     await nodes.add(b);
-    for (let calls = 0; calls < 60; calls += 1) await infer(nodes);
+    for (let calls = 0; calls < 60; calls += 1) await inferAt(nodes);
     expect(Math.abs(a.asked.count - b.asked.count)).toBeLessThan(12);
   });
 
   it('keeps to the node of its affinity', async () => {
     await using nodes = await StandInNodes.create();
-    for (let added = 0; added < 3; added += 1) await nodes.add(echo());
+    for (let added = 0; added < 3; added += 1) await nodes.add(echoHandler());
     const seen = new Set<NodeId>();
     for (let calls = 0; calls < 10; calls += 1) {
-      seen.add((await infer(nodes, { affinity: 'session 1' })).node);
+      seen.add((await inferAt(nodes, { affinity: 'session 1' })).node);
     }
     expect(seen.size).toBe(1);
   });
@@ -246,32 +196,34 @@ describe('A call', () => {
         return candidates.toSorted((a, b) => a.node.localeCompare(b.node))[0]?.node;
       },
     });
-    const ids = [await nodes.add(echo()), await nodes.add(echo())].map(({ id }) => id).toSorted();
-    expect((await infer(nodes)).node).toBe(ids[0]);
+    const ids = [await nodes.add(echoHandler()), await nodes.add(echoHandler())]
+      .map(({ id }) => id)
+      .toSorted();
+    expect((await inferAt(nodes)).node).toBe(ids[0]);
     const avoid = { nodes: new Set(ids.slice(0, 1)), owners: new Set<never>() };
-    expect((await infer(nodes, { avoid })).node).toBe(ids[1]);
+    expect((await inferAt(nodes, { avoid })).node).toBe(ids[1]);
     expect(asked).toEqual([2, 1]);
 
     await using foreign = await StandInNodes.create({ selector: () => 'somebody' as NodeId });
-    await foreign.add(echo());
-    await expect(infer(foreign)).rejects.toMatchObject({ code: 'ERR_CONFIG' });
+    await foreign.add(echoHandler());
+    await expect(inferAt(foreign)).rejects.toMatchObject({ code: 'ERR_CONFIG' });
   });
 
   it('counts for those that begin in the same moment: equal nodes get as many', async () => {
     await using nodes = await StandInNodes.create();
     // Long enough that one request more is no tie.
     const load = { ...IDLE, serviceMs: 200 };
-    const handlers = [echo(50, load), echo(50, load)];
+    const handlers = [echoHandler(50, load), echoHandler(50, load)];
     for (const handler of handlers) await nodes.add(handler, load);
     for (const begun of [1, 2, 3]) {
-      await Promise.all(Array.from({ length: 16 }, async () => infer(nodes)));
+      await Promise.all(Array.from({ length: 16 }, async () => inferAt(nodes)));
       expect(handlers.map(({ asked }) => asked.count)).toEqual([8 * begun, 8 * begun]);
     }
   });
 
   it('is explained without being sent', async () => {
     await using nodes = await StandInNodes.create();
-    const [fast, slow] = [echo(), echo(0, { ...IDLE, serviceMs: 400 })];
+    const [fast, slow] = [echoHandler(), echoHandler(0, { ...IDLE, serviceMs: 400 })];
     const near = await nodes.add(fast);
     await nodes.add(slow);
     const options = resolveInferOptions({}, { deadlineMs: 10_000 });

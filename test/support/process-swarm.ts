@@ -63,6 +63,7 @@ export class ProcessSwarm implements AsyncDisposable {
   async publish(
     name: string,
     files: Readonly<Record<string, Uint8Array | string>>,
+    args: readonly string[] = [],
   ): Promise<{ reference: string; version: string; sequence: number; replicas: string[] }> {
     const folder = path.join(this.folder, `model-${name}`);
     await mkdir(folder, { recursive: true });
@@ -70,7 +71,8 @@ export class ProcessSwarm implements AsyncDisposable {
       await writeFile(path.join(folder, file), content);
     }
     const data = path.join(this.folder, 'publisher');
-    const result = await this.run(['publish', folder, '--name', name, '--data', data, '--json']);
+    const publish = ['publish', folder, '--name', name, '--data', data, '--json'];
+    const result = await this.run([...publish, ...args]);
     if (result.code !== 0) throw new Error(`${result.stdout}\n${result.stderr}`);
     const { publisher, version, sequence, replicas } = result.events.at(-1) as {
       publisher: string;

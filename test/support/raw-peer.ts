@@ -11,11 +11,20 @@ export class RawPeer {
   readonly frames: Frame[] = [];
   readonly #chunks: Uint8Array[] = [];
   readonly #decoder = new FrameDecoder(({ type, id, payload }) => {
-    this.frames.push({ type, id, payload: payload.slice() });
+    const frame = { type, id, payload: payload.slice() };
+    this.frames.push(frame);
+    this.#onFrame?.(frame);
   });
+  readonly #onFrame: ((frame: Frame) => void) | undefined;
 
-  constructor(stream: Stream, options: { readonly framed: boolean } = { framed: true }) {
+  constructor(
+    stream: Stream,
+    options: { readonly framed: boolean; readonly onFrame?: (frame: Frame) => void } = {
+      framed: true,
+    },
+  ) {
     this.stream = stream;
+    this.#onFrame = options.onFrame;
     stream.addEventListener('message', ({ data }) => {
       const bytes = data.subarray();
       this.#chunks.push(bytes);

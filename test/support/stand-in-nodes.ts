@@ -1,5 +1,6 @@
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { PrivateKey, Stream } from '@libp2p/interface';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { randomBytes } from 'node:crypto';
 import { signAnnouncement, signOwnerCertificate } from '../../protocols/capacity/index.ts';
 import {
@@ -13,8 +14,9 @@ import { createMemorySequenceStore } from '../../protocols/release/index.ts';
 import type { LoadReport, NodeId, OwnerId, PublisherId } from '../../protocols/types.ts';
 import { InferenceRouter, type RouterInit } from '../../src/client/inference-router.ts';
 import type { CallResolver } from '../../src/client/routed-call.ts';
-import { SwarmPeer } from '../../src/swarm/peer.ts';
+import { SwarmPeer, type SwarmPeerInit } from '../../src/swarm/peer.ts';
 import { VERSION } from './inference-peers.ts';
+import type { TcpProxy } from './tcp-proxy.ts';
 
 export const IDLE: LoadReport = { inFlight: 0, queued: 0, slots: 1, serviceMs: 5 };
 
@@ -39,10 +41,26 @@ const RESOLVER: CallResolver = {
 /** What a stand-in does with each stream that is opened to it. */
 export type Serve = (stream: Stream, caller: string) => void;
 
+export interface StandInOptions {
+  /** Its own key. @default a fresh one */
+  readonly key?: PrivateKey | undefined;
+  /** The key of its owner. @default its own */
+  readonly ownerKey?: PrivateKey | undefined;
+  /** What it is dialled through. @default nothing */
+  readonly proxy?: TcpProxy | undefined;
+}
+
 export interface StandIn {
   readonly id: NodeId;
   readonly owner: OwnerId;
   readonly peer: SwarmPeer;
+}
+
+interface Announced {
+  readonly load: LoadReport;
+  readonly state: 'ready' | 'loading';
+  readonly owner: OwnerId;
+  readonly ownerCertificate: Uint8Array;
 }
 
 /**
@@ -59,7 +77,7 @@ export class StandInNodes implements AsyncDisposable {
     const network = `test-${randomBytes(4).toString('hex')}`;
     return new StandInNodes(
       network,
-      await startPeer(network, await generateKeyPair('Ed25519'), []),
+      await startPeer(network, await generateKeyPair('Ed25519'), {}),
       init,
     );
   }
@@ -75,9 +93,13 @@ export class StandInNodes implements AsyncDisposable {
     serve: Serve | InferenceHandler,
     load: LoadReport = IDLE,
     state: 'ready' | 'loading' = 'ready',
+    { key, ownerKey, proxy }: StandInOptions = {},
   ): Promise<StandIn> {
-    const privateKey = await generateKeyPair('Ed25519');
-    const peer = await startPeer(this.#network, privateKey, ['/ip4/127.0.0.1/tcp/0']);
+    const privateKey = key ?? (await generateKeyPair('Ed25519'));
+    const peer = await startPeer(this.#network, privateKey, {
+      listen: [proxy?.behind ?? '/ip4/127.0.0.1/tcp/0'],
+      announce: proxy && [proxy.address],
+    });
     this.#peers.push(peer);
     const answer: Serve =
       typeof serve === 'function'
@@ -87,15 +109,19 @@ export class StandInNodes implements AsyncDisposable {
       protocolId(this.#network, 'inference', INFERENCE_VERSION),
       (stream, connection) => answer(stream, connection.remotePeer.toString()),
     );
-    const owner = peer.id as string as OwnerId;
-    await this.#announce(peer, privateKey, { load, state });
+    const owners = ownerKey ?? privateKey;
+    const owner = peerIdFromPrivateKey(owners).toString() as OwnerId;
+    const ownerCertificate = await signOwnerCertificate(peer.id, owners);
+    await this.#announce(peer, privateKey, {
+      ...{ load, state, owner, ownerCertificate },
+    });
     return { id: peer.id, owner, peer };
   }
 
   async #announce(
     peer: SwarmPeer,
     privateKey: PrivateKey,
-    { load, state }: { readonly load: LoadReport; readonly state: 'ready' | 'loading' },
+    { load, state, ...said }: Announced,
   ): Promise<void> {
     const announcement = {
       node: peer.id,
@@ -104,8 +130,7 @@ export class StandInNodes implements AsyncDisposable {
       addresses: peer.libp2p
         .getMultiaddrs()
         .map((address) => address.decapsulate('/p2p').toString()),
-      owner: peer.id as string as OwnerId,
-      ownerCertificate: await signOwnerCertificate(peer.id, privateKey),
+      ...said,
       zone: '',
       state: 'serving' as const,
       devices: [],
@@ -136,14 +161,14 @@ export class StandInNodes implements AsyncDisposable {
 async function startPeer(
   network: string,
   privateKey: PrivateKey,
-  listen: readonly string[],
+  reach: Pick<SwarmPeerInit, 'listen' | 'announce'>,
 ): Promise<SwarmPeer> {
   return SwarmPeer.start({
     network,
     privateKey,
     dhtMode: 'client',
     bootstrap: [],
-    listen,
+    ...reach,
     sequences: createMemorySequenceStore(),
   });
 }

@@ -12,6 +12,7 @@ import {
   encodeFailure,
   encodeResponse,
 } from '../../../../protocols/inference/message.ts';
+import { MAX_DATA_CHUNK_BYTES, MAX_FRAME_BYTES } from '../../../../protocols/limits.ts';
 import type { TensorDescriptor } from '../../../../protocols/types.ts';
 import { hex } from '../../../support/hex.ts';
 import { LOAD, requestOf, VERSION, WAIT } from '../../../support/inference-peers.ts';
@@ -150,16 +151,45 @@ describe('InferenceConnection, to a node that breaks the protocol', () => {
     });
   });
 
-  it('ignores a second answer when the first is complete', async () => {
+  it.each([
+    ['a request that is answered already', 1],
+    ['a request that was never made', 7],
+  ])('fails all requests and resets: an answer to %s', async (_, id) => {
     const opened = await open();
-    const { id, answered } = await opened.ask();
-    for (const byte of ['01', '02'])
-      opened.node.frame(FRAME.response, id, response(output(1)), hex(byte));
+    const { answered } = await opened.ask();
+    opened.node.frame(FRAME.response, 1, response(output(1)), hex('01'));
     expect([...((await answered).outputs[0]?.tensor.bytes ?? [])]).toEqual([1]);
     const next = await opened.ask();
+    opened.node.frame(FRAME.response, id, response(output(1)), hex('02'));
+    expect(await failureOf(opened, next.answered)).toMatchObject({
+      code: 'ERR_INVALID_MESSAGE',
+      message: expect.stringMatching(`bytes for request ${id}, which is not open`),
+    });
+    await opened.node.reset();
+  });
+
+  it('fails all requests and resets: more for one that was taken back than can have been on its way', async () => {
+    const opened = await open();
+    const taken = new AbortController();
+    const { id, answered } = await opened.ask(taken.signal);
+    taken.abort();
+    await expect(answered).rejects.toMatchObject({ name: 'AbortError' });
+    const piece = new Uint8Array(MAX_DATA_CHUNK_BYTES);
+    const next = await opened.ask();
+    for (let sent = 0; sent < CREDIT_BYTES; sent += piece.byteLength) {
+      opened.node.frame(FRAME.data, id, piece);
+    }
     opened.node.frame(FRAME.response, next.id, response());
+    // All that had credit may have been on its way.
     expect((await next.answered).outputs).toEqual([]);
-    expect(opened.connection.inFlight).toBe(0);
+    const last = await opened.ask();
+    for (let sent = 0; sent <= MAX_FRAME_BYTES; sent += piece.byteLength) {
+      opened.node.frame(FRAME.data, id, piece);
+    }
+    expect(await failureOf(opened, last.answered)).toMatchObject({
+      code: 'ERR_INVALID_MESSAGE',
+      message: `node sent ${MAX_DATA_CHUNK_BYTES} bytes for request ${id}, which is not open`,
+    });
   });
 });
 

@@ -8,6 +8,7 @@ import {
   LoadingError,
   NotFoundError,
 } from '../../../../protocols/errors.ts';
+import { MAX_DATA_CHUNK_BYTES } from '../../../../protocols/limits.ts';
 import { BodyBudget } from '../../../../protocols/inference/index.ts';
 import { Tensor } from '../../../../protocols/tensor.ts';
 import {
@@ -71,11 +72,14 @@ describe('InferenceConnection and handleInference', () => {
     await closeInference(opened);
   });
 
-  it('say once that an answer begins', async () => {
-    const onFirstOutput = vi.fn();
+  it('say that an answer begins, and that it goes on', async () => {
+    const onOutput = vi.fn();
     const opened = await openInference(new HeldHandler({ echoes: true }));
-    await opened.connection.infer(requestOf(MIB), { onFirstOutput });
-    expect(onFirstOutput).toHaveBeenCalledTimes(1);
+    await opened.connection.infer(requestOf(1), { onOutput });
+    expect(onOutput).toHaveBeenCalledTimes(1);
+    await opened.connection.infer(requestOf(MIB), { onOutput });
+    // The header of the second, and at least as many pieces as its body has chunks.
+    expect(onOutput.mock.calls.length).toBeGreaterThanOrEqual(2 + MIB / MAX_DATA_CHUNK_BYTES);
     await closeInference(opened);
   });
 

@@ -12,10 +12,11 @@ export function nobodyLeft(dropped: DroppedPeers): Error {
   });
 }
 
-/** All who could be asked lack what is left. */
+/** All who can still be asked lack what is left; why the others cannot is what to know, where one of them gave something wrong. */
 export function nobodyHas(peers: number, blocks: number, dropped: DroppedPeers): NotFoundError {
+  const failures = describe(dropped);
   const text = `none of ${peers} peers has the ${blocks} blocks that are missing`;
-  return new NotFoundError(text, { details: { failures: describe(dropped) } });
+  return new NotFoundError([text, ...failures].join('; '), { details: { failures } });
 }
 
 /** A peer is of no use. */

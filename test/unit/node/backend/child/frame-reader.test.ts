@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { FrameReader, MAX_KEPT_BYTES } from '../../../../../node/backend/child/frame-reader.ts';
 import {
@@ -95,7 +96,7 @@ describe('FrameReader', () => {
         // It is killed with what was sent to it.
       });
       pipe.write(frames.subarray(0, first));
-      await once(child.stdio[1], 'data');
+      await once(child.stdio[1] as Readable, 'data');
       pipe.end(frames.subarray(first));
       // Emitted when the last of it has left this process.
       await once(pipe, 'finish', { signal: AbortSignal.timeout(10_000) });

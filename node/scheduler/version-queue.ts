@@ -199,6 +199,11 @@ export class VersionQueue {
     return new Promise((resolve) => this.#drained.push(resolve));
   }
 
+  /** Rows that run together at most; 1 when requests run alone. */
+  get maxRows(): number {
+    return this.#batching.maxRows;
+  }
+
   /** Milliseconds that the next execution may take. */
   get limitMs(): number {
     return this.#times.limitMs();

@@ -102,7 +102,7 @@ export class InferenceService implements InferenceHandler {
           this.#execute(replica, inputs, {
             caller: context.caller,
             deadlineAtMs,
-            priority: header.priority,
+            ...this.#priorityOf(header),
             outputs: header.outputs,
             signal,
           }),
@@ -113,6 +113,11 @@ export class InferenceService implements InferenceHandler {
   load(version?: VersionCid): LoadReport {
     const queue = version === undefined ? undefined : this.#components.replicas.get(version)?.queue;
     return queue?.load() ?? { inFlight: 0, queued: 0, slots: 1, serviceMs: null };
+  }
+
+  /** Anybody may ask for the highest: only whom the owner has named goes before others, else only before what it sent itself. */
+  #priorityOf({ priority }: RequestHeader): Pick<SubmitOptions, 'priority' | 'ownPriority'> {
+    return this.#init.allowCallers === 'any' ? { ownPriority: priority } : { priority };
   }
 
   #ready(cid: VersionCid): Replica {

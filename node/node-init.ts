@@ -51,7 +51,7 @@ export interface NodeInit {
   readonly mdns?: boolean | undefined;
   /** Publishers whose models this node runs. @default [] (none) */
   readonly allowPublishers?: AllowList | undefined;
-  /** Peer ids whose requests this node answers. @default 'any' */
+  /** Peer ids whose requests this node answers; where they are named, their priorities count among all. @default 'any' */
   readonly allowCallers?: AllowList | undefined;
   /** Where the node is, in its owner's words; replicas are spread over zones. @default '' */
   readonly zone?: string | undefined;

@@ -1,5 +1,7 @@
 /** The limit, in a process of its own: ONNX Runtime alone, called with batches that lie ready. */
+import os from 'node:os';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { DEFAULT_NICENESS } from '../../node/backend/onnx-init.ts';
 import { answerQuestions } from '../worker.ts';
 import { pinToExecutorCore } from './pin.ts';
 
@@ -33,6 +35,8 @@ answerQuestions<OfflineQuestions>(
         extra: { session: { intra_op: { allow_spinning: '0' } } },
       });
       await pinToExecutorCore(process.pid);
+      // As the executor's: what else runs on the core must take as much from both.
+      os.setPriority(DEFAULT_NICENESS);
       return null;
     },
     async measure({ itemShape, batch, seconds }) {

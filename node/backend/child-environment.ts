@@ -40,6 +40,8 @@ export function childEnvironment(
     CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
     // Since 1.29 ONNX Runtime reports the models it loads to its maker unless told not to.
     ORT_DISABLE_TELEMETRY: '1',
+    // What reads the pipe does so in line, for which there must be one: frame-reader.ts.
+    UV_THREADPOOL_SIZE: '1',
     // Drivers keep shader and kernel caches under the home folder: theirs is the private one.
     HOME: directory,
     TMPDIR: directory,

@@ -29,6 +29,8 @@ export interface VersionStatus
   readonly provider: string | null;
   /** Resident bytes of its process; null when it has none. */
   readonly memoryBytes: number | null;
+  /** Rows that run together at most, as they were found at the load; null while it is not loaded. */
+  readonly maxRows: number | null;
   readonly etaMs: number | null;
   readonly note: string | null;
 }
@@ -67,7 +69,7 @@ export function nodeVerbs({ pause, facts, replicas }: NodeVerbsComponents): Cont
 
 function versionStatus(replica: Replica): VersionStatus {
   const { cid, name, publisher, state, load } = replica.announced();
-  const { model, etaMs, note } = replica;
+  const { model, queue, etaMs, note } = replica;
   return {
     cid,
     name,
@@ -76,6 +78,7 @@ function versionStatus(replica: Replica): VersionStatus {
     load,
     provider: model?.provider ?? null,
     memoryBytes: model?.memoryBytes ?? null,
+    maxRows: queue?.maxRows ?? null,
     etaMs,
     note,
   };

@@ -21,12 +21,12 @@ import { createProviderTrial, type ProviderTrial, type TrialResult } from './pro
 /** Milliseconds a first load waits for the trials; what is not found by then is used from the next load on. */
 export const PROVIDERS_WAIT_MS = 30_000;
 
-/** Providers worth a trial, the fastest first; TensorRT is not, for it builds an engine for minutes at each load. */
+/** Providers worth a trial, the best first; TensorRT comes last, for it runs what asks for it alone. */
 const CANDIDATES: Readonly<Partial<Record<NodeJS.Platform, readonly string[]>>> = {
-  win32: ['dml', 'cuda', 'webgpu'],
+  win32: ['dml', 'cuda', 'webgpu', 'tensorrt'],
   darwin: ['coreml', 'webgpu'],
 };
-const OTHER_CANDIDATES = ['cuda', 'webgpu'];
+const OTHER_CANDIDATES = ['cuda', 'webgpu', 'tensorrt'];
 
 /** Milliseconds between two looks at how full and busy the GPUs are. */
 const LOOK_INTERVAL_MS = 5_000;

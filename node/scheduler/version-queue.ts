@@ -65,8 +65,10 @@ export interface SubmitOptions extends AbortOptions {
   readonly caller?: string | undefined;
   /** When the caller gives up, on the queue's clock, which by default is `performance.now()`; undefined for never. */
   readonly deadlineAtMs?: number | undefined;
-  /** Higher ones run first. @default 0 */
+  /** Higher ones run first, whoever asks. @default 0 */
   readonly priority?: number | undefined;
+  /** Of those of one caller and priority higher ones run first. @default 0 */
+  readonly ownPriority?: number | undefined;
   /** Names of the outputs wanted; undefined or empty for all. */
   readonly outputs?: readonly string[] | undefined;
 }
@@ -148,7 +150,8 @@ export class VersionQueue {
   async submit(inputs: readonly NamedTensor[], options: SubmitOptions = {}): Promise<QueuedResult> {
     options.signal?.throwIfAborted();
     const submittedAtMs = this.#clock.nowMs();
-    const { deadlineAtMs = Infinity, priority = 0, outputs = [], signal, caller } = options;
+    const { deadlineAtMs = Infinity, priority = 0, outputs = [] } = options;
+    const { signal, caller, ownPriority } = options;
     if (deadlineAtMs <= submittedAtMs) throw lateError('queue');
     this.#deadly.check(inputs);
     // A body takes its time after the header was admitted: others may have filled the queue since.
@@ -164,6 +167,7 @@ export class VersionQueue {
         outputs,
         caller: caller ?? '',
         priority,
+        ownPriority,
         cost: Math.max(1, elementsOf(inputs)),
         form: batchFormOf(forms, outputs, this.#batching.axis),
         submittedAtMs,
@@ -193,6 +197,11 @@ export class VersionQueue {
     this.#draining = true;
     if (this.#idle()) return;
     return new Promise((resolve) => this.#drained.push(resolve));
+  }
+
+  /** Rows that run together at most; 1 when requests run alone. */
+  get maxRows(): number {
+    return this.#batching.maxRows;
   }
 
   /** Milliseconds that the next execution may take. */

@@ -36,7 +36,7 @@ export interface WaitingRequest extends Omit<LineEntry, 'signal'> {
   readonly isSettled: () => boolean;
 }
 
-/** Requests in the order they run: higher priority first, callers of one priority in turns. */
+/** Requests in the order they run. @see FairOrder */
 export class WaitingLine {
   readonly #clock: Clock;
   readonly #order = new FairOrder<WaitingRequest>();

@@ -14,7 +14,7 @@ export const DEFAULT_TARGET_IN_FLIGHT = 4;
 export const DEFAULT_SCALE_TO_ZERO_DELAY_MS = 600_000;
 
 /** Execution providers that nodes try, by ONNX Runtime's names for Node. */
-export const EXECUTION_PROVIDERS = ['cuda', 'dml', 'coreml', 'webgpu', 'cpu'] as const;
+export const EXECUTION_PROVIDERS = ['cuda', 'tensorrt', 'dml', 'coreml', 'webgpu', 'cpu'] as const;
 
 /** Upper bound of replicas: beyond it a typing error is likelier than a wish. */
 const MAX_REPLICAS = 10_000;

@@ -1,6 +1,9 @@
 import { InvalidModelError, LimitError } from '../../protocols/errors.ts';
 import { type Deployment, resolveDeployment } from '../../protocols/manifest/index.ts';
 
+/** Providers that run only what names them: TensorRT builds an engine for minutes at each load. */
+const ON_REQUEST: ReadonlySet<string> = new Set(['tensorrt']);
+
 /** What a host has for a version to run on. */
 export interface HostOffer {
   /** Bytes in all, used or not: what else is loaded may be gone by the time this is. */
@@ -20,7 +23,7 @@ export function chooseProviders(
   { providers: works }: Pick<HostOffer, 'providers'>,
 ): readonly string[] {
   const { providers: wanted } = resolveDeployment(deployment);
-  if (wanted === null) return works;
+  if (wanted === null) return works.filter((provider) => !ON_REQUEST.has(provider));
   const chosen = wanted.filter((provider) => works.includes(provider));
   if (chosen.length > 0) return chosen;
   throw new InvalidModelError(

@@ -9,30 +9,25 @@ import {
 /** Pieces handed to one system call; POSIX guarantees 16, Linux and macOS take 1024. */
 const MAX_PIECES = 512;
 
-/** Bytes of a frame whose memory is used again for the next; a larger one gets memory of its own. */
-export const MAX_KEPT_BYTES = 16 * 1024 * 1024;
-
 /**
- * The child's end of the pipe, read and written in place: the thread has nothing else to do while it waits for a frame,
- * and ONNX Runtime would block it anyway. Bodies land where the tensors will be used, without passing through chunks.
+ * The child's end of the pipe, read and written in place: while it waits for the first frame, and while it writes, the thread has
+ * nothing else to do.
  */
 export class BlockingPipe {
   readonly #fd: number;
   readonly #maxPayloadBytes: number;
   readonly #header = new Uint8Array(PIPE_HEADER_BYTES);
-  /** As large as the largest that was needed, up to the bound. */
-  #kept = new ArrayBuffer(0);
 
   constructor(fd: number, maxPayloadBytes: number) {
     this.#fd = fd;
     this.#maxPayloadBytes = maxPayloadBytes;
   }
 
-  /** Waits for the next frame, which is valid until the one after; undefined once the parent closed its end or died. */
+  /** Waits for a frame and takes nothing behind it; undefined once the parent closed its end or died. */
   read(): PipeFrame | undefined {
     if (!this.#fill(this.#header)) return undefined;
     const { type, id, payloadBytes } = decodePipeHeader(this.#header, this.#maxPayloadBytes);
-    const payload = this.#room(payloadBytes);
+    const payload = new Uint8Array(Buffer.allocUnsafeSlow(payloadBytes).buffer);
     return this.#fill(payload) ? { type, id, payload } : undefined;
   }
 
@@ -62,13 +57,6 @@ export class BlockingPipe {
     while (offset < piece.byteLength) {
       offset += writeSync(this.#fd, piece, offset, piece.byteLength - offset);
     }
-  }
-
-  /** New memory for each frame would be garbage after it, and its collection the model's time. */
-  #room(bytes: number): Uint8Array<ArrayBuffer> {
-    if (bytes > MAX_KEPT_BYTES) return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
-    if (this.#kept.byteLength < bytes) this.#kept = Buffer.allocUnsafeSlow(bytes).buffer;
-    return new Uint8Array(this.#kept, 0, bytes);
   }
 
   #fill(target: Uint8Array): boolean {

@@ -6,7 +6,8 @@ import { flushCompileCache } from 'node:module';
 import { encodeFailure, type LoadCommand, type LoadReport } from '../pipe-message.ts';
 import { MAX_PIPE_JSON_BYTES, PIPE_FRAME, type PipeFrame } from '../pipe-frame.ts';
 import { decodeTensorFrame, encodeTensorFrame } from '../tensor-frame.ts';
-import { BlockingPipe, MAX_KEPT_BYTES } from './blocking-pipe.ts';
+import { BlockingPipe } from './blocking-pipe.ts';
+import { FrameReader, MAX_KEPT_BYTES } from './frame-reader.ts';
 import { Guard } from './guard.ts';
 import { closeInheritedFiles } from './inherited-files.ts';
 import { checkModelFile } from './model-check.ts';
@@ -30,7 +31,8 @@ async function main(): Promise<void> {
   const session = await load(pipe, guard, first);
   if (session === undefined) return;
   let bytesSinceCollection = 0;
-  for (let frame = pipe.read(); frame !== undefined; frame = pipe.read()) {
+  const frames = new FrameReader(PIPE_FD, MAX_REQUEST_BYTES);
+  for (let frame = await frames.next(); frame !== undefined; frame = await frames.next()) {
     guard.busy();
     const written = await answer(pipe, guard, session, frame);
     guard.idle();

@@ -55,18 +55,19 @@ function tell({ terminal }: CommandContext, status: NodeStatus): number {
   terminal.print('');
   printTable(
     terminal,
-    ['MODEL', 'VERSION', 'STATE', 'ON', 'MEMORY', 'IN FLIGHT', 'QUEUED', 'NOTE'],
-    status.versions.map(({ name, cid, state, provider, memoryBytes, load, note }) => [
+    ['MODEL', 'VERSION', 'STATE', 'ON', 'MEMORY', 'MAX ROWS', 'IN FLIGHT', 'QUEUED', 'NOTE'],
+    status.versions.map(({ name, cid, state, provider, memoryBytes, maxRows, load, note }) => [
       printable(name, 64),
       cid,
       state,
       provider ?? '-',
       memoryBytes === null ? '-' : formatBytes(memoryBytes),
+      String(maxRows ?? '-'),
       String(load.inFlight),
       String(load.queued),
       printable(note ?? '-', 100),
     ]),
-    { right: [4, 5, 6] },
+    { right: [4, 5, 6, 7] },
   );
   return EXIT.ok;
 }

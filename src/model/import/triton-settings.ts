@@ -28,9 +28,12 @@ const BACKENDS: Readonly<Record<'backend' | 'platform', string>> = {
   platform: 'onnxruntime_onnx',
 };
 
-/** Providers that a model may run on which must run on a GPU. */
-export const GPU_PROVIDERS: readonly (typeof EXECUTION_PROVIDERS)[number][] =
-  EXECUTION_PROVIDERS.filter((provider) => provider !== 'cpu');
+type Provider = (typeof EXECUTION_PROVIDERS)[number];
+
+/** Providers that a model may run on which must run on a GPU, and does not ask for TensorRT. */
+export const GPU_PROVIDERS: readonly Provider[] = EXECUTION_PROVIDERS.filter(
+  (provider) => provider !== 'cpu' && provider !== 'tensorrt',
+);
 
 /** What a configuration means in a package file. */
 export interface TritonSettings {
@@ -125,31 +128,27 @@ function mapInstances(config: ConfigMessage, notes: string[]): Deployment {
   const accelerated = readAccelerators(config, notes);
   const minReplicas = count > 1 ? bounded('instance_group.count', count, 10_000, notes) : undefined;
   if (kinds.has('KIND_AUTO') || kinds.has('KIND_MODEL') || kinds.size !== 1) {
-    return { minReplicas, providers: accelerated ? ['cuda', 'cpu'] : undefined };
+    return { minReplicas, providers: accelerated.length > 0 ? [...accelerated, 'cpu'] : undefined };
   }
   if (kinds.has('KIND_GPU'))
-    return { minReplicas, providers: accelerated ? ['cuda'] : [...GPU_PROVIDERS] };
-  if (accelerated) {
+    return { minReplicas, providers: accelerated.length > 0 ? accelerated : [...GPU_PROVIDERS] };
+  if (accelerated.length > 0) {
     notes.push('field optimization.execution_accelerators is left out: all instances are KIND_CPU');
   }
   return { minReplicas, providers: ['cpu'] };
 }
 
-/** True when a GPU accelerator is asked for that stands on CUDA. */
-function readAccelerators(config: ConfigMessage, notes: string[]): boolean {
+/** The providers that GPU accelerators ask for; what TensorRT does not take runs on CUDA, as in Triton. */
+function readAccelerators(config: ConfigMessage, notes: string[]): Provider[] {
   const all = config.message('optimization')?.message('execution_accelerators');
-  let accelerated = false;
+  const names = new Set<string>();
   for (const accelerator of all?.messages('gpu_execution_accelerator') ?? []) {
     const name = accelerator.text('name') ?? '';
-    if (name === 'cuda' || name === 'tensorrt') accelerated = true;
-    if (name !== 'cuda') {
-      const instead = name === 'tensorrt' ? ', CUDA runs it instead' : '';
-      notes.push(
-        `accelerator "${name.slice(0, 64)}" is not among our execution providers${instead}`,
-      );
-    }
+    if (name === 'cuda' || name === 'tensorrt') names.add(name);
+    else notes.push(`accelerator "${name.slice(0, 64)}" is not among our execution providers`);
   }
-  return accelerated;
+  if (names.size === 0) return [];
+  return names.has('tensorrt') ? ['tensorrt', 'cuda'] : ['cuda'];
 }
 
 function mapSession(config: ConfigMessage, notes: string[]): SessionOptions {

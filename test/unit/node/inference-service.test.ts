@@ -295,6 +295,28 @@ describe('InferenceService.load', () => {
   });
 });
 
+describe('InferenceService.execute', () => {
+  it.each([
+    ['by nobody but its sender where anybody may call', 'any', ['anna', 'bert']],
+    ['by all where the owner has named the callers', ['anna', 'bert'], ['bert', 'anna']],
+  ] as const)('has a priority believed %s', async (_, allowCallers, order) => {
+    const { model, admit } = prepare({ allowCallers });
+    const done: string[] = [];
+    const send = async (caller: string, priority: number) => {
+      await admit({ priority }, caller).execute(ROW, unaborted());
+      done.push(caller);
+    };
+    const first = send('anna', 0);
+    const waiting = [send('anna', 0), send('bert', 255)];
+    for (let run = 0; run < 3; run += 1) {
+      await vi.waitFor(() => expect(model.runs).toHaveLength(run + 1));
+      model.runs[run]?.end({ outputs: SUM, executeMs: 1 });
+    }
+    await Promise.all([first, ...waiting]);
+    expect(done.slice(1)).toEqual(order);
+  });
+});
+
 /** What a call throws. */
 function refused(call: () => unknown): unknown {
   try {

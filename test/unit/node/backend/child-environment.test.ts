@@ -23,6 +23,7 @@ describe('childEnvironment', () => {
       CUDA_VISIBLE_DEVICES: '1',
       CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
       ORT_DISABLE_TELEMETRY: '1',
+      UV_THREADPOOL_SIZE: '1',
       HOME: '/private',
       TMPDIR: '/private',
       TEMP: '/private',

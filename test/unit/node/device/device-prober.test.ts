@@ -27,7 +27,7 @@ function trialOf(host: Host, asked: string[] = []): ProviderTrial {
     asked.push(provider);
     const answer = host[provider];
     if (answer === undefined || answer instanceof Error) throw answer ?? new Error('not built in');
-    const runtimeProviders = [...Object.keys(host), 'tensorrt'];
+    const runtimeProviders = [...Object.keys(host), 'xnnpack'];
     return { values: Float32Array.from(answer), executeMs: 1, runtimeProviders };
   };
 }
@@ -107,6 +107,22 @@ describe.skipIf(process.platform !== 'linux')('DeviceProber', () => {
       { kind: 'cpu', providers: ['cpu'] },
     ]);
     await expect(prober.providers()).resolves.toEqual(['cuda', 'webgpu', 'cpu']);
+  });
+
+  test('tries TensorRT after the others, and announces it only where it works', async () => {
+    for (const works of [true, false]) {
+      const asked: string[] = [];
+      const tensorrt = works ? [1] : new ExecutionError('libnvinfer.so.10: cannot open');
+      await using under = await prepare({
+        trial: trialOf({ cpu: [1], cuda: [1], tensorrt }, asked),
+        queryGpus: async () => [GPU],
+      });
+      const prober = under.create();
+      await probe(prober);
+      expect(asked).toEqual(['cpu', 'cuda', 'tensorrt']);
+      const providers = works ? ['cuda', 'tensorrt'] : ['cuda'];
+      expect(prober.devices).toMatchObject([{ name: GPU.name, providers }, { kind: 'cpu' }]);
+    }
   });
 
   test('announces several GPUs as so many devices, each with the providers that work on it, and pins models to one', async () => {

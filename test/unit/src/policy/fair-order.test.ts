@@ -24,6 +24,28 @@ describe('FairOrder', () => {
     expect(callersOf(takeAll(order))).toBe('abcabaa');
   });
 
+  it('orders those of one caller by its own priorities, and gives it no turn before others for them', () => {
+    const order = new FairOrder<Turn & { readonly name: string }>();
+    const add = (name: string, caller: string, ownPriority?: number) =>
+      order.add({ ...turn(caller), name, ownPriority });
+    add('a1', 'a');
+    add('b1', 'b');
+    add('a2', 'a', 255);
+    add('a3', 'a', 255);
+    add('b2', 'b', 1);
+    const names = Array.from({ length: 4 }, () => order.take()?.name);
+    expect(names).toEqual(['a2', 'b2', 'a3', 'b1']);
+    expect(order.takeAlong(() => true)?.name).toBe('a1');
+    expect(order.length).toBe(0);
+  });
+
+  it('takes along the highest of a caller’s own first', () => {
+    const order = new FairOrder<Turn>();
+    for (const ownPriority of [0, 3, 1]) order.add({ ...turn('a'), ownPriority });
+    const along = Array.from({ length: 3 }, () => order.takeAlong(() => true)?.ownPriority);
+    expect(along).toEqual([3, 1, 0]);
+  });
+
   it('shares by cost: who asks for dear ones gets fewer', () => {
     const order = new FairOrder<Turn>();
     for (let count = 0; count < 8; count += 1) order.add(turn('a', 1));

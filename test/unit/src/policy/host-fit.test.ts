@@ -7,6 +7,12 @@ describe('chooseProviders', () => {
     expect(chooseProviders({}, { providers: ['cuda', 'cpu'] })).toEqual(['cuda', 'cpu']);
   });
 
+  it('takes TensorRT for a version that names it alone', () => {
+    const works = { providers: ['cuda', 'tensorrt', 'cpu'] };
+    expect(chooseProviders({}, works)).toEqual(['cuda', 'cpu']);
+    expect(chooseProviders({ providers: ['tensorrt', 'cpu'] }, works)).toEqual(['tensorrt', 'cpu']);
+  });
+
   it("takes the version's order, without those that the host lacks", () => {
     const deployment = { providers: ['dml', 'cpu', 'cuda'] };
     expect(chooseProviders(deployment, { providers: ['cuda', 'cpu'] })).toEqual(['cpu', 'cuda']);

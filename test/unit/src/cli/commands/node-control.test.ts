@@ -1,9 +1,11 @@
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { LoadedModel } from '../../../../../node/backend/backend.ts';
 import { controlAddress } from '../../../../../node/control/control-address.ts';
 import { ControlServer } from '../../../../../node/control/control-server.ts';
 import { nodeVerbs } from '../../../../../node/control/node-verbs.ts';
 import { Replica } from '../../../../../node/replica/replica.ts';
+import { VersionQueue } from '../../../../../node/scheduler/version-queue.ts';
 import type { PublisherId, VersionCid } from '../../../../../protocols/types.ts';
 import {
   runNodePause,
@@ -14,16 +16,33 @@ import { present } from '../../../../support/present.ts';
 import { createTestFolder } from '../../../../support/test-folder.ts';
 import { createTestContext, events } from '../command-host.ts';
 
+const IDLE_MODEL: LoadedModel = {
+  inputs: [],
+  outputs: [],
+  provider: 'cpu',
+  memoryBytes: null,
+  state: 'ready',
+  onStateChange: () => {},
+  run: () => Promise.reject(new Error('expected no run')),
+  unload: async () => {},
+};
+
 describe('swarm node status, pause and resume', () => {
   let folder: Awaited<ReturnType<typeof createTestFolder>>;
   let server: ControlServer | undefined;
   let reason: string | undefined;
+  let loaded: Replica;
 
   const serve = async (): Promise<void> => {
     const replica = new Replica({
       publisher: 'publisher' as PublisherId,
       name: 'digits',
       cid: 'bafy' as VersionCid,
+    });
+    loaded = new Replica({
+      publisher: 'publisher' as PublisherId,
+      name: 'adder',
+      cid: 'bafz' as VersionCid,
     });
     await replica.quarantine('2 crashes in a row');
     server = await ControlServer.start({
@@ -50,7 +69,7 @@ describe('swarm node status, pause and resume', () => {
             { pool: 'gpu0', totalBytes: null, usedBytes: 0 },
           ],
         }),
-        replicas: () => [replica],
+        replicas: () => [replica, loaded],
       }),
     });
   };
@@ -77,14 +96,24 @@ describe('swarm node status, pause and resume', () => {
     expect(out).toMatch(/cores +2 of 7 busy/);
     expect(out).toMatch(/memory of host +1\.00? ?MiB of 1\.00? ?GiB/);
     expect(out).toMatch(/memory of gpu0 +0 B of unknown/);
-    expect(out).toMatch(/digits +bafy +quarantined +- +- +0 +0 +2 crashes in a row/);
+    expect(out).toMatch(/digits +bafy +quarantined +- +- +- +0 +0 +2 crashes in a row/);
+  });
+
+  it('tells how many rows of a loaded version run together', async () => {
+    await serve();
+    const batching = { axis: 0, maxRows: 16, maxDelayMs: 0 };
+    const init = { maxQueued: 8, executionLimitMs: 1_000, batching };
+    loaded.loaded(IDLE_MODEL, new VersionQueue(IDLE_MODEL, init));
+    expect((await run(runNodeStatus)).stdout).toMatch(/adder +bafz +ready +cpu +- +16 +0 +0 +-/);
+    const [event] = events((await run(runNodeStatus, true)).stdout);
+    expect(event).toMatchObject({ versions: [{ maxRows: null }, { maxRows: 16 }] });
   });
 
   it('pauses and resumes the node that runs, and tells programs the same', async () => {
     await serve();
     expect((await run(runNodePause)).stdout).toContain('paused: its owner paused it');
     expect(events((await run(runNodeStatus, true)).stdout)).toMatchObject([
-      { event: 'node', paused: 'its owner paused it', versions: [{ state: 'quarantined' }] },
+      { event: 'node', paused: 'its owner paused it', versions: [{ state: 'quarantined' }, {}] },
     ]);
     expect(events((await run(runNodeResume, true)).stdout)).toMatchObject([{ paused: null }]);
   });

@@ -85,6 +85,10 @@ describe('mapTritonConfig', () => {
       'instance_group { kind: KIND_GPU } optimization { execution_accelerators { gpu_execution_accelerator { name : "cuda" } } }',
       { providers: ['cuda'] },
     ],
+    [
+      'optimization { execution_accelerators { gpu_execution_accelerator { name: "tensorrt" } } }',
+      { providers: ['tensorrt', 'cuda', 'cpu'] },
+    ],
   ])('maps %s, and has nothing to note', (text, deployment) => {
     expect(deploymentOf(text)).toEqual(deployment);
     expect(map(text).notes).toEqual([]);
@@ -110,11 +114,6 @@ describe('mapTritonConfig', () => {
       'parameters { key: "intra_op_thread_count" value { string_value: "513" } }',
       { session: { intraOpThreads: 512 } },
       'field parameter intra_op_thread_count: 513 is more than 512, which is taken instead',
-    ],
-    [
-      'optimization { execution_accelerators { gpu_execution_accelerator { name: "tensorrt" } } }',
-      { providers: ['cuda', 'cpu'] },
-      'accelerator "tensorrt" is not among our execution providers, CUDA runs it instead',
     ],
     [
       'optimization { execution_accelerators { gpu_execution_accelerator { name: "migraphx" } } }',

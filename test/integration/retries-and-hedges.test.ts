@@ -145,6 +145,17 @@ describe('A call that waits', () => {
 });
 
 describe('Hedging', () => {
+  it('asks a third node when the second fails while the first is silent', async () => {
+    await using nodes = await StandInNodes.create();
+    const silent = await nodes.add(() => {}, FAST);
+    const bad = await nodes.add(resetting(), FAST);
+    const good = await nodes.add(echoHandler(), SLOW);
+    const result = await inferAt(nodes, { prefer: { nodes: [silent.id] } });
+    expect(result.node).toBe(good.id);
+    // The first one is not known to be dead yet, and is not waited for.
+    expect(result.failedAttempts.map(({ node }) => node)).toEqual([bad.id]);
+  });
+
   it('asks no more second nodes than its bucket has, when all are slow, and takes every loser back', async () => {
     await using nodes = await StandInNodes.create();
     const handlers = [pacedHandler(), pacedHandler()];

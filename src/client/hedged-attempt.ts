@@ -51,14 +51,16 @@ export class AttemptFailure {
 }
 
 /**
- * One request on one node, and on a second one when the first takes too long or owes a sign of life. The first answer counts, the
- * other is taken back; no second is asked once an answer has begun to come, unless it does not go on.
+ * One request on one node, and on a second one when the first takes too long or owes a sign of life; on a third when the second
+ * fails meanwhile. The first answer counts, the other is taken back; no second is asked once an answer has begun to come, unless it does not go on.
  */
 export class HedgedAttempt {
   readonly #init: HedgeInit;
   readonly #runners = new Set<Runner>();
   readonly #outcome = Promise.withResolvers<HedgedAnswer | AttemptFailure>();
   #timer: NodeJS.Timeout | undefined;
+  /** True once the outcome is there: what is taken back then fails for no reason of its own. */
+  #over = false;
 
   constructor(init: HedgeInit) {
     this.#init = init;
@@ -74,6 +76,7 @@ export class HedgedAttempt {
     try {
       return await this.#outcome.promise;
     } finally {
+      this.#over = true;
       clearTimeout(this.#timer);
       signal.removeEventListener('abort', onAbort);
       for (const { abort } of this.#runners)
@@ -99,7 +102,7 @@ export class HedgedAttempt {
     return runner;
   }
 
-  /** Waits until the first is late, looking now and then whether it is alive. */
+  /** Waits until a node that is asked alone is late, looking now and then whether it is alive. */
   #look(first: Runner): void {
     const { afterMs } = this.#init;
     const leftMs = afterMs - (performance.now() - first.startedAtMs);
@@ -134,9 +137,15 @@ export class HedgedAttempt {
   }
 
   #failed(runner: Runner, error: unknown): void {
+    if (this.#over) return;
     this.#runners.delete(runner);
-    // With a second under way, what this one failed with is only told; alone, it is the outcome.
-    if (this.#runners.size > 0) this.#init.onFailed(runner.choice, error);
-    else this.#outcome.resolve(new AttemptFailure(runner.choice, error));
+    const [left] = this.#runners;
+    if (left === undefined) {
+      this.#outcome.resolve(new AttemptFailure(runner.choice, error));
+      return;
+    }
+    // What this one failed with is only told. The other one may be dead as well, which a third then makes good.
+    this.#init.onFailed(runner.choice, error);
+    this.#look(left);
   }
 }

@@ -52,7 +52,8 @@ export class AttemptFailure {
 
 /**
  * One request on one node, and on a second one when the first takes too long or owes a sign of life; on a third when the second
- * fails meanwhile. The first answer counts, the other is taken back; no second is asked once an answer has begun to come, unless it does not go on.
+ * fails meanwhile. The first answer counts, the other is taken back; no second is asked once an answer has begun to come, unless
+ * it does not go on.
  */
 export class HedgedAttempt {
   readonly #init: HedgeInit;

@@ -38,7 +38,7 @@ describe('A peer that asks others for a snapshot', () => {
       network,
       silent.flatMap(({ addresses }) => addresses),
     );
-    await expect.poll(() => client.libp2p.getPeers().length).toBe(ASKED);
+    await expect.poll(() => client.libp2p.getPeers().length, { timeout: 10_000 }).toBe(ASKED);
     const [lively = ''] = testnet.bootstrapAddresses;
     await client.libp2p.dial(multiaddr(lively), { signal: AbortSignal.timeout(10_000) });
     const ask = async (): Promise<string[]> => {

@@ -22,6 +22,17 @@ const SYSTEM_VARIABLES = [
   'ProgramData',
 ];
 
+/**
+ * How glibc keeps what a model gives back: pieces of 4 MiB and more return to the system at once. By itself it keeps up to
+ * 32 MiB in one piece, and a run's tensors leave holes between them that no later one fits: 430 MiB resident where 150 do.
+ * With a lower bound a small convolution pays for fresh pages in each run.
+ */
+const ALLOCATOR_VARIABLES = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: String(4 * 1024 * 1024),
+  MALLOC_TRIM_THRESHOLD_: String(32 * 1024 * 1024),
+};
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
@@ -36,6 +47,7 @@ export function childEnvironment(
   return {
     ...pick(source, SYSTEM_VARIABLES),
     ...deviceEnvironment(source),
+    ...ALLOCATOR_VARIABLES,
     // The order in which nvidia-smi counts, so that both mean the same GPU.
     CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
     // Since 1.29 ONNX Runtime reports the models it loads to its maker unless told not to.

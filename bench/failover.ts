@@ -23,7 +23,7 @@ type Fault = (typeof FAULTS)[number];
 
 const LOAD = 0.6;
 const NODES = 3;
-const SERVICE_MS = 20;
+const SERVICE_MS = 50;
 
 /** Clients, each in a process of its own. */
 const CLIENTS = 3;

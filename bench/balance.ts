@@ -61,7 +61,7 @@ export function balanceCommand(host: BenchHost): Command {
       const { sim, loads } = options;
       const machine = `${describeMachine()}; ${sim ? SIMULATION_NOTE : NOTE}`;
       const rows = sim
-        ? simulateBalance(
+        ? await simulateBalance(
             { ...options, seconds: options.seconds ?? SIMULATED_SECONDS, loads: loads.map(Number) },
             host,
           )

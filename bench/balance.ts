@@ -13,27 +13,31 @@ import { describeCommit, describeMachine, printReport } from './report.ts';
 
 const LOADS = ['0.5', '0.8', '0.95'] as const;
 
-/** Milliseconds that a request of work 1 takes on the fast nodes: at least 10 with the least work there is. */
-const SERVICE_MS = 20;
+/** Milliseconds that a request of work 1 takes on the fast nodes: long beside what a busy machine of two cores adds. */
+const SERVICE_MS = 50;
 const SLOW_FACTOR = 10;
 
 /** How the one that pauses does: milliseconds apart on average, and the bounds of each pause. */
-const PAUSES_APART_MS = 3_000;
-const PAUSE_MS = [100, 300] as const;
+const PAUSES_APART_MS = 6_000;
+const PAUSE_MS = [200, 600] as const;
 
 /** Clients, each in a process of its own: none knows what the others have sent. */
 const CLIENTS = 4;
 
 /** Milliseconds from which on requests count: by then every client has measured every node. */
-const WARM_UP_MS = 2_000;
+const WARM_UP_MS = 4_000;
 
 /** Milliseconds that a request has. */
-const DEADLINE_MS = 5_000;
+const DEADLINE_MS = 10_000;
+
+/** Seconds that count: for a p99, and of a simulation so many that it takes a minute. */
+const SECONDS = 20;
+const SIMULATED_SECONDS = 2;
 
 const NOTE = `four whole nodes on loopback hold each answer back until its service time is over (${SERVICE_MS} ms by 0.5 to 1.5, one node ${SLOW_FACTOR} times as long, one paused now and then): four that compute would share this machine's cores`;
 
 interface BalanceOptions {
-  readonly seconds: number;
+  readonly seconds?: number | undefined;
   readonly loads: readonly (typeof LOADS)[number][];
   readonly policies: readonly PolicyName[];
   readonly seed: number;
@@ -44,7 +48,11 @@ interface BalanceOptions {
 /** `npm run bench -- balance`: how well each policy spreads the same requests, beside who knows all. */
 export function balanceCommand(host: BenchHost): Command {
   return benchCommand('balance', 'clients that choose among unequal nodes, beside an oracle')
-    .option('--seconds <n>', 'that count, of each policy at each load', positiveNumber, 12)
+    .option(
+      '--seconds <n>',
+      `that count, of each policy at each load (default: ${SECONDS}, simulated ${SIMULATED_SECONDS})`,
+      positiveNumber,
+    )
     .option('--loads <list>', 'of the capacity', someOf(LOADS), [...LOADS])
     .option('--policies <list>', 'to measure', someOf(POLICIES), [...POLICIES])
     .option('--seed <n>', 'of the arrivals', positiveNumber, 1)
@@ -53,7 +61,10 @@ export function balanceCommand(host: BenchHost): Command {
       const { sim, loads } = options;
       const machine = `${describeMachine()}; ${sim ? SIMULATION_NOTE : NOTE}`;
       const rows = sim
-        ? simulateBalance({ ...options, loads: loads.map(Number) }, host)
+        ? await simulateBalance(
+            { ...options, seconds: options.seconds ?? SIMULATED_SECONDS, loads: loads.map(Number) },
+            host,
+          )
         : await measure(options, host);
       const targets = toTargets(rows, POLICIES[0]);
       const commit = await describeCommit();
@@ -65,7 +76,7 @@ async function measure(
   options: BalanceOptions,
   { progress, signal }: BenchHost,
 ): Promise<BalanceRow[]> {
-  const { loads, policies, seconds, seed } = options;
+  const { loads, policies, seconds = SECONDS, seed } = options;
   const random = seededRandom(seed);
   const nodes = specs(WARM_UP_MS + seconds * 1000, random);
   const runs = loads.map((text) => {

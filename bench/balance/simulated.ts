@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { replayKnowingAll } from '../../src/sim/oracle.ts';
 import { seededRandom } from '../../src/sim/random.ts';
 import { drawPools, simulate, type SwarmSpec } from '../../src/sim/simulation.ts';
@@ -35,10 +36,10 @@ export interface SimulatedBalance {
 }
 
 /** The same table, of a swarm that no machine here could hold. */
-export function simulateBalance(
+export async function simulateBalance(
   { loads, policies, seconds, seed }: SimulatedBalance,
   { progress, signal }: BenchHost,
-): BalanceRow[] {
+): Promise<BalanceRow[]> {
   const random = seededRandom(seed);
   const nodes = unequalNodes(random);
   const swarm: SwarmSpec = {
@@ -48,13 +49,16 @@ export function simulateBalance(
     announceIntervalMs: ANNOUNCE_INTERVAL_MS,
   };
   const pools = drawPools(swarm);
-  return loads.flatMap((load) => {
+  const rows: BalanceRow[] = [];
+  for (const load of loads) {
     const countedMs = seconds * 1000;
     const init = { nodes, load, clients: CLIENTS, warmUpMs: WARM_UP_MS, countedMs };
     const traffic = poissonTraffic(init, random);
     const oracle = tally(replayKnowingAll(traffic, nodes), nodes, traffic);
-    const rows = [toRow(ORACLE, load, oracle)];
+    rows.push(toRow(ORACLE, load, oracle));
     for (const policy of policies) {
+      // A simulation has nothing to wait for: without this nobody could end it.
+      await setImmediate();
       signal.throwIfAborted();
       progress(`${policy} at ${load}, simulated`);
       const own = selectorOf(policy);
@@ -65,8 +69,8 @@ export function simulateBalance(
       });
       rows.push(toRow(policy, load, tally(outcomes, nodes, traffic)));
     }
-    return rows;
-  });
+  }
+  return rows;
 }
 
 /** Speeds alike on a logarithmic scale: as many nodes between one and two times as between 30 and 60. */

@@ -6,9 +6,9 @@ const run = promisify(execFile);
 
 const COMMAND_TIMEOUT_MS = 10_000;
 
-/** The two ends of the cable; 192.0.2.0/24 is nobody's (RFC 5737). */
-const HOST = '192.0.2.1';
-const NODE = '192.0.2.2';
+/** The two ends of the cable, of the addresses that are kept for benchmarks (RFC 2544). */
+const HOST = '198.18.0.1';
+const NODE = '198.18.0.2';
 
 /**
  * A network of one node's own, with a cable to this host that can be cut: nothing comes through any more in either direction, and

@@ -70,6 +70,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'loopLimitMs',
       'retireAfterMs',
       'isolation',
+      'receipts',
       'announceIntervalMs',
       'storeQuota',
       'uploadLimit',

@@ -10,6 +10,9 @@ const MAX_NEAR_TIES = 3;
 /** Owners that must agree against a node before anything is held against it. */
 const MIN_WITNESSES = 2;
 
+/** Every {@link Charge}. */
+export const CHARGES = ['lie', 'near tie', 'other provider'] as const;
+
 /** What an answer that most owners disagree with says of its node. */
 export type Charge =
   /** Nothing but a lie, or hardware that computes wrongly, explains it: the node is never asked again. */

@@ -23,6 +23,9 @@ export const RECEIPT_NONCE_BYTES = 16;
 /** UTF-16 units of an execution provider's name. */
 const MAX_PROVIDER_LENGTH = 32;
 
+/** The last millisecond that a `Date` holds. */
+const MAX_TIME_MS = 8_640_000_000_000_000;
+
 /** What a node says, signed, of one answer it gave. */
 export interface Receipt {
   /** Who answered: the signer. */
@@ -64,7 +67,7 @@ export interface ReceiptClaim {
 const digest = z.instanceof(Uint8Array).refine(({ byteLength }) => byteLength === DIGEST_BYTES, {
   message: `expected ${DIGEST_BYTES} bytes`,
 });
-const time = z.int().min(0);
+const time = z.int().min(0).max(MAX_TIME_MS);
 
 const receiptSchema = z.object({
   caller: z.string().min(1).max(128),

@@ -35,8 +35,13 @@ export class EvidenceBook {
    * @throws {ERR_STORE} when what was kept cannot be read: a liar would be asked again.
    */
   static async open(store?: EvidenceStore): Promise<EvidenceBook> {
+    return EvidenceBook.of((await store?.read()) ?? [], store);
+  }
+
+  /** The book with what was read already, the oldest first. */
+  static of(evidence: readonly Evidence[], store?: EvidenceStore): EvidenceBook {
     const book = new EvidenceBook(store);
-    for (const evidence of (await store?.read()) ?? []) book.#take(evidence);
+    for (const one of evidence) book.#take(one);
     return book;
   }
 
@@ -47,8 +52,12 @@ export class EvidenceBook {
 
   /** True for a node that is not to be asked now. */
   avoids(node: NodeId, owner: OwnerId, nowMs: number): boolean {
-    if (this.#untilMs.size === 0) return false;
-    return (this.#untilMs.get(node) ?? 0) > nowMs || (this.#untilMs.get(owner) ?? 0) > nowMs;
+    return this.#untilMs.size > 0 && this.avoidedUntilMs(node, owner) > nowMs;
+  }
+
+  /** Milliseconds since 1970 from which a node is asked again: infinite when never, 0 when nothing is held against it. */
+  avoidedUntilMs(node: NodeId, owner: OwnerId): number {
+    return Math.max(this.#untilMs.get(node) ?? 0, this.#untilMs.get(owner) ?? 0);
   }
 
   /** Whom no call goes to now: {@link NOBODY} while nothing is held against anybody. */

@@ -54,6 +54,9 @@ export interface Evidence {
   readonly tensors: DisputedTensors | null;
 }
 
+/** The last millisecond that a `Date` holds. */
+const MAX_TIME_MS = 8_640_000_000_000_000;
+
 const bytes = z.instanceof(Uint8Array);
 const testimonySchema = z.object({
   node: z.string().max(128),
@@ -63,7 +66,7 @@ const testimonySchema = z.object({
 });
 const evidenceSchema = z.object({
   charge: z.enum(CHARGES),
-  atMs: z.int().min(0),
+  atMs: z.int().min(0).max(MAX_TIME_MS),
   publisher: z.string().max(128),
   name: z.string().max(64),
   version: z.string().max(128),

@@ -14,6 +14,8 @@ import { createTestnet, type Testnet } from '../support/testnet.ts';
 const x = Tensor.from('FP32', [1, 4], [1, 2, 3, 4]);
 const RIGHT = [2, 3, 4, 5];
 
+const sum = ({ outputs }: InferResult): unknown => outputs['sum']?.toArray();
+
 describe('A verified call, in a swarm of five owners', () => {
   let testnet: Testnet;
   let reference = '';
@@ -53,8 +55,6 @@ describe('A verified call, in a swarm of five owners', () => {
 
   const infer = (client: SwarmClient, options: InferOptions): Promise<InferResult> =>
     client.infer(reference, { x }, options);
-
-  const sum = ({ outputs }: InferResult): unknown => outputs['sum']?.toArray();
 
   it('comes back with who agrees, each by a signed receipt of this call', async () => {
     const client = await newClient();
@@ -120,6 +120,56 @@ describe('A verified call, in a swarm of five owners', () => {
       expect(sum(await infer(client, { verify: 2 }))).toEqual(RIGHT);
     }
     expect(liar.answers).toBe(answered);
+  });
+
+  it('asks as many owners as were wanted, and more only because one of them lies', async () => {
+    const asked = () => liars.reduce((sum, { answers }) => sum + answers, 0);
+    const before = asked();
+    expect((await infer(await newClient(), { verify: 3 })).verification?.witnesses).toHaveLength(3);
+    expect(asked() - before).toBe(3);
+    if (liars[1] !== undefined) liars[1].lie = addTo(1);
+    await expect
+      .poll(
+        async () => {
+          const counted = asked();
+          const { verification } = await infer(await newClient(), { verify: 3 });
+          expect(verification?.agreed).toBe(3);
+          const differs = verification?.witnesses.some(({ agrees }) => !agrees);
+          expect(asked() - counted).toBe(differs === true ? 4 : 3);
+          return differs;
+        },
+        { timeout: 30_000 },
+      )
+      .toBe(true);
+  });
+
+  it('does not wait for a node that never answers while others can be asked', async () => {
+    const client = await newClient();
+    const stuck = liars[4];
+    if (stuck === undefined) expect.fail('no such node');
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let held = 0;
+    stuck.lie = async (outputs) => {
+      held += 1;
+      await promise;
+      return outputs;
+    };
+    try {
+      await expect
+        .poll(
+          async () => {
+            const result = await infer(client, { verify: 4, deadlineMs: 4_000 });
+            expect(sum(result)).toEqual(RIGHT);
+            expect(result.verification?.agreed).toBe(4);
+            return held;
+          },
+          { timeout: 30_000 },
+        )
+        .toBeGreaterThan(0);
+    } finally {
+      resolve();
+    }
+    expect(client.evidence).toEqual([]);
   });
 
   it('holds nothing against a node that differs by less than the tolerance', async () => {
@@ -235,6 +285,37 @@ describe('A verified call, where one node runs on another provider', () => {
     const answered = other.answers;
     for (let call = 0; call < 10; call += 1) await infer({});
     expect(other.answers).toBe(answered);
+  });
+});
+
+describe("A verified call of versions with their publisher's own tolerance", () => {
+  it('takes an answer for right that differs by less, and for a lie that differs by more', async () => {
+    await using testnet = await createTestnet({ nodes: 2, clients: 0 });
+    const liar = new Liar();
+    const node = await testnet.addNode({ backend: liar.createBackend() });
+    const publish = async (name: string, absolute: number): Promise<string> => {
+      const settings = { tolerance: { absolute, relative: 0 } };
+      const files = { 'swarm.json': JSON.stringify(settings) };
+      const { publisher } = await testnet.publish(addModel(1), { name, replicas: 3, files });
+      return `${publisher}/${name}`;
+    };
+    const [coarse, exact] = [await publish('coarse', 0.5), await publish('exact', 0)];
+    liar.lie = addTo(0.25);
+    const client = await testnet.addClient();
+    const { verification } = await client.infer(coarse, { x }, { verify: 3 });
+    expect(verification).toMatchObject({ agreed: 3, witnesses: { length: 3 } });
+    expect(client.evidence).toEqual([]);
+    const found = await client.infer(exact, { x }, { verify: 3 });
+    expect(sum(found)).toEqual(RIGHT);
+    expect(found.verification).toMatchObject({ agreed: 2, witnesses: { length: 3 } });
+    expect(client.evidence).toMatchObject([
+      {
+        charge: 'lie',
+        accused: { node: node.id },
+        tolerance: { absolute: 0 },
+        difference: expect.stringContaining('within 0 absolute and 0 relative'),
+      },
+    ]);
   });
 });
 

@@ -11,8 +11,10 @@ import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { type NamedTensor, Tensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 
-/** What a liar makes of the right outputs. */
-export type Lie = (outputs: readonly NamedTensor[]) => readonly NamedTensor[];
+/** What a liar makes of the right outputs, at once or when it likes. */
+export type Lie = (
+  outputs: readonly NamedTensor[],
+) => readonly NamedTensor[] | Promise<readonly NamedTensor[]>;
 
 /** Adds to every number of every FP32 output. */
 export function addTo(offset: number): Lie {
@@ -104,7 +106,7 @@ class LyingModel implements LoadedModel {
   async run(inputs: readonly NamedTensor[], options: RunOptions): Promise<RunResult> {
     const result = await this.#model.run(inputs, options);
     this.#liar.answers += 1;
-    const outputs = this.#liar.lie?.(result.outputs) ?? result.outputs;
+    const outputs = (await this.#liar.lie?.(result.outputs)) ?? result.outputs;
     return { ...result, outputs };
   }
 

@@ -39,6 +39,7 @@ export const brokenReceipts: readonly {
   broken('inputs-one-byte-short', { inputs: new Uint8Array(31) }, /inputs.*expected 32 bytes/),
   broken('outputs-one-byte-too-long', { outputs: new Uint8Array(33) }, /outputs.*32 bytes/),
   broken('time-before-1970', { receivedAtMs: -1 }, /receivedAtMs/),
+  broken('time-that-no-date-holds', { answeredAtMs: 8_640_000_000_000_001 }, /answeredAtMs/),
   broken('fractional-time', { answeredAtMs: 0.5 }, /answeredAtMs/),
   broken('negative-execution-time', { executeMs: -1 }, /executeMs/),
   broken('provider-of-33-characters', { provider: 'a'.repeat(33) }, /provider/),

@@ -311,6 +311,7 @@ export class RoutedCall {
   #pauseMs(): number | undefined {
     const toldMs = this.#refusals.pauseMs;
     if (toldMs !== undefined) return toldMs;
+    if (this.#refusals.forbidden) return undefined;
     if (this.#components.directory.holders(this.#model.cid).length === 0) return undefined;
     if (this.#tried.size > 0 && this.#init.clock.elapsedMs() > UNREACHABLE_MS) return undefined;
     return Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * (this.#rounds + 1));

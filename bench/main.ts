@@ -5,6 +5,7 @@ import { deviceCommand } from './device.ts';
 import { executionCommand } from './execution.ts';
 import { failoverCommand } from './failover.ts';
 import { importCommand } from './import.ts';
+import { receiptCommand } from './receipt.ts';
 import { rpcCommand } from './rpc.ts';
 import { transferCommand } from './transfer.ts';
 
@@ -29,6 +30,7 @@ const program = new Command('npm run bench --')
   .addCommand(deviceCommand(host))
   .addCommand(balanceCommand(host))
   .addCommand(failoverCommand(host))
+  .addCommand(receiptCommand(host))
   .addHelpText(
     'after',
     '\nExamples:\n  npm run bench -- rpc\n  npm run bench -- rpc --json --seconds 1 --rounds 5\n  npm run bench -- import',

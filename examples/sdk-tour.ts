@@ -4,7 +4,14 @@
  * Usage: node examples/sdk-tour.ts <bootstrap> <publisher>/digits
  */
 
-import { createClient, type CallProgress, isSwarmError, type RemoteModel, Tensor } from 'gpu-swarm';
+import {
+  createClient,
+  type CallProgress,
+  isSwarmError,
+  type RemoteModel,
+  type SwarmClient,
+  Tensor,
+} from 'gpu-swarm';
 
 /** A digit as the model takes it: eight rows of eight gray values, paper 0 and ink 1. */
 type Digit = readonly (readonly number[])[];
@@ -36,6 +43,7 @@ try {
   await cancelCall(model);
   await sendBatch(model);
   await handleFailure(model);
+  await compareOwners(client, model);
 } catch (error) {
   if (!isSwarmError(error)) throw error;
   console.error(`${error.code}: ${error.message}`);
@@ -103,4 +111,12 @@ async function handleFailure(model: RemoteModel): Promise<void> {
     if (!isSwarmError(error)) throw error;
     console.log(`${error.code}: ${error.message}`);
   }
+}
+
+async function compareOwners(client: SwarmClient, model: RemoteModel): Promise<void> {
+  const checked = await model.infer({ image: [[ONE]] }, { verify: { replicas: 3, atLeast: 1 } });
+  for (const { node, provider, agrees, difference } of checked.verification?.witnesses ?? []) {
+    console.log(`${node} on ${provider} ${agrees ? 'agrees' : `differs: ${difference}`}`);
+  }
+  for (const { charge, accused } of client.evidence) console.log(`${accused.node}: ${charge}`);
 }

@@ -25,6 +25,7 @@ import { NodePause } from './node-pause.ts';
 import { limiterOf, serveProtocols } from './node-protocols.ts';
 import { rest } from './node-rest.ts';
 import { OwnerWatch } from './owner-watch.ts';
+import { ReceiptDesk } from './receipt-desk.ts';
 import { ReleaseKeeper } from './release-keeper.ts';
 import type { Replica } from './replica/replica.ts';
 import { ReplicaFetcher } from './replica/replica-fetch.ts';
@@ -262,7 +263,8 @@ async function assemble(
     store.noteUse(origin.cid);
     peer.outcomes.count(origin, outcome, caller);
   };
-  const inference = new InferenceService({ replicas, sequenceOf, countOutcome }, init);
+  const receipts = init.receipts ? new ReceiptDesk(privateKey) : undefined;
+  const inference = new InferenceService({ replicas, sequenceOf, countOutcome, receipts }, init);
   const pause: NodePause = await NodePause.open({
     file: path.join(dataDir, 'paused'),
     onChange: (reason) => rest({ inference, announcer, replicas, logger }, reason),

@@ -16,6 +16,7 @@ import { elementCount, type NamedTensor } from '../protocols/tensor.ts';
 import type { LoadReport, VersionCid } from '../protocols/types.ts';
 import { outcomeOfError, type RequestOutcome } from '../src/swarm/outcome-tally.ts';
 import { type AllowList, allows } from './node-init.ts';
+import type { ReceiptDesk } from './receipt-desk.ts';
 import type { Replica } from './replica/replica.ts';
 import type { SubmitOptions } from './scheduler/version-queue.ts';
 
@@ -37,6 +38,8 @@ export interface InferenceServiceComponents {
   readonly sequenceOf: (replica: Replica) => number;
   /** Told how each request ended that says something of its version. */
   readonly countOutcome: (replica: Replica, outcome: RequestOutcome, caller: string) => void;
+  /** Signs the receipts that callers ask for; undefined where this node gives none. */
+  readonly receipts?: ReceiptDesk | undefined;
 }
 
 /** Answers requests from the replicas of this node; refuses what it can from the header alone, before any body. */
@@ -79,6 +82,10 @@ export class InferenceService implements InferenceHandler {
     if (this.#paused !== undefined) {
       throw new BusyError(`this node is paused: ${this.#paused}`, PAUSED_RETRY_MS);
     }
+    const { receipts } = this.#components;
+    if (header.receiptNonce !== undefined && receipts === undefined) {
+      throw new ForbiddenError('this node signs no receipts');
+    }
     const replica = this.#ready(header.version);
     const { model, queue } = replica;
     if (model === undefined || queue === undefined) {
@@ -96,18 +103,20 @@ export class InferenceService implements InferenceHandler {
     replica.expect(deadlineMs);
     // From the header on: the time a body takes on its way is the caller's time too.
     const deadlineAtMs = performance.now() + deadlineMs;
-    return {
-      execute: (inputs, { signal }) =>
-        this.#counted(replica, context.caller, () =>
-          this.#execute(replica, inputs, {
-            caller: context.caller,
-            deadlineAtMs,
-            ...this.#priorityOf(header),
-            outputs: header.outputs,
-            signal,
-          }),
-        ),
-    };
+    const { provider } = model;
+    const execute: Admission['execute'] = (inputs, { signal }) =>
+      this.#counted(replica, context.caller, () =>
+        this.#execute(replica, inputs, {
+          caller: context.caller,
+          deadlineAtMs,
+          ...this.#priorityOf(header),
+          outputs: header.outputs,
+          signal,
+        }),
+      );
+    const desk = receipts?.open(header, { caller: context.caller, provider });
+    if (desk === undefined) return { execute };
+    return { execute: (inputs, options) => desk(inputs, execute(inputs, options)) };
   }
 
   load(version?: VersionCid): LoadReport {

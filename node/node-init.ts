@@ -79,6 +79,8 @@ export interface NodeInit {
   readonly retireAfterMs?: number | undefined;
   /** Whether models' processes are shut in as far as the host allows, must be, or are not. @default 'auto' */
   readonly isolation?: IsolationMode | undefined;
+  /** Sign a receipt of an answer for a caller who asks for one; who does is sent elsewhere when this is off. @default true */
+  readonly receipts?: boolean | undefined;
   /** Milliseconds between announcements. @default 10000 */
   readonly announceIntervalMs?: number | undefined;
   /** Bytes that models may take on the disk. @default what the disk has, less a reserve of 64 MiB */
@@ -135,6 +137,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     loopLimitMs: init.loopLimitMs ?? DEFAULT_LOOP_LIMIT_MS,
     retireAfterMs: init.retireAfterMs ?? RETIRE_AFTER_MS,
     isolation: init.isolation ?? 'auto',
+    receipts: init.receipts ?? true,
     announceIntervalMs: init.announceIntervalMs ?? DEFAULT_ANNOUNCE_INTERVAL_MS,
     storeQuotaBytes: init.storeQuotaBytes,
     uploadLimitBytes: init.uploadLimitBytes,

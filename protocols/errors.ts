@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'ERR_CORRUPT'
   | 'ERR_STORE'
   | 'ERR_EXECUTION'
+  | 'ERR_DISAGREEMENT'
   | 'ERR_INTERNAL';
 
 /** Plain data that says more than the message: numbers with units in their names, ids, the field that is wrong. */
@@ -175,6 +176,13 @@ export class StoreError extends SwarmError {
 export class ExecutionError extends SwarmError {
   constructor(message: string, options?: SwarmErrorOptions) {
     super('ERR_EXECUTION', message, options);
+  }
+}
+
+/** Nodes of different owners gave different answers to one request, and no answer has more than half of them behind it. */
+export class DisagreementError extends SwarmError {
+  constructor(message: string, options?: SwarmErrorOptions) {
+    super('ERR_DISAGREEMENT', message, options);
   }
 }
 

@@ -13,6 +13,7 @@ export * from './limits.ts';
 export * from './manifest/index.ts';
 export * from './outcome/index.ts';
 export { DEFAULT_NETWORK, parseNetwork, protocolId } from './protocol-id.ts';
+export * from './receipt/index.ts';
 export * from './reference.ts';
 export * from './release/index.ts';
 export * from './replica/index.ts';

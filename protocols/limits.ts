@@ -68,6 +68,9 @@ export const MAX_ANNOUNCEMENT_BYTES = 2 * 1024;
 /** Bytes of a signed outcome digest, which travels by gossip too. */
 export const MAX_OUTCOME_BYTES = 2 * 1024;
 
+/** Bytes of a signed receipt, which comes beside an answer. */
+export const MAX_RECEIPT_BYTES = 1024;
+
 /** UTF-8 characters of another peer's text that are kept in an error or a log field. */
 export const MAX_REMOTE_TEXT = 512;
 

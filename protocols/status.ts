@@ -99,6 +99,7 @@ function statusOf(error: SwarmError): number {
       return STATUS.corrupt;
     case 'ERR_CONFIG':
     case 'ERR_CONNECTION':
+    case 'ERR_DISAGREEMENT':
     case 'ERR_INTERNAL':
       return STATUS.internal;
   }

@@ -31,10 +31,14 @@ export {
   DEFAULT_JOIN_TIMEOUT_MS,
   type SwarmClientInit,
 } from './client/client-init.ts';
+export { checkEvidence, type Evidence, type Testimony } from './client/evidence.ts';
 export { imageToTensor, MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS } from './client/image-input.ts';
 export type { InferOptions } from './client/infer-options.ts';
 export type { FailedAttempt, InferResult } from './client/infer-result.ts';
 export { InferenceCall } from './client/inference-call.ts';
+export type { SamplingInit } from './client/sampling-init.ts';
+export type { Verification, Witness } from './client/verified-call.ts';
+export type { VerifyOptions } from './client/verify-options.ts';
 export type { ResolvedModel } from './client/model-resolver.ts';
 export type { NodePreference } from './client/node-preference.ts';
 export type { ChannelStatus, GuardStatus, ReleaseStatus } from './client/release-status.ts';

@@ -23,7 +23,7 @@ export interface MeasureOptions {
  * @throws what a call rejects with, or when an answer has not `expectedBytes`.
  */
 export async function measure(
-  client: RpcClient,
+  client: Pick<RpcClient, 'call'>,
   payload: Buffer,
   expectedBytes: number,
   { inFlight, seconds }: MeasureOptions,

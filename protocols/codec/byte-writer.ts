@@ -45,6 +45,12 @@ export class ByteWriter {
     this.#length += this.#buffer.write(value, this.#length, 'utf8');
   }
 
+  raw(bytes: Uint8Array): void {
+    this.#reserve(bytes.byteLength);
+    this.#buffer.set(bytes, this.#length);
+    this.#length += bytes.byteLength;
+  }
+
   /** Writes a short text of ASCII alone, without the calls out of JavaScript that any other needs; else writes nothing. */
   #ascii(value: string): boolean {
     const { length } = value;

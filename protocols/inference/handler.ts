@@ -16,6 +16,8 @@ export interface ExecutionResult {
   readonly load: LoadReport;
   /** Sequence of the newest release record known for the model; 0 for none. */
   readonly releaseSequence: number;
+  /** Signed, where the request's header asked for one. */
+  readonly receipt?: Uint8Array | undefined;
 }
 
 /** A request that was let in by its header. */

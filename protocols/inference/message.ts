@@ -1,10 +1,17 @@
 import { ByteReader } from '../codec/byte-reader.ts';
 import { ByteWriter } from '../codec/byte-writer.ts';
 import { InvalidMessageError, LimitError } from '../errors.ts';
-import { MAX_BODY_BYTES, MAX_NAME_BYTES, MAX_REMOTE_TEXT, MAX_TENSORS } from '../limits.ts';
+import {
+  MAX_BODY_BYTES,
+  MAX_NAME_BYTES,
+  MAX_RECEIPT_BYTES,
+  MAX_REMOTE_TEXT,
+  MAX_TENSORS,
+} from '../limits.ts';
 import { cleanRemoteText, type WireFailure } from '../status.ts';
 import type { LoadReport, TensorDescriptor, VersionCid } from '../types.ts';
 import { writeCount, writeDescriptors, writeName } from './descriptor.ts';
+import { readExtension, writeExtension } from './extension.ts';
 import { HeaderMemory } from './header-memory.ts';
 
 /** Bytes of a version's CID in text. */
@@ -15,6 +22,13 @@ const MAX_TRACEPARENT_BYTES = 128;
 
 /** Milliseconds a request may ask for: a day. */
 export const MAX_DEADLINE_MS = 86_400_000;
+
+/** Bytes of the nonce by which a request asks for a receipt. */
+const RECEIPT_NONCE_BYTES = 16;
+
+/** Numbers of the fields in the extension areas; never reused. */
+const REQUEST_FIELD = { receiptNonce: 1 } as const;
+const RESPONSE_FIELD = { receipt: 1 } as const;
 
 /** UTF-8 bytes of a failure's message: its characters take up to four. */
 const MAX_MESSAGE_BYTES = 4 * MAX_REMOTE_TEXT;
@@ -33,6 +47,8 @@ export interface RequestHeader {
   /** Bytes of a response's body that the caller takes before it grants more. */
   readonly responseCredit: number;
   readonly inputs: readonly TensorDescriptor[];
+  /** Asks for a signed receipt, in which it stands: 16 bytes that no other request has. Undefined asks for none. */
+  readonly receiptNonce?: Uint8Array | undefined;
 }
 
 /** What precedes a response's body. */
@@ -46,6 +62,8 @@ export interface ResponseHeader {
   /** Sequence of the newest release record that the node knows for the model; 0 for none. */
   readonly releaseSequence: number;
   readonly outputs: readonly TensorDescriptor[];
+  /** The signed receipt that was asked for; whoever reads it checks it. */
+  readonly receipt?: Uint8Array | undefined;
 }
 
 /** Why there is no response, and how busy the version is. */
@@ -77,7 +95,7 @@ export function encodeRequest(header: RequestHeader): Uint8Array {
   for (const name of header.outputs) writeName(writer, name);
   writer.varint(header.responseCredit);
   writeDescriptors(writer, header.inputs);
-  writeExtension(writer);
+  writeExtension(writer, [[REQUEST_FIELD.receiptNonce, header.receiptNonce]]);
   return writer.bytes;
 }
 
@@ -100,8 +118,15 @@ export function decodeRequest(
   while (outputs.length < wanted) outputs.push(reader.text('output', MAX_NAME_BYTES));
   const responseCredit = reader.varint('response credit', MAX_BODY_BYTES);
   const inputs = memory.descriptors(reader);
-  const header = { version, deadlineMs, priority, traceparent, outputs, responseCredit, inputs };
-  return { header, inlineBody: afterExtension(reader) };
+  const receiptNonce = readExtension(reader).get(REQUEST_FIELD.receiptNonce);
+  if (receiptNonce !== undefined && receiptNonce.byteLength !== RECEIPT_NONCE_BYTES) {
+    throw new InvalidMessageError(
+      `inference request: receipt nonce has ${receiptNonce.byteLength} bytes, expected ${RECEIPT_NONCE_BYTES}`,
+    );
+  }
+  const request = { version, deadlineMs, priority, traceparent, outputs, responseCredit, inputs };
+  const header = receiptNonce === undefined ? request : { ...request, receiptNonce };
+  return { header, inlineBody: bodyOf(reader) };
 }
 
 /** @throws {ERR_LIMIT} when the model has more outputs, or longer names, than a caller reads. */
@@ -112,7 +137,7 @@ export function encodeResponse(header: ResponseHeader): Uint8Array {
   writer.varint(toMicros(header.executeMs));
   writer.varint(header.releaseSequence);
   writeDescriptors(writer, header.outputs);
-  writeExtension(writer);
+  writeExtension(writer, [[RESPONSE_FIELD.receipt, header.receipt]]);
   return writer.bytes;
 }
 
@@ -130,9 +155,15 @@ export function decodeResponse(
   const executeMs = reader.varint('execution time') / 1000;
   const releaseSequence = reader.varint('release sequence');
   const outputs = memory.descriptors(reader);
+  const receipt = readExtension(reader).get(RESPONSE_FIELD.receipt);
+  if (receipt !== undefined && receipt.byteLength > MAX_RECEIPT_BYTES) {
+    throw new InvalidMessageError(
+      `inference response: receipt has ${receipt.byteLength} bytes, expected at most ${MAX_RECEIPT_BYTES}`,
+    );
+  }
   return {
-    header: { load, queueMs, executeMs, releaseSequence, outputs },
-    inlineBody: afterExtension(reader),
+    header: { load, queueMs, executeMs, releaseSequence, outputs, receipt },
+    inlineBody: bodyOf(reader),
   };
 }
 
@@ -142,7 +173,7 @@ export function encodeFailure({ failure, load }: FailureMessage): Uint8Array {
   writer.varint(failure.afterMs === null ? 0 : failure.afterMs + 1);
   writer.text(failure.message.slice(0, MAX_REMOTE_TEXT));
   writeLoad(writer, load);
-  writeExtension(writer);
+  writeExtension(writer, []);
   return writer.bytes;
 }
 
@@ -153,7 +184,7 @@ export function decodeFailure(payload: Uint8Array): FailureMessage {
   const after = reader.varint('time to come back');
   const message = cleanRemoteText(reader.text('message', MAX_MESSAGE_BYTES));
   const load = readLoad(reader);
-  afterExtension(reader);
+  readExtension(reader);
   return { failure: { status, message, afterMs: after === 0 ? null : after - 1 }, load };
 }
 
@@ -189,14 +220,7 @@ export function readLoad(reader: ByteReader): LoadReport {
   return { inFlight, queued, slots, serviceMs: service === 0 ? null : (service - 1) / 1000 };
 }
 
-/** What later versions add goes here, after its length: a program that does not know it passes it over. */
-function writeExtension(writer: ByteWriter): void {
-  writer.varint(0);
-}
-
-function afterExtension(reader: ByteReader): Uint8Array {
-  const length = reader.varint('length of the extension');
-  if (length > 0) reader.take('extension', length);
+function bodyOf(reader: ByteReader): Uint8Array {
   return reader.take('body', reader.left);
 }
 

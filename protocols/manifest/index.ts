@@ -29,6 +29,7 @@ export {
   strictGoldenSchema,
   strictToleranceSchema,
   type Tolerance,
+  toleranceSchema,
 } from './golden.ts';
 export {
   decodeManifest,

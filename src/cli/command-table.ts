@@ -4,6 +4,7 @@ import { NODE_COMMANDS } from './node-commands.ts';
 import { IMPORTABLE, IMPORT_OPTIONS, PACKAGE_COMMANDS } from './package-commands.ts';
 import { GUARD_OPTIONS, RELEASE_COMMANDS } from './release-commands.ts';
 import { STORE_COMMANDS } from './store-commands.ts';
+import { TRUST_COMMANDS } from './trust-commands.ts';
 import { SETTING_KEYS, type SettingKey } from './settings.ts';
 
 /** A command of `swarm`, as help and the parser know it; its code is loaded when it runs. */
@@ -70,6 +71,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'loopLimitMs',
       'retireAfterMs',
       'isolation',
+      'receipts',
       'announceIntervalMs',
       'storeQuota',
       'uploadLimit',
@@ -157,6 +159,14 @@ export const COMMANDS: readonly CommandSpec[] = [
         about: 'a user or session: one key always goes to the same side of a canary',
       },
       {
+        flags: '--verify <k>',
+        about: 'have nodes of k different owners run it, 2 to 7, and print what they agree on',
+      },
+      {
+        flags: '--receipt <file>',
+        about: 'have the node sign its answer, and keep what it signed in a new file',
+      },
+      {
         flags: '--explain',
         about: 'run nothing: show which node would be asked, and why not the others',
       },
@@ -164,6 +174,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       'infer 12D3KooW…/digits --image seven.png',
       'infer 12D3KooW…/digits --image seven.png --explain',
+      'infer 12D3KooW…/digits --image seven.png --verify 3',
+      'infer 12D3KooW…/iris --request request.json --receipt answer.receipt > response.json',
       'infer 12D3KooW…/iris@beta --request request.json',
       `infer 12D3KooW…/iris --request - <<< '{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[5.1,3.5,1.4,0.2]}]}'`,
     ],
@@ -217,6 +229,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: ['nodes ls', 'nodes ls --json'],
     load: async () => (await import('./commands/nodes.ts')).runNodesList,
   },
+  ...TRUST_COMMANDS,
   ...STORE_COMMANDS,
   {
     path: 'config',

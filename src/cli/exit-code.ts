@@ -39,6 +39,7 @@ const BY_ERROR: Readonly<Record<ErrorCode, number>> = {
   ERR_CORRUPT: EXIT.failed,
   ERR_STORE: EXIT.failed,
   ERR_EXECUTION: EXIT.failed,
+  ERR_DISAGREEMENT: EXIT.failed,
   ERR_INTERNAL: EXIT.failed,
 };
 

@@ -22,6 +22,8 @@ export type SettingValue = string | number | boolean | readonly string[];
 /** Levels of the daemons' log, from pino. */
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 
+const RECEIPT_CHOICES = ['on', 'off'] as const;
+
 /** Every setting of every command. A flag wins over the environment, that over the file, that over the default. */
 export const SETTINGS = {
   network: {
@@ -175,6 +177,14 @@ export const SETTINGS = {
     choices: ISOLATION_MODES,
     fallback: 'auto',
   },
+  receipts: {
+    kind: 'text',
+    flags: '--receipts <mode>',
+    env: 'SWARM_RECEIPTS',
+    about: 'whether the node signs a receipt of an answer for a caller who asks for one',
+    choices: RECEIPT_CHOICES,
+    fallback: 'on',
+  },
   announceIntervalMs: {
     kind: 'integer',
     flags: '--announce-interval <ms>',
@@ -299,6 +309,7 @@ export interface Settings {
   readonly loopLimitMs: number;
   readonly retireAfterMs: number;
   readonly isolation: IsolationMode;
+  readonly receipts: (typeof RECEIPT_CHOICES)[number];
   readonly announceIntervalMs: number;
   readonly storeQuota: string | undefined;
   readonly uploadLimit: string | undefined;

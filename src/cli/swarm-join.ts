@@ -1,7 +1,7 @@
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { ConfigError } from '../../protocols/errors.ts';
 import { createMemorySequenceStore } from '../../protocols/release/index.ts';
-import { SwarmClient } from '../client/client.ts';
+import { openEvidence, SwarmClient } from '../client/client.ts';
 import { resolveClientInit } from '../client/client-init.ts';
 import { SwarmPeer } from '../swarm/peer.ts';
 import type { CommandContext } from './command-context.ts';
@@ -16,11 +16,14 @@ export interface JoinedSwarm extends AsyncDisposable {
 /**
  * Joins as the settings say and resolves once a first peer is connected. Declare it with `await using`.
  *
- * Without a bootstrap address peers are looked for on the local network.
+ * Without a bootstrap address peers are looked for on the local network. `dataDir` is where evidence against nodes is kept.
  *
  * @throws {ERR_CONFIG} when there is no way in. {ERR_CONNECTION} when no peer answers in time.
  */
-export async function joinSwarm(context: CommandContext): Promise<JoinedSwarm> {
+export async function joinSwarm(
+  context: CommandContext,
+  { dataDir }: { readonly dataDir?: string } = {},
+): Promise<JoinedSwarm> {
   const { settings, signal } = context;
   const mdns = settings.mdns ?? settings.bootstrap.length === 0;
   if (settings.bootstrap.length === 0 && !mdns) {
@@ -34,7 +37,9 @@ export async function joinSwarm(context: CommandContext): Promise<JoinedSwarm> {
     mdns,
     mode: 'light',
     deadlineMs: settings.deadlineMs,
+    dataDir,
   });
+  const book = await openEvidence(init);
   const privateKey =
     settings.identity === undefined
       ? await generateKeyPair('Ed25519')
@@ -54,6 +59,6 @@ export async function joinSwarm(context: CommandContext): Promise<JoinedSwarm> {
     await peer.stop();
     throw error;
   }
-  const client = new SwarmClient(peer, init);
+  const client = new SwarmClient(peer, init, book);
   return { peer, client, [Symbol.asyncDispose]: () => client.close() };
 }

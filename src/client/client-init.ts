@@ -1,6 +1,11 @@
 import type { PrivateKey } from '@libp2p/interface';
 import { ConfigError } from '../../protocols/errors.ts';
 import { DEFAULT_NETWORK, parseNetwork } from '../../protocols/protocol-id.ts';
+import {
+  resolveSamplingInit,
+  type ResolvedSamplingInit,
+  type SamplingInit,
+} from './sampling-init.ts';
 import type { NodeSelector } from '../policy/routing.ts';
 
 /** How long a call may take when it does not say: long enough for a cold model, short enough for a person. */
@@ -29,6 +34,13 @@ export interface SwarmClientInit {
   readonly joinTimeoutMs?: number | undefined;
   /** Chooses the node of each attempt instead of the built-in policy. @default the policy of docs/routing.md */
   readonly selector?: NodeSelector | undefined;
+  /** Folder in which evidence against nodes outlives the process, made when needed. @default it is forgotten with the client */
+  readonly dataDir?: string | undefined;
+  /**
+   * Check some answers of ordinary calls in the background, `{}` by the defaults. Off by default: each check computes once more on
+   * somebody's GPU, and shows the inputs to one more stranger. @default none are checked
+   */
+  readonly sampling?: SamplingInit | undefined;
 }
 
 /** {@link SwarmClientInit} with every default filled in. */
@@ -41,6 +53,8 @@ export interface ResolvedClientInit {
   readonly deadlineMs: number;
   readonly joinTimeoutMs: number;
   readonly selector: NodeSelector | undefined;
+  readonly dataDir: string | undefined;
+  readonly sampling: ResolvedSamplingInit | undefined;
 }
 
 /**
@@ -58,6 +72,8 @@ export function resolveClientInit(init: SwarmClientInit): ResolvedClientInit {
     deadlineMs: init.deadlineMs ?? DEFAULT_DEADLINE_MS,
     joinTimeoutMs: init.joinTimeoutMs ?? DEFAULT_JOIN_TIMEOUT_MS,
     selector: init.selector,
+    dataDir: init.dataDir,
+    sampling: init.sampling === undefined ? undefined : resolveSamplingInit(init.sampling),
   };
   for (const field of ['deadlineMs', 'joinTimeoutMs'] as const) {
     const value = resolved[field];

@@ -16,15 +16,25 @@ import {
   type ReadManifest,
   SingleInputs,
 } from './call-inputs.ts';
-import { type InferOptions, resolveInferOptions } from './infer-options.ts';
+import {
+  type InferOptions,
+  type ResolvedInferOptions,
+  resolveInferOptions,
+} from './infer-options.ts';
 import { type InferResult, outputsOf, splitResult } from './infer-result.ts';
 import { InferenceRouter } from './inference-router.ts';
 import { failedCall, InferenceCall } from './inference-call.ts';
+import { AnswerSampler } from './answer-sampler.ts';
+import type { Evidence } from './evidence.ts';
+import { EvidenceBook } from './evidence-book.ts';
+import { EvidenceFolder } from './evidence-folder.ts';
 import { ManifestReader } from './manifest-reader.ts';
 import { ModelResolver, type ResolvedModel } from './model-resolver.ts';
 import { type DescribedModel, RemoteModel } from './remote-model.ts';
 import { findReleaseStatus, type ReleaseStatus } from './release-status.ts';
 import type { RouteExplanation } from './route-explanation.ts';
+import { SampledInputs } from './sampled-inputs.ts';
+import { Verifier } from './verifier.ts';
 
 /** A client of the swarm: finds a model's version, picks a node, sends tensors, retries elsewhere. */
 export class SwarmClient implements AsyncDisposable {
@@ -33,13 +43,30 @@ export class SwarmClient implements AsyncDisposable {
   readonly #resolver: ModelResolver;
   readonly #router: InferenceRouter;
   readonly #manifests: ManifestReader;
+  readonly #book: EvidenceBook;
+  readonly #verifier: Verifier;
+  readonly #sampler: AnswerSampler | undefined;
 
-  constructor(peer: SwarmPeer, init: ResolvedClientInit) {
+  /** @param book what is held against nodes, see {@link openEvidence} */
+  constructor(peer: SwarmPeer, init: ResolvedClientInit, book: EvidenceBook) {
     this.#init = init;
     this.#peer = peer;
+    this.#book = book;
     this.#resolver = new ModelResolver(peer, { joinGossip: init.mode === 'full' });
-    this.#router = new InferenceRouter(peer, this.#resolver, { selector: init.selector });
+    this.#router = new InferenceRouter(peer, this.#resolver, {
+      selector: init.selector,
+      distrusted: () => book.avoided(Date.now()),
+    });
     this.#manifests = new ManifestReader(peer);
+    this.#verifier = new Verifier({
+      ...{ peer, book },
+      resolver: this.#resolver,
+      router: this.#router,
+      readManifest: (ref) => this.#manifestReader(ref),
+    });
+    this.#sampler =
+      init.sampling &&
+      new AnswerSampler((...check) => this.#verifier.check(...check), init.sampling);
   }
 
   /** The client's own peer id, which nodes see as the caller. */
@@ -64,6 +91,7 @@ export class SwarmClient implements AsyncDisposable {
    * @throws {ERR_NO_NODE} when no node serves the version now.
    * @throws {ERR_BUSY | ERR_LOADING} when every node refused until the deadline.
    * @throws {ERR_DEADLINE} when time ran out; `phase` says where. {AbortError} when `signal` aborted.
+   * @throws {ERR_DISAGREEMENT} with `verify`, when the owners that were asked do not agree.
    * @throws {ERR_EXECUTION | ERR_LIMIT | ERR_FORBIDDEN | ERR_CONNECTION} as docs/errors.md says.
    */
   infer(ref: string | ModelRef, inputs: InferInputs, options: InferOptions = {}): InferenceCall {
@@ -172,6 +200,11 @@ export class SwarmClient implements AsyncDisposable {
     return searchCatalog(this.#peer, this.#manifests, search, this.#signal(options));
   }
 
+  /** What is held against nodes that answered wrongly, the oldest first: this client does not ask them. */
+  get evidence(): readonly Evidence[] {
+    return this.#book.evidence;
+  }
+
   /** The nodes known to this client's peers, each with what it announced of itself. */
   async nodes(options: AbortOptions = {}): Promise<NodeView[]> {
     await this.#peer.survey({ kind: 'nodes' }, { signal: this.#signal(options) });
@@ -189,10 +222,13 @@ export class SwarmClient implements AsyncDisposable {
     return this.#peer.view.ready(cid, Date.now());
   }
 
+  /** @throws {ERR_STORE} when evidence could not be written down; the client is closed all the same. */
   async close(): Promise<void> {
+    await this.#sampler?.close();
     await this.#router.close();
     await this.#manifests.close();
     await this.#peer.stop();
+    await this.#book.settled();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -206,8 +242,45 @@ export class SwarmClient implements AsyncDisposable {
   ): { readonly answer: Promise<InferResult>; readonly cancel: (reason: unknown) => void } {
     const resolved = resolveInferOptions(options, this.#init);
     const clock = new CallClock(resolved.deadlineMs, resolved.signal);
-    const answer = this.#router.infer(model, inputs, resolved, clock);
+    const answer = this.#answer(model, inputs, resolved, clock);
     return { answer, cancel: (reason) => clock.cancel(reason) };
+  }
+
+  #answer(
+    model: ModelRef,
+    inputs: CallInputs,
+    options: ResolvedInferOptions,
+    clock: CallClock,
+  ): Promise<InferResult> {
+    const { verify: rule } = options;
+    if (rule !== undefined) {
+      return this.#verifier.infer(model, inputs, { ...options, rule }, clock);
+    }
+    const sampler = this.#sampler;
+    if (sampler === undefined) return this.#router.infer(model, inputs, options, clock);
+    return this.#sampled(sampler, model, new SampledInputs(inputs), options, clock);
+  }
+
+  async #sampled(
+    sampler: AnswerSampler,
+    ref: ModelRef,
+    inputs: SampledInputs,
+    options: ResolvedInferOptions,
+    clock: CallClock,
+  ): Promise<InferResult> {
+    // All of them where some are checked: a node could tell which by who asks for a receipt.
+    const sent = { ...options, receipt: true };
+    const result = await this.#router.infer(ref, inputs, sent, clock);
+    const { receipt, version: cid } = result;
+    if (receipt !== undefined) {
+      sampler.offer({
+        model: { publisher: ref.publisher, name: ref.name, cid },
+        inputs: inputs.sent,
+        options,
+        result: { ...result, receipt },
+      });
+    }
+    return result;
   }
 
   #manifestReader(model: ModelRef): ReadManifest {
@@ -231,9 +304,11 @@ export class SwarmClient implements AsyncDisposable {
  *
  * @throws {ERR_CONFIG} when a setting is wrong.
  * @throws {ERR_CONNECTION} when no peer answers within `joinTimeoutMs`.
+ * @throws {ERR_STORE} when the evidence in `dataDir` cannot be read.
  */
 export async function createClient(init: SwarmClientInit): Promise<SwarmClient> {
   const resolved = resolveClientInit(init);
+  const book = await openEvidence(resolved);
   const peer = await SwarmPeer.start({
     network: resolved.network,
     privateKey: resolved.privateKey ?? (await generateKeyPair('Ed25519')),
@@ -248,7 +323,18 @@ export async function createClient(init: SwarmClientInit): Promise<SwarmClient> 
     await peer.stop();
     throw error;
   }
-  return new SwarmClient(peer, resolved);
+  return new SwarmClient(peer, resolved, book);
+}
+
+/**
+ * What a client keeps of nodes that answered wrongly.
+ *
+ * @throws {ERR_STORE} when what was kept cannot be read.
+ */
+export async function openEvidence({
+  dataDir,
+}: Pick<ResolvedClientInit, 'dataDir'>): Promise<EvidenceBook> {
+  return EvidenceBook.open(dataDir === undefined ? undefined : new EvidenceFolder(dataDir));
 }
 
 function toRef(ref: string | ModelRef): ModelRef {

@@ -1,4 +1,4 @@
-import type { InferenceResponse } from '../../protocols/inference/index.ts';
+import type { CheckedResponse } from './answer-receipt.ts';
 import type { LinkedCandidate } from './node-directory.ts';
 
 /** How often a node that answers nothing is looked at: one that owes a sign of life is not waited for. */
@@ -15,7 +15,7 @@ export interface HedgeInit {
   readonly send: (
     choice: LinkedCandidate,
     options: { readonly signal: AbortSignal; readonly onOutput: () => void },
-  ) => Promise<InferenceResponse>;
+  ) => Promise<CheckedResponse>;
   /** The second node, if there is one and the budget has it; `late` when the first is only slow. */
   readonly second: (first: LinkedCandidate, late: boolean) => LinkedCandidate | undefined;
   /** One of two failed, and the other one's answer is waited for. */
@@ -34,7 +34,7 @@ interface Runner {
 
 export interface HedgedAnswer {
   readonly choice: LinkedCandidate;
-  readonly response: InferenceResponse;
+  readonly response: CheckedResponse;
   /** Milliseconds that the node which answered took. */
   readonly elapsedMs: number;
 }
@@ -126,7 +126,7 @@ export class HedgedAttempt {
     return nowMs - startedAtMs >= this.#init.afterMs ? 'late' : undefined;
   }
 
-  #answered(runner: Runner, response: InferenceResponse): void {
+  #answered(runner: Runner, response: CheckedResponse): void {
     this.#runners.delete(runner);
     const nowMs = performance.now();
     for (const { choice, startedAtMs } of this.#runners) {

@@ -1,8 +1,10 @@
 import { InvalidModelError } from '../../protocols/errors.ts';
 import { quoted } from '../../protocols/quoted.ts';
+import type { SignedReceipt } from '../../protocols/receipt/index.ts';
 import { formatShape, type NamedTensor, type Tensor } from '../../protocols/tensor.ts';
 import { splitRows } from '../../protocols/tensor-rows.ts';
 import type { NodeId, OwnerId, VersionCid } from '../../protocols/types.ts';
+import type { Verification } from './verified-call.ts';
 
 /** What a call came back with. */
 export interface InferResult {
@@ -23,6 +25,10 @@ export interface InferResult {
   readonly executeMs: number;
   /** Nodes that were asked before this one answered, and why each did not. */
   readonly failedAttempts: readonly FailedAttempt[];
+  /** Signed by the node, and found to be of this call; undefined unless it was asked for. */
+  readonly receipt?: SignedReceipt | undefined;
+  /** Who agrees with it; undefined unless `verify` was asked for. */
+  readonly verification?: Verification | undefined;
 }
 
 export interface FailedAttempt {

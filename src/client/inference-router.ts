@@ -5,7 +5,8 @@ import { bytesOf, elementsOf, type NamedTensor } from '../../protocols/tensor.ts
 import { CallBudget, HEDGE_BUDGET, RETRY_BUDGET } from '../policy/call-budget.ts';
 import { requestShare } from '../policy/canary.ts';
 import { HedgeTimes } from '../policy/hedge.ts';
-import { type Avoided, NOBODY, type NodeSelector } from '../policy/routing.ts';
+import { type Avoided, bothAvoided, NOBODY, type NodeSelector } from '../policy/routing.ts';
+import type { OwnerId } from '../../protocols/types.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import type { CallClock } from './call-clock.ts';
 import type { CallInputs } from './call-inputs.ts';
@@ -24,19 +25,27 @@ import { explainRoute, type RouteExplanation } from './route-explanation.ts';
 export interface RouterInit {
   /** Chooses among the nodes instead of the built-in policy. */
   readonly selector?: NodeSelector | undefined;
+  /** Whom no call goes to, as known now. @default nobody */
+  readonly distrusted?: (() => Avoided) | undefined;
 }
 
 /** What a caller inside the client asks for besides. */
 export interface RouteOptions extends ResolvedInferOptions {
   /** Nodes, and nodes of owners, that must not be asked. @default none */
   readonly avoid?: Avoided | undefined;
+  /** False to give up once every node was asked, rather than to wait for one to have room. @default true */
+  readonly patient?: boolean | undefined;
+  /** Hears whose node each request goes to. @default nobody */
+  readonly onSent?: ((owner: OwnerId) => void) | undefined;
 }
 
 /** Sends each call to the node that should answer it first, and to another when that one does not. */
 export class InferenceRouter {
   readonly #components: CallComponents;
+  readonly #distrusted: () => Avoided;
 
   constructor(peer: SwarmPeer, resolver: CallResolver, init: RouterInit = {}) {
+    this.#distrusted = init.distrusted ?? (() => NOBODY);
     this.#components = {
       peer,
       resolver,
@@ -92,7 +101,7 @@ export class InferenceRouter {
   ): Promise<CallInit> {
     clock.signal.throwIfAborted();
     checkBody(sizeOf(inputs.tensors ?? []));
-    const { priority, traceparent, outputs, prefer, affinity, progress, avoid = NOBODY } = options;
+    const { priority, traceparent, outputs, prefer, affinity, progress, receipt } = options;
     const share = requestShare(`${ref.publisher}/${ref.name}`, options.key, Math.random);
     progress?.report({ kind: 'resolving' });
     const model = await this.#components.resolver.resolve(ref, clock.signal, share);
@@ -106,7 +115,10 @@ export class InferenceRouter {
       ...checkBody(sizeOf(tensors)),
       prefer,
       affinity,
-      avoid,
+      avoid: bothAvoided(this.#distrusted(), options.avoid ?? NOBODY),
+      receipt,
+      patient: options.patient ?? true,
+      onSent: options.onSent,
       progress,
       clock,
     };

@@ -41,6 +41,8 @@ export interface SendInit {
   readonly onOutput?: (() => void) | undefined;
   /** Hears of the bytes that go and come. */
   readonly onTransfer?: TransferListener | undefined;
+  /** Looks at the answer before it counts as one: what it rejects with is how the node failed. @default any answer is one */
+  readonly check?: ((response: InferenceResponse) => Promise<void>) | undefined;
 }
 
 /**
@@ -127,6 +129,7 @@ export class NodeLink {
       const { onOutput, onTransfer } = init;
       const response = await connection.infer(request, { signal, onOutput, onTransfer });
       this.#learn(response, bodyBytes, performance.now() - startedAt);
+      await init.check?.(response);
       // This request is over on both sides, so that neither the report nor the reservations count it.
       record.report(response.load, Date.now(), Math.max(0, record.open - 1));
       record.answered(elementsOf(request.inputs), response.executeMs);

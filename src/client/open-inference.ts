@@ -49,6 +49,16 @@ export interface InferenceResponseFields {
   readonly parameters: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** What a response's JSON holds that can be compared with something else. */
+export interface ParsedInferenceResponse {
+  /** Undefined where it does not say, as those of other programs. */
+  readonly modelVersion: string | undefined;
+  /** Who answered; undefined as above. */
+  readonly node: string | undefined;
+  /** By name, without a prototype. */
+  readonly outputs: Readonly<Record<string, Tensor>>;
+}
+
 type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
@@ -67,19 +77,26 @@ export function parseInferenceRequest(
 ): ParsedInferenceRequest {
   const request = asObject(parseExactJson(text), 'request');
   refuseParameters(request, 'parameters');
-  const given = asArray(request['inputs'], 'inputs').map((input, index) =>
-    parseInput(input, `inputs[${index}]`),
-  );
-  refuseTwice(
-    given.map(({ name }) => name),
-    'inputs',
-  );
+  const given = parseHeads(request['inputs'], 'inputs');
   if (specs.length > 0) checkInputs(specs, given);
-  const inputs = Object.create(null) as Record<string, Tensor>;
-  for (const { name, datatype, shape, data, path } of given) {
-    inputs[name] = parseElements(datatype, shape, data, `${path}.data`);
-  }
-  return { id: parseId(request['id']), inputs, outputs: parseOutputs(request['outputs']) };
+  const inputs = parseData(given);
+  return { id: parseText(request['id'], 'id'), inputs, outputs: parseOutputs(request['outputs']) };
+}
+
+/**
+ * Reads what {@link formatInferenceResponse} wrote, to the same tensors. Unknown keys and parameters are ignored, as in a request.
+ *
+ * @throws {ERR_INVALID_INPUT} naming the field that is wrong, what was expected and what was found.
+ */
+export function parseInferenceResponse(text: string): ParsedInferenceResponse {
+  const response = asObject(parseExactJson(text), 'response');
+  const outputs = parseData(parseHeads(response['outputs'], 'outputs'));
+  const parameters = asObject(response['parameters'] ?? {}, 'parameters');
+  return {
+    modelVersion: parseText(response['model_version'], 'model_version'),
+    node: parseText(parameters['node'], 'parameters.node'),
+    outputs,
+  };
 }
 
 /**
@@ -106,13 +123,31 @@ export function formatInferenceResponse(response: InferenceResponseFields): stri
   return `${head.slice(0, -1)},"outputs":[${outputs.join(',')}]}`;
 }
 
-interface UnreadInput extends GivenInput {
+/** A tensor whose data is not read yet. */
+interface UnreadTensor extends GivenInput {
   readonly data: unknown;
-  /** Where the input stands in the request. */
+  /** Where it stands in the JSON. */
   readonly path: string;
 }
 
-function parseInput(value: unknown, path: string): UnreadInput {
+function parseHeads(value: unknown, path: string): readonly UnreadTensor[] {
+  const heads = asArray(value, path).map((item, index) => parseHead(item, `${path}[${index}]`));
+  refuseTwice(
+    heads.map(({ name }) => name),
+    path,
+  );
+  return heads;
+}
+
+function parseData(heads: readonly UnreadTensor[]): Record<string, Tensor> {
+  const tensors = Object.create(null) as Record<string, Tensor>;
+  for (const { name, datatype, shape, data, path } of heads) {
+    tensors[name] = parseElements(datatype, shape, data, `${path}.data`);
+  }
+  return tensors;
+}
+
+function parseHead(value: unknown, path: string): UnreadTensor {
   const input = asObject(value, path);
   refuseParameters(input, `${path}.parameters`);
   const { datatype } = input;
@@ -154,9 +189,9 @@ function parseOutputs(value: unknown): readonly string[] {
   return names;
 }
 
-function parseId(value: unknown): string | undefined {
+function parseText(value: unknown, path: string): string | undefined {
   if (value === undefined || typeof value === 'string') return value;
-  throw wrong('id', 'a string', value);
+  throw wrong(path, 'a string', value);
 }
 
 function parseName(value: unknown, path: string): string {

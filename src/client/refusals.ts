@@ -19,9 +19,14 @@ export class Refusals {
   #last: SwarmError | undefined;
   #busy: BusyError | undefined;
   #loading: LoadingError | undefined;
+  /** Of this round: refusals of a caller or of what it asks for, and all others. */
+  #forbidden = 0;
+  #others = 0;
 
   add(error: SwarmError): void {
     this.#last = error;
+    if (error.code === 'ERR_FORBIDDEN') this.#forbidden += 1;
+    else this.#others += 1;
     if (isBusy(error) && error.retryAfterMs < (this.#busy?.retryAfterMs ?? Infinity)) {
       this.#busy = error;
     }
@@ -56,10 +61,17 @@ export class Refusals {
     return pauses.length === 0 ? undefined : Math.max(MIN_PAUSE_MS, Math.min(...pauses));
   }
 
+  /** True when every node that was asked refused the caller, or what it asks for: a wait changes nothing. */
+  get forbidden(): boolean {
+    return this.#forbidden > 0 && this.#others === 0;
+  }
+
   /** A new round begins; what was last heard stays, for want of better. */
   clear(): void {
     this.#busy = undefined;
     this.#loading = undefined;
+    this.#forbidden = 0;
+    this.#others = 0;
   }
 }
 

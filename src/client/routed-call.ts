@@ -4,6 +4,7 @@ import type {
   InferenceResponse,
   Transfer,
 } from '../../protocols/inference/index.ts';
+import type { SignedReceipt } from '../../protocols/receipt/index.ts';
 import type { ModelRef } from '../../protocols/reference.ts';
 import { isRetryableElsewhere } from '../../protocols/status.ts';
 import type { Tensor } from '../../protocols/tensor.ts';
@@ -14,6 +15,7 @@ import { type HedgeTimes, isWorthHedging } from '../policy/hedge.ts';
 import type { NodeWish } from '../policy/node-wish.ts';
 import { type Avoided, bestKnown, estimateCompletion } from '../policy/routing.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
+import { type CheckedResponse, createReceiptNonce, openAnswerReceipt } from './answer-receipt.ts';
 import type { CallClock } from './call-clock.ts';
 import type { ProgressReporter } from './call-progress.ts';
 import { AttemptFailure, HedgedAttempt, type HedgedAnswer } from './hedged-attempt.ts';
@@ -57,6 +59,12 @@ export interface CallInit {
   readonly prefer: NodeWish;
   readonly affinity: string | undefined;
   readonly avoid: Avoided;
+  /** Whether the answer is to come with a receipt. */
+  readonly receipt: boolean;
+  /** False to give up once every node was asked, rather than to wait for one to have room. */
+  readonly patient: boolean;
+  /** Hears whose node each request goes to. */
+  readonly onSent: ((owner: OwnerId) => void) | undefined;
   readonly progress: ProgressReporter | undefined;
   readonly clock: CallClock;
 }
@@ -175,15 +183,25 @@ export class RoutedCall {
   async #send(
     { link, node, owner, cold, etaMs }: LinkedCandidate,
     options: { readonly signal: AbortSignal; readonly onOutput: () => void },
-  ): Promise<InferenceResponse> {
-    const { request, bodyBytes, clock, progress } = this.#init;
-    const sent = { ...request, version: this.#model.cid, deadlineMs: clock.remainingMs() };
+  ): Promise<CheckedResponse> {
+    const { request, bodyBytes, receipt, clock, progress, onSent } = this.#init;
+    const receiptNonce = receipt ? createReceiptNonce() : undefined;
+    const deadlineMs = clock.remainingMs();
+    const sent = { ...request, version: this.#model.cid, deadlineMs, receiptNonce };
     this.#sends += 1;
     progress?.report({ kind: 'sent', node, owner, attempt: this.#sends, cold, etaMs });
     const onTransfer =
       progress &&
       ((transfer: Transfer): void => progress.report({ kind: 'transfer', node, ...transfer }));
-    return link.infer(sent, { ...options, bodyBytes, onTransfer });
+    onSent?.(owner);
+    if (!receipt) return link.infer(sent, { ...options, bodyBytes, onTransfer });
+    let signed: SignedReceipt | undefined;
+    const caller = this.#components.peer.id;
+    const check = async (response: InferenceResponse): Promise<void> => {
+      signed = await openAnswerReceipt(sent, response, { node, caller });
+    };
+    const response = await link.infer(sent, { ...options, bodyBytes, onTransfer, check });
+    return { ...response, signed };
   }
 
   /** Whom to ask beside a node that takes too long. One that is only slow is the hedges' business, one that is silent a failure. */
@@ -232,6 +250,7 @@ export class RoutedCall {
       queueMs: response.queueMs,
       executeMs: response.executeMs,
       failedAttempts: this.#failed,
+      ...(response.signed === undefined ? {} : { receipt: response.signed }),
     };
   }
 
@@ -268,6 +287,7 @@ export class RoutedCall {
     if (model.cid !== this.#model.cid) this.#tried.clear();
     this.#model = model;
     if (this.#select() !== undefined) return;
+    if (!this.#init.patient) throw this.#nobody();
     const waitMs = this.#pauseMs();
     const readyInMs = this.#refusals.readyInMs ?? waitMs;
     if (waitMs === undefined || Math.max(waitMs, readyInMs ?? 0) >= clock.remainingMs()) {
@@ -291,6 +311,7 @@ export class RoutedCall {
   #pauseMs(): number | undefined {
     const toldMs = this.#refusals.pauseMs;
     if (toldMs !== undefined) return toldMs;
+    if (this.#refusals.forbidden) return undefined;
     if (this.#components.directory.holders(this.#model.cid).length === 0) return undefined;
     if (this.#tried.size > 0 && this.#init.clock.elapsedMs() > UNREACHABLE_MS) return undefined;
     return Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * (this.#rounds + 1));

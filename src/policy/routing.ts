@@ -77,6 +77,16 @@ export type NodeSelector = (
 
 export const NOBODY: Avoided = { nodes: new Set(), owners: new Set() };
 
+/** Whoever is in one of them. */
+export function bothAvoided(a: Avoided, b: Avoided): Avoided {
+  if (a === NOBODY) return b;
+  if (b === NOBODY) return a;
+  return {
+    nodes: new Set([...a.nodes, ...b.nodes]),
+    owners: new Set([...a.owners, ...b.owners]),
+  };
+}
+
 /** Milliseconds assumed for a round trip when that of no candidate was measured lately. */
 export const ASSUMED_ROUND_TRIP_MS = 50;
 

@@ -1,7 +1,7 @@
 import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys';
-import type { PrivateKey } from '@libp2p/interface';
+import type { Ed25519PrivateKey, PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { StoreError } from '../../protocols/errors.ts';
 import { createDurably } from './durable-file.ts';
@@ -22,7 +22,7 @@ export interface LoadKeyOptions {
 export async function loadOrCreateKey(
   file: string,
   options: LoadKeyOptions = {},
-): Promise<PrivateKey> {
+): Promise<Ed25519PrivateKey> {
   const kept = await loadKey(file, options);
   if (kept !== undefined) return kept;
   const key = await generateKeyPair('Ed25519');
@@ -38,7 +38,7 @@ export async function loadOrCreateKey(
 export async function loadKey(
   file: string,
   options: LoadKeyOptions = {},
-): Promise<PrivateKey | undefined> {
+): Promise<Ed25519PrivateKey | undefined> {
   const bytes = await readKey(file, options);
   return bytes === undefined ? undefined : parseKey(file, bytes);
 }
@@ -82,7 +82,7 @@ async function readKey(file: string, options: LoadKeyOptions): Promise<Uint8Arra
   }
 }
 
-function parseKey(file: string, bytes: Uint8Array): PrivateKey {
+function parseKey(file: string, bytes: Uint8Array): Ed25519PrivateKey {
   let key: PrivateKey;
   try {
     key = privateKeyFromProtobuf(bytes);

@@ -1,7 +1,7 @@
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createMemorySequenceStore } from '../../protocols/release/index.ts';
-import { SwarmClient } from '../../src/client/client.ts';
+import { openEvidence, SwarmClient } from '../../src/client/client.ts';
 import { resolveClientInit, type SwarmClientInit } from '../../src/client/client-init.ts';
 import { type InferInputs, Tensor } from '../../src/index.ts';
 import { SwarmPeer } from '../../src/swarm/peer.ts';
@@ -38,7 +38,7 @@ describe('The first answer of a client', () => {
       dhtMode: 'client',
       sequences: createMemorySequenceStore(),
     });
-    await using client = new SwarmClient(peer, init);
+    await using client = new SwarmClient(peer, init, await openEvidence(init));
     const asked: string[] = [];
     peer.libp2p.addEventListener('connection:open', ({ detail: connection }) => {
       const open = connection.newStream.bind(connection);

@@ -63,8 +63,19 @@ export const responseVectors: readonly InferenceVector<ResponseHeader>[] = [
     body: 'ffffffffffffffff',
   },
   {
+    name: 'with-a-receipt',
+    // field 1, three bytes: whoever reads it checks it
+    bytes: response({ extension: '05 01 03 836161' }),
+    message: { ...EMPTY_RESPONSE, receipt: hex('836161') },
+  },
+  {
+    name: 'with-the-longest-receipt',
+    bytes: response({ extension: `8308 01 ${K_1024} ${'5a'.repeat(1024)}` }),
+    message: { ...EMPTY_RESPONSE, receipt: hex('5a'.repeat(1024)) },
+  },
+  {
     name: 'extension-is-passed-over',
-    bytes: response({ extension: '01 2a' }),
+    bytes: response({ extension: '03 02 01 2a' }),
     message: EMPTY_RESPONSE,
     readOnly: true,
   },
@@ -99,6 +110,16 @@ export const refusedResponses: readonly RefusedVector[] = [
     bytes: response({ extension: '02 00' }),
     message: /ends inside extension/,
   },
+  {
+    name: 'receipt-one-byte-too-long',
+    bytes: response({ extension: `8408 01 ${K_1025} ${'5a'.repeat(1025)}` }),
+    message: /receipt has 1025 bytes, expected at most 1024/,
+  },
+  {
+    name: 'receipt-cut-by-the-end-of-the-extension',
+    bytes: response({ extension: '05 01 04 836161' }),
+    message: /extension field 1 has 4 bytes, expected at most 3/,
+  },
 ];
 
 export const failureVectors: readonly InferenceVector<FailureMessage>[] = [
@@ -125,7 +146,7 @@ export const failureVectors: readonly InferenceVector<FailureMessage>[] = [
   },
   {
     name: 'extension-is-passed-over',
-    bytes: hex('0e 00 00', IDLE_HEX, '02 0102'),
+    bytes: hex('0e 00 00', IDLE_HEX, '03 01 01 02'),
     message: { failure: { status: 14, message: '', afterMs: null }, load: IDLE },
     readOnly: true,
   },

@@ -26,6 +26,8 @@ const K_1025 = '8108';
 const K_65536 = '808004';
 const K_65537 = '818004';
 
+const NONCE_HEX = '000102030405060708090a0b0c0d0e0f';
+
 /** A varint of 2^53 − 1, the largest, and the next number. */
 const LARGEST = 'ffffffffffffff0f';
 const TOO_LARGE = '8080808080808010';
@@ -129,8 +131,23 @@ export const requestVectors: readonly InferenceVector<RequestHeader>[] = [
     },
   },
   {
+    name: 'asks-for-a-receipt',
+    // field 1, 16 bytes
+    bytes: request({ extension: `12 01 10 ${NONCE_HEX}`, inputs: '01 01 78 01 00 01', body: '2a' }),
+    message: { ...SMALLEST, inputs: [tensor('x', 'UINT8', [], 1)], receiptNonce: hex(NONCE_HEX) },
+    body: '2a',
+  },
+  {
+    name: 'extension-field-of-a-later-version-is-passed-over',
+    // field 1 as above, then field 128 with two bytes
+    bytes: request({ extension: `17 01 10 ${NONCE_HEX} 8001 02 ff00` }),
+    message: { ...SMALLEST, receiptNonce: hex(NONCE_HEX) },
+    readOnly: true,
+  },
+  {
     name: 'extension-is-passed-over',
-    bytes: request({ extension: '03 ff00ff', inputs: '01 01 78 01 00 01', body: '2a' }),
+    // field 9 with one byte
+    bytes: request({ extension: '03 0901ff', inputs: '01 01 78 01 00 01', body: '2a' }),
     message: { ...SMALLEST, inputs: [tensor('x', 'UINT8', [], 1)] },
     body: '2a',
     readOnly: true,
@@ -286,5 +303,35 @@ export const refusedRequests: readonly RefusedVector[] = [
     name: 'extension-longer-than-the-frame',
     bytes: request({ extension: `${LARGEST} 00` }),
     message: /ends inside extension/,
+  },
+  {
+    name: 'receipt-nonce-one-byte-short',
+    bytes: request({ extension: `11 01 0f ${NONCE_HEX.slice(2)}` }),
+    message: /receipt nonce has 15 bytes, expected 16/,
+  },
+  {
+    name: 'receipt-nonce-one-byte-too-long',
+    bytes: request({ extension: `13 01 11 ${NONCE_HEX}10` }),
+    message: /receipt nonce has 17 bytes, expected 16/,
+  },
+  {
+    name: 'extension-field-past-the-end-of-the-extension',
+    bytes: request({ extension: `12 01 11 ${NONCE_HEX}`, body: '2a' }),
+    message: /extension field 1 has 17 bytes, expected at most 16/,
+  },
+  {
+    name: 'extension-that-ends-inside-a-field',
+    bytes: request({ extension: '01 01', body: '00' }),
+    message: /extension field 1 has 0 bytes, expected at most 0, the rest/,
+  },
+  {
+    name: 'extension-field-0',
+    bytes: request({ extension: '02 0000' }),
+    message: /field 0 after field 0, expected ascending numbers from 1/,
+  },
+  {
+    name: 'extension-field-twice',
+    bytes: request({ extension: '04 0900 0900' }),
+    message: /field 9 after field 9/,
   },
 ];

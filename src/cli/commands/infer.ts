@@ -7,16 +7,21 @@ import { type ModelAnswer, readAnswers } from '../../client/answer-reader.ts';
 import { imageToTensor, MAX_IMAGE_BYTES } from '../../client/image-input.ts';
 import type { InferResult } from '../../client/infer-result.ts';
 import { formatInferenceResponse, parseInferenceRequest } from '../../client/open-inference.ts';
+import { MAX_VERIFY_REPLICAS } from '../../policy/verification.ts';
 import { readBounded, readBoundedFile } from '../bounded-file.ts';
 import { callNotes } from '../call-notes.ts';
+import { clientFolder } from '../client-folder.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
+import { parseInteger } from '../config.ts';
 import { EXIT } from '../exit-code.ts';
 import { formatMs, formatConfidence, roundMs } from '../figures.ts';
+import { checkNewFile, writeNewFile } from '../new-file.ts';
 import { printable, shortId } from '../printable.ts';
 import { resolveModelRef } from '../publisher-names.ts';
 import { printRoute } from '../route-report.ts';
 import { joinSwarm } from '../swarm-join.ts';
+import { noteEvidence, noteVerification, verificationParameters } from '../verification-notes.ts';
 
 /** Bytes of a request's JSON: the longest string that JavaScript holds is twice this. */
 export const MAX_REQUEST_JSON_BYTES = 256 * 1024 * 1024;
@@ -37,7 +42,8 @@ export async function runInfer(context: CommandContext, options: CommandOptions)
   const { settings, signal, terminal } = context;
   const ref = await resolveModelRef(context, String(options['ref']));
   const source = await readSource(context, options);
-  await using swarm = await joinSwarm(context);
+  const trust = await readTrust(context, options);
+  await using swarm = await joinSwarm(context, { dataDir: clientFolder(context) });
   const { client } = swarm;
   const manifest = await client.manifest(ref, { signal });
   const { id, inputs, outputs } = await toCall(source, manifest);
@@ -47,11 +53,21 @@ export async function runInfer(context: CommandContext, options: CommandOptions)
     signal,
     onProgress: callNotes(terminal),
     ...(options['key'] === undefined ? {} : { key: String(options['key']) }),
+    ...{ verify: trust.verify, receipt: trust.receiptFile !== undefined },
   };
   if (options['explain'] === true) {
     return printRoute(terminal, await client.explain(ref, inputs, callOptions));
   }
+  const known = new Set(client.evidence);
   const result = await client.infer(ref, inputs, callOptions);
+  if (trust.receiptFile !== undefined && result.receipt !== undefined) {
+    await writeNewFile(trust.receiptFile, result.receipt.bytes);
+  }
+  if (result.verification !== undefined) noteVerification(terminal, result.verification);
+  noteEvidence(
+    terminal,
+    client.evidence.filter((one) => !known.has(one)),
+  );
   if (source.kind === 'image' && !terminal.json && manifest.answer !== undefined) {
     printAnswers(context, manifest, result);
   } else {
@@ -66,6 +82,33 @@ export async function runInfer(context: CommandContext, options: CommandOptions)
     );
   }
   return EXIT.ok;
+}
+
+/** How sure the caller wants to be, and what is kept of the answer. */
+interface Trust {
+  /** Owners that are to agree; undefined for one node's word. */
+  readonly verify: number | undefined;
+  readonly receiptFile: string | undefined;
+}
+
+/** @throws {ERR_CONFIG} when an option is wrong. {ERR_INVALID_INPUT | ERR_STORE} when the receipt cannot be written there. */
+async function readTrust(
+  { cwd }: CommandContext,
+  { verify, receipt, explain }: CommandOptions,
+): Promise<Trust> {
+  if (explain === true && (verify ?? receipt) !== undefined) {
+    throw new ConfigError(
+      'expected --explain without --verify and --receipt, for it runs nothing, found both',
+    );
+  }
+  const owners =
+    verify === undefined
+      ? undefined
+      : parseInteger(String(verify), '--verify', [2, MAX_VERIFY_REPLICAS]);
+  if (receipt === undefined) return { verify: owners, receiptFile: undefined };
+  const receiptFile = path.resolve(cwd, String(receipt));
+  await checkNewFile(receiptFile);
+  return { verify: owners, receiptFile };
 }
 
 /** Reads the input before anybody is dialled: a wrong file name is told at once. */
@@ -134,6 +177,7 @@ function parametersOf(
     queue_ms: roundMs(result.queueMs),
     execute_ms: roundMs(result.executeMs),
     failed_attempts: result.failedAttempts.length,
+    ...(result.verification && verificationParameters(result.verification)),
   };
 }
 

@@ -1,10 +1,9 @@
 import path from 'node:path';
-import { InvalidInputError, StoreError } from '../../../protocols/errors.ts';
-import { createDurably } from '../../swarm/durable-file.ts';
 import { readBounded, readBoundedFile } from '../bounded-file.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
 import { EXIT } from '../exit-code.ts';
+import { writeNewFile } from '../new-file.ts';
 import { parsePetname } from '../petname.ts';
 import { openKeyRing } from '../publisher-key.ts';
 import {
@@ -63,14 +62,8 @@ export async function putOut(
     return undefined;
   }
   const file = path.resolve(cwd, String(out));
-  let created: boolean;
-  try {
-    created = await createDurably(file, Buffer.from(text), 0o600);
-  } catch (cause) {
-    throw new StoreError(`file ${file} cannot be written: ${String(cause)}`, { cause });
-  }
-  if (created) return file;
-  throw new InvalidInputError(`file ${file} is there already, expected the name of a new one`);
+  await writeNewFile(file, Buffer.from(text));
+  return file;
 }
 
 /** Never from the command line, which every user of the machine can read. One line break at the end is the editor's. */

@@ -52,6 +52,7 @@ export async function runNode(context: CommandContext): Promise<number> {
         loopLimitMs: settings.loopLimitMs,
         retireAfterMs: settings.retireAfterMs,
         isolation: settings.isolation,
+        receipts: settings.receipts === 'on',
         announceIntervalMs: settings.announceIntervalMs,
         storeQuotaBytes,
         uploadLimitBytes,

@@ -83,6 +83,25 @@ describe('InferenceConnection and handleInference', () => {
     await closeInference(opened);
   });
 
+  it('carry what asks for a receipt, and the receipt, beside a body of any size', async () => {
+    const handler = new HeldHandler();
+    const opened = await openInference(handler);
+    const receiptNonce = new Uint8Array(16).fill(7);
+    for (const [index, byteLength] of [0, 64, 64 * KIB + 1].entries()) {
+      const answered = opened.connection.infer(requestOf(byteLength, { receiptNonce }));
+      const { header, inputs, answer } = await handler.executing(2 * index);
+      expect(header.receiptNonce).toEqual(receiptNonce);
+      answer({ ...resultOf(inputs), receipt: Uint8Array.of(1, 2, 3) });
+      expect(await answered).toMatchObject({ outputs: inputs, receipt: Uint8Array.of(1, 2, 3) });
+      const without = opened.connection.infer(requestOf(byteLength));
+      const plain = await handler.executing(2 * index + 1);
+      expect(plain.header.receiptNonce).toBeUndefined();
+      plain.echo();
+      expect((await without).receipt).toBeUndefined();
+    }
+    await closeInference(opened);
+  });
+
   it('answer many requests at once, in the order they are done', async () => {
     const handler = new HeldHandler();
     const opened = await openInference(handler);

@@ -14,7 +14,17 @@ test('resolveInferOptions fills in what a call leaves open', () => {
     affinity: undefined,
     prefer: { zones: [], owners: [], nodes: [], providers: [] },
     progress: undefined,
+    receipt: false,
+    verify: undefined,
   });
+});
+
+test('resolveInferOptions is content with no fewer owners than were asked for, unless the call says so', () => {
+  const verify = (given: number | { replicas: number; atLeast?: number }) =>
+    resolveInferOptions({ verify: given }, DEFAULTS).verify;
+  expect(verify(3)).toEqual({ replicas: 3, atLeast: 3 });
+  expect(verify({ replicas: 3, atLeast: 2 })).toEqual({ replicas: 3, atLeast: 2 });
+  expect(() => verify(8)).toThrow('verify.replicas: expected an integer from 2 to 7, found 8');
 });
 
 test('resolveInferOptions keeps the lists of a preference that are given', () => {

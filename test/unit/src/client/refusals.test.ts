@@ -1,8 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { BusyError, ConnectionError, LoadingError } from '../../../../protocols/errors.ts';
+import {
+  BusyError,
+  ConnectionError,
+  ForbiddenError,
+  LoadingError,
+  type SwarmError,
+} from '../../../../protocols/errors.ts';
 import { Refusals } from '../../../../src/client/refusals.ts';
 
-function refusals(...errors: readonly (BusyError | LoadingError | ConnectionError)[]): Refusals {
+function refusals(...errors: readonly SwarmError[]): Refusals {
   const all = new Refusals();
   for (const error of errors) all.add(error);
   return all;
@@ -36,6 +42,19 @@ describe('Refusals', () => {
     const gone = new ConnectionError('gone');
     const all = refusals(gone);
     expect([all.pauseMs, all.readyInMs, all.best]).toEqual([undefined, undefined, gone]);
+  });
+
+  it('know when every node of a round refused for good, so that a wait changes nothing', () => {
+    const no = new ForbiddenError('not you');
+    expect(refusals().forbidden).toBe(false);
+    expect(refusals(no, no).forbidden).toBe(true);
+    expect(refusals(no, new ConnectionError('gone')).forbidden).toBe(false);
+    const all = refusals(new ConnectionError('gone'));
+    all.clear();
+    all.add(no);
+    expect(all.forbidden).toBe(true);
+    all.clear();
+    expect(all.forbidden).toBe(false);
   });
 
   it('keep what was heard last over a new round', () => {

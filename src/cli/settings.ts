@@ -1,6 +1,11 @@
 import { ISOLATION_MODES, type IsolationMode } from '../../node/backend/isolation.ts';
 import { DEFAULT_MAX_REQUEST_BYTES, MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { DEFAULT_NETWORK } from '../../protocols/protocol-id.ts';
+import {
+  DEFAULT_DRAIN_DELAY_MS,
+  DEFAULT_DRAIN_TIMEOUT_MS,
+  DEFAULT_MAX_BODY_BYTES,
+} from '../gateway/gateway-defaults.ts';
 import { RETIRE_AFTER_MS, RETIRE_RANGE_MS } from '../policy/retirement.ts';
 
 /** How a setting is written on the command line, in the environment and in the configuration file. */
@@ -274,6 +279,66 @@ export const SETTINGS = {
     range: [100, 86_400_000],
     fallback: 600_000,
   },
+  http: {
+    kind: 'text',
+    flags: '--http <address>',
+    env: 'SWARM_HTTP',
+    about: 'where the gateway serves HTTP, without a host on this machine alone; or off',
+    fallback: ':8000',
+  },
+  grpc: {
+    kind: 'text',
+    flags: '--grpc <address>',
+    env: 'SWARM_GRPC',
+    about: 'where the gateway serves gRPC, without a host on this machine alone; or off',
+    fallback: ':8001',
+  },
+  metrics: {
+    kind: 'text',
+    flags: '--metrics <address>',
+    env: 'SWARM_METRICS',
+    about: 'where Prometheus reads the metrics of the gateway, or off',
+    fallback: ':8002',
+  },
+  requireModels: {
+    kind: 'list',
+    flags: '--require-model <name>',
+    env: 'SWARM_REQUIRE_MODELS',
+    about:
+      'model without which the gateway is not ready (repeat for several); by default some model must be served',
+    fallback: [],
+  },
+  maxBodyBytes: {
+    kind: 'integer',
+    flags: '--max-body-bytes <n>',
+    env: 'SWARM_MAX_BODY_BYTES',
+    about: 'bytes of a request to the gateway, as sent and once decompressed',
+    range: [1, MAX_BODY_BYTES],
+    fallback: DEFAULT_MAX_BODY_BYTES,
+  },
+  insecure: {
+    kind: 'switch',
+    flags: '--insecure',
+    env: 'SWARM_INSECURE',
+    about: 'serve others than this machine although there are no API keys',
+    fallback: false,
+  },
+  drainDelayMs: {
+    kind: 'integer',
+    flags: '--drain-delay <ms>',
+    env: 'SWARM_DRAIN_DELAY_MS',
+    about: 'milliseconds the gateway serves on, not ready, after SIGTERM',
+    range: [0, 600_000],
+    fallback: DEFAULT_DRAIN_DELAY_MS,
+  },
+  drainTimeoutMs: {
+    kind: 'integer',
+    flags: '--drain-timeout <ms>',
+    env: 'SWARM_DRAIN_TIMEOUT_MS',
+    about: 'milliseconds that requests in flight then have',
+    range: [0, 3_600_000],
+    fallback: DEFAULT_DRAIN_TIMEOUT_MS,
+  },
   deadlineMs: {
     kind: 'integer',
     flags: '--deadline <ms>',
@@ -323,6 +388,14 @@ export interface Settings {
   readonly channel: string;
   readonly replicas: number | undefined;
   readonly timeoutMs: number;
+  readonly http: string;
+  readonly grpc: string;
+  readonly metrics: string;
+  readonly requireModels: readonly string[];
+  readonly maxBodyBytes: number;
+  readonly insecure: boolean;
+  readonly drainDelayMs: number;
+  readonly drainTimeoutMs: number;
   readonly deadlineMs: number;
 }
 

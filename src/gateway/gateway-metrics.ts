@@ -1,0 +1,139 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { FailureKind } from './refusal.ts';
+
+/** Models that have a label of their own; requests to further ones are counted under `other`. */
+const MAX_LABELLED_MODELS = 512;
+
+/** Seconds: from a tiny model on loopback to the longest deadline by default. */
+const LATENCY_BUCKETS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+];
+
+export type ApiProtocol = 'rest' | 'grpc';
+
+/** What came of a request that was answered. */
+export interface AnsweredRequest {
+  readonly protocol: ApiProtocol;
+  readonly model: string;
+  /** Milliseconds, of which the node queued and executed so many. */
+  readonly latencyMs: number;
+  readonly queueMs: number;
+  readonly executeMs: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** Nodes that were asked before and did not answer. */
+  readonly failedAttempts: number;
+}
+
+/**
+ * The gateway's metrics for Prometheus. No label holds what a caller made up: models are those that were found, and at most so many;
+ * nodes, of which there may be thousands, are no label at all.
+ *
+ * @see https://prometheus.io/docs/practices/naming/
+ */
+export class GatewayMetrics {
+  readonly #registry = new Registry();
+  readonly #models = new Set<string>();
+  readonly #requests: Counter<'protocol' | 'model' | 'outcome'>;
+  readonly #latency: Histogram<'protocol' | 'model'>;
+  readonly #queue: Histogram<'model'>;
+  readonly #execute: Histogram<'model'>;
+  readonly #network: Histogram<'model'>;
+  readonly #bytes: Counter<'direction'>;
+  readonly #attempts: Counter<'model'>;
+  readonly #inFlight: Gauge;
+
+  constructor(state: { readonly ready: () => boolean; readonly draining: () => boolean }) {
+    const registers = [this.#registry];
+    const histogram = <L extends string>(name: string, help: string, labelNames: L[]) =>
+      new Histogram({ name, help, labelNames, buckets: LATENCY_BUCKETS, registers });
+    this.#requests = new Counter({
+      name: 'swarm_gateway_requests_total',
+      help: 'Inference requests that ended, by how; model is empty where none was found.',
+      labelNames: ['protocol', 'model', 'outcome'],
+      registers,
+    });
+    this.#latency = histogram(
+      'swarm_gateway_request_duration_seconds',
+      'From the request to its answer, of requests that were answered.',
+      ['protocol', 'model'],
+    );
+    this.#queue = histogram('swarm_gateway_node_queue_seconds', 'In the queue of the node.', [
+      'model',
+    ]);
+    this.#execute = histogram('swarm_gateway_node_execute_seconds', 'In the model, on the node.', [
+      'model',
+    ]);
+    this.#network = histogram(
+      'swarm_gateway_network_seconds',
+      'The rest: routing, other attempts, the network, reading and writing.',
+      ['model'],
+    );
+    this.#bytes = new Counter({
+      name: 'swarm_gateway_tensor_bytes_total',
+      help: 'Bytes of tensors from callers to nodes (in) and back (out), of requests that were answered.',
+      labelNames: ['direction'],
+      registers,
+    });
+    this.#attempts = new Counter({
+      name: 'swarm_gateway_failed_attempts_total',
+      help: 'Nodes that were asked and did not answer, of requests that another one answered.',
+      labelNames: ['model'],
+      registers,
+    });
+    this.#inFlight = new Gauge({
+      name: 'swarm_gateway_requests_in_flight',
+      help: 'Inference requests that have not ended.',
+      registers,
+    });
+    for (const [name, help, is] of [
+      ['swarm_gateway_ready', '1 when it should be sent requests.', state.ready],
+      ['swarm_gateway_draining', '1 from the moment it was told to end.', state.draining],
+    ] as const) {
+      const gauge: Gauge = new Gauge({
+        name,
+        help,
+        registers,
+        collect: () => gauge.set(Number(is())),
+      });
+    }
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  begin(): void {
+    this.#inFlight.inc();
+  }
+
+  answered(request: AnsweredRequest): void {
+    const { protocol, latencyMs, queueMs, executeMs } = request;
+    const model = this.#label(request.model);
+    this.#inFlight.dec();
+    this.#requests.inc({ protocol, model, outcome: 'answered' });
+    this.#latency.observe({ protocol, model }, latencyMs / 1000);
+    this.#queue.observe({ model }, queueMs / 1000);
+    this.#execute.observe({ model }, executeMs / 1000);
+    // Clocks of two machines: what they add up to may be a little more than what was waited for.
+    this.#network.observe({ model }, Math.max(0, latencyMs - queueMs - executeMs) / 1000);
+    this.#bytes.inc({ direction: 'in' }, request.requestBytes);
+    this.#bytes.inc({ direction: 'out' }, request.responseBytes);
+    if (request.failedAttempts > 0) this.#attempts.inc({ model }, request.failedAttempts);
+  }
+
+  /** `model` is undefined where none was found by the caller's name. */
+  failed(protocol: ApiProtocol, model: string | undefined, outcome: FailureKind): void {
+    this.#inFlight.dec();
+    this.#requests.inc({ protocol, model: model === undefined ? '' : this.#label(model), outcome });
+  }
+
+  /** All of them as Prometheus reads them, and the type to send it as. */
+  async text(): Promise<{ readonly type: string; readonly text: string }> {
+    return { type: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  #label(model: string): string {
+    if (this.#models.has(model)) return model;
+    if (this.#models.size >= MAX_LABELLED_MODELS) return 'other';
+    this.#models.add(model);
+    return model;
+  }
+}

@@ -1,0 +1,170 @@
+import { InvalidInputError } from '../../protocols/errors.ts';
+import { type Caller, checkMayUse } from './api-keys.ts';
+import type { InferenceService } from './inference-service.ts';
+import type { InferenceStatistics } from './inference-statistics.ts';
+import { describeConfig, describeModel } from './model-description.ts';
+import type { ModelDirectory, ServedModel } from './model-directory.ts';
+import type { Readiness } from './readiness.ts';
+import { GatewayRefusal } from './refusal.ts';
+import { indexRepository } from './repository-index.ts';
+import { parseRestPath, type RestRoute } from './rest-path.ts';
+import { parseJson, parseRestRequest } from './rest-request.ts';
+import { formatRestResponse, jsonBody, type RestBody } from './rest-response.ts';
+import { describeServer } from './server-description.ts';
+import type { SwarmAccess } from './swarm-access.ts';
+
+export interface RestCall {
+  readonly method: string;
+  /** Path of the request as it was sent, without its query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Buffer;
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
+}
+
+export interface RestAnswer extends RestBody {
+  readonly status: number;
+}
+
+export interface RestApiComponents {
+  readonly access: SwarmAccess;
+  readonly directory: ModelDirectory;
+  readonly service: InferenceService;
+  readonly statistics: InferenceStatistics;
+  readonly readiness: Readiness;
+  /** What the server says its version is. */
+  readonly version: string;
+}
+
+/** True for what a probe asks, who has no key. */
+export function isProbe(path: string): boolean {
+  return /^\/v2\/health\/(?:live|ready)\/?$/.test(path);
+}
+
+/**
+ * The Open Inference Protocol over HTTP, apart from sockets.
+ *
+ * @see https://github.com/kserve/open-inference-protocol, specification/protocol/inference_rest.md
+ */
+export class RestApi {
+  readonly #components: RestApiComponents;
+
+  constructor(components: RestApiComponents) {
+    this.#components = components;
+  }
+
+  /** @throws what `failureOf` reads. */
+  async answer(call: RestCall): Promise<RestAnswer> {
+    const route = parseRestPath(call.path);
+    if (route === undefined) throw new GatewayRefusal('not-found', 'Not Found');
+    if (route.kind === 'shared-memory') {
+      throw new GatewayRefusal('unsupported', 'shared memory is not supported');
+    }
+    const method = route.kind === 'infer' || route.kind === 'repository-index' ? 'POST' : 'GET';
+    if (call.method !== method) {
+      throw new GatewayRefusal('wrong-method', 'Method Not Allowed', {
+        headers: { allow: method },
+      });
+    }
+    if (route.kind === 'server-ready') return this.#ready();
+    return { status: 200, ...(await this.#ok(call, route)) };
+  }
+
+  async #ok(call: RestCall, route: RestRoute): Promise<RestBody> {
+    const { statistics, version } = this.#components;
+    switch (route.kind) {
+      case 'infer':
+        return this.#infer(call, route);
+      case 'server-live':
+        return jsonBody({ live: true });
+      case 'server-metadata':
+        return jsonBody(describeServer(version));
+      case 'all-statistics':
+        return jsonBody({
+          model_stats: statistics.all().filter(({ name }) => call.caller.mayUse(name)),
+        });
+      case 'repository-index':
+        return this.#index(call);
+      case 'model-metadata':
+        return jsonBody(describeModel(await this.#find(call, route)));
+      case 'model-config':
+        return jsonBody(describeConfig(await this.#find(call, route)));
+      case 'model-statistics':
+        return jsonBody({ model_stats: [statistics.of(await this.#find(call, route))] });
+      case 'model-ready':
+        return this.#modelReady(call, route);
+      default:
+        throw new GatewayRefusal('not-found', 'Not Found');
+    }
+  }
+
+  #ready(): RestAnswer {
+    const { ready, reason } = this.#components.readiness;
+    return {
+      status: ready ? 200 : 503,
+      // The specification's text calls it live, its clients look for ready.
+      ...jsonBody(ready ? { ready, live: true } : { ready, live: true, error: reason }),
+    };
+  }
+
+  async #infer(
+    { headers, body, caller, signal }: RestCall,
+    { model, version }: { readonly model: string; readonly version: string },
+  ): Promise<RestBody> {
+    const answer = await this.#components.service.infer({
+      protocol: 'rest',
+      model,
+      version,
+      caller,
+      signal,
+      traceparent: header(headers, 'traceparent'),
+      parse: ({ asked, manifest: { inputs, outputs } }) =>
+        parseRestRequest(body, header(headers, 'inference-header-content-length'), {
+          model: asked,
+          inputs,
+          outputs,
+        }),
+    });
+    return formatRestResponse(answer);
+  }
+
+  async #modelReady(
+    call: RestCall,
+    route: { readonly model: string; readonly version: string },
+  ): Promise<RestBody> {
+    const { asked, cid } = await this.#find(call, route);
+    if (this.#components.access.client.ready(cid).length === 0) {
+      throw new GatewayRefusal('unavailable', `no node has model '${asked.slice(0, 200)}' READY`);
+    }
+    return jsonBody({ name: asked, ready: true });
+  }
+
+  async #index({ body, caller, signal }: RestCall): Promise<RestBody> {
+    const request = body.byteLength === 0 ? {} : parseJson(body);
+    const ready =
+      typeof request === 'object' && request !== null && 'ready' in request ? request.ready : false;
+    if (typeof ready !== 'boolean') {
+      throw new InvalidInputError(`ready is ${typeof ready}, expected true or false`);
+    }
+    return jsonBody(await indexRepository(this.#components.access, caller, { ready, signal }));
+  }
+
+  async #find(
+    { caller, signal }: RestCall,
+    { model, version }: { readonly model: string; readonly version: string },
+  ): Promise<ServedModel> {
+    const found = await this.#components.directory.find(model, version, signal);
+    checkMayUse(caller, found.name);
+    return found;
+  }
+}
+
+/** The one value of a header; of one that was sent several times the first. */
+function header(
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+  name: string,
+): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}

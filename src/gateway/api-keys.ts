@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
+import { TokenBucket } from '../../protocols/token-bucket.ts';
 import { API_KEY_PREFIX, type ApiKeyEntry, hashApiKey, readApiKeys } from './api-key-file.ts';
 import { GatewayRefusal } from './refusal.ts';
-import { RequestRate } from './request-rate.ts';
 
 /** Milliseconds for which the file is believed unchanged: how long a revoked key still opens. */
 const RELOAD_MS = 1_000;
@@ -34,7 +34,7 @@ export function checkMayUse(caller: Caller, model: string): void {
 interface KnownKey {
   readonly caller: Caller;
   readonly requestsPerSecond: number | undefined;
-  readonly rate: RequestRate | undefined;
+  readonly rate: TokenBucket | undefined;
 }
 
 /** Tells callers apart by their keys, which it reads again when their file has changed. */
@@ -75,16 +75,7 @@ export class ApiKeys {
         { headers: { 'www-authenticate': 'Bearer' } },
       );
     }
-    const waitMs = known.rate?.admit(performance.now()) ?? 0;
-    if (waitMs > 0) {
-      throw new GatewayRefusal(
-        'exhausted',
-        `the API key's rate is used up for ${Math.ceil(waitMs)} ms`,
-        {
-          retryAfterMs: waitMs,
-        },
-      );
-    }
+    takeOne(known.rate);
     return known.caller;
   }
 
@@ -111,13 +102,24 @@ export class ApiKeys {
   }
 }
 
+function takeOne(rate: TokenBucket | undefined): void {
+  const nowMs = performance.now();
+  if (rate === undefined || rate.takeWhole(1, nowMs)) return;
+  const retryAfterMs = rate.wholeInMs(1, nowMs);
+  throw new GatewayRefusal('exhausted', `the API key's rate is used up for ${retryAfterMs} ms`, {
+    retryAfterMs,
+  });
+}
+
 /** A key that stays keeps its rate: reading the file again gives nobody new requests. */
 function rateOf(
   requestsPerSecond: number | undefined,
   known: KnownKey | undefined,
-): RequestRate | undefined {
+): TokenBucket | undefined {
   if (requestsPerSecond === known?.requestsPerSecond) return known?.rate;
-  return requestsPerSecond === undefined ? undefined : new RequestRate(requestsPerSecond);
+  if (requestsPerSecond === undefined) return undefined;
+  // Below one a second there must be room for one.
+  return new TokenBucket(requestsPerSecond, Math.max(1, requestsPerSecond));
 }
 
 function keep(name: string, entry: ApiKeyEntry, known: KnownKey | undefined): KnownKey {

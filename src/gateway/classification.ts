@@ -1,5 +1,6 @@
 import { InvalidInputError } from '../../protocols/errors.ts';
 import { elementCount, Tensor } from '../../protocols/tensor.ts';
+import { shown } from './shown-name.ts';
 
 /**
  * The greatest values of each row of a batch as `value:index` or `value:index:label`, best first. A tensor of two or more dimensions
@@ -18,7 +19,7 @@ export function classify(
   const { datatype, shape } = tensor;
   if (datatype === 'BYTES' || datatype === 'BOOL') {
     throw new InvalidInputError(
-      `output '${name.slice(0, 200)}' is ${datatype}, expected numbers for a classification`,
+      `output ${shown(name)} is ${datatype}, expected numbers for a classification`,
     );
   }
   const batched = shape.length > 1;

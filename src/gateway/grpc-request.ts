@@ -1,4 +1,5 @@
 import { DATATYPES, type Datatype, isDatatype } from '../../protocols/datatype.ts';
+import { joinElements } from '../../protocols/element-encoder.ts';
 import { InvalidInputError, isSwarmError } from '../../protocols/errors.ts';
 import type { GivenInput } from '../../protocols/input-check.ts';
 import { MAX_NAME_BYTES, MAX_TENSORS } from '../../protocols/limits.ts';
@@ -21,6 +22,7 @@ import {
   checkWantedOutputs,
   type ExpectedTensors,
 } from './input-validation.ts';
+import { shown } from './shown-name.ts';
 
 /** The field of typed contents that holds a datatype's elements; FP16 has none. */
 const CONTENTS: Readonly<Record<Exclude<Datatype, 'FP16'>, keyof GrpcTensorContents>> = {
@@ -137,12 +139,12 @@ function checkCounts(
   const both = inputs.find(({ contents }) => contents !== null);
   if (both !== undefined) {
     throw new InvalidInputError(
-      `contents field must not be specified when using raw_input_contents for '${both.name.slice(0, 200)}' for model '${model.slice(0, 200)}'`,
+      `contents field must not be specified when using raw_input_contents for ${shown(both.name)} for model ${shown(model)}`,
     );
   }
   if (raw.length !== inputs.length) {
     throw new InvalidInputError(
-      `expected tensor data for ${inputs.length} inputs but got ${raw.length} sets of data for model '${model.slice(0, 200)}'. One or more inputs may be missing from the request.`,
+      `expected tensor data for ${inputs.length} inputs but got ${raw.length} sets of data for model ${shown(model)}. One or more inputs may be missing from the request.`,
     );
   }
 }
@@ -156,7 +158,7 @@ function parseInput({ name, datatype, shape, parameters }: GrpcInputTensor): Giv
   }
   if (!isDatatype(datatype)) {
     throw new InvalidInputError(
-      `input '${name.slice(0, 200)}' has datatype ${describeValue(datatype)}, expected one of ${DATATYPES.join(', ')}`,
+      `input ${shown(name)} has datatype ${describeValue(datatype)}, expected one of ${DATATYPES.join(', ')}`,
     );
   }
   const sizes = shape.map(Number);
@@ -176,7 +178,7 @@ function typedTensor(
 ): Tensor {
   if (datatype === 'FP16') {
     throw new InvalidInputError(
-      `input '${name.slice(0, 200)}' is FP16, expected its bytes in raw_input_contents`,
+      `input ${shown(name)} is FP16, expected its bytes in raw_input_contents`,
     );
   }
   const field = CONTENTS[datatype];
@@ -185,27 +187,20 @@ function typedTensor(
   );
   if (filled !== undefined) {
     throw new InvalidInputError(
-      `input '${name.slice(0, 200)}' is ${datatype}, expected its elements in ${field}, found ${filled[0]}`,
+      `input ${shown(name)} is ${datatype}, expected its elements in ${field}, found ${filled[0]}`,
     );
   }
   const values = contents?.[field] ?? [];
   try {
-    if (field === 'bytes_contents') return bytesTensor(shape, values as readonly Buffer[]);
+    // They need not be text.
+    if (field === 'bytes_contents') {
+      return new Tensor(datatype, shape, joinElements(values as readonly Buffer[]));
+    }
     const wide = datatype === 'INT64' || datatype === 'UINT64';
     const data = wide ? (values as readonly string[]).map(BigInt) : values;
     return Tensor.from(datatype, shape, data as TensorData);
   } catch (cause) {
     if (!isSwarmError(cause)) throw cause;
-    throw new InvalidInputError(`input '${name.slice(0, 200)}': ${cause.message}`, { cause });
+    throw new InvalidInputError(`input ${shown(name)}: ${cause.message}`, { cause });
   }
-}
-
-/** Each element behind its length: they need not be text. */
-function bytesTensor(shape: readonly number[], elements: readonly Buffer[]): Tensor {
-  const parts = elements.flatMap((element) => {
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(element.byteLength);
-    return [length, element];
-  });
-  return new Tensor('BYTES', shape, Buffer.concat(parts));
 }

@@ -73,7 +73,7 @@ export class GrpcService {
       ServerMetadata: this.#unary('key', async () => describeServer(version)),
       ModelReady: this.#unary<GrpcModelRequest>('key', async (request, call) => {
         const { cid } = await this.#find(request, call);
-        return { ready: this.#components.access.client.ready(cid).length > 0 };
+        return { ready: this.#components.access.client.servable(cid).length > 0 };
       }),
       ModelMetadata: this.#unary<GrpcModelRequest>('key', async (request, call) =>
         describeModel(await this.#find(request, call)),

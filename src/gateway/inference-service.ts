@@ -1,5 +1,5 @@
 import { DeadlineError } from '../../protocols/errors.ts';
-import type { Tensor } from '../../protocols/tensor.ts';
+import { bytesOf, type NamedTensor, type Tensor } from '../../protocols/tensor.ts';
 import type { InferResult } from '../client/infer-result.ts';
 import { type Caller, checkMayUse } from './api-keys.ts';
 import { classify } from './classification.ts';
@@ -31,9 +31,7 @@ export interface InferenceCall {
   parse(model: ServedModel): InferRequest;
 }
 
-export interface AnsweredOutput {
-  readonly name: string;
-  readonly tensor: Tensor;
+export interface AnsweredOutput extends NamedTensor {
   readonly binary: boolean;
 }
 
@@ -93,8 +91,8 @@ export class InferenceService {
         latencyMs,
         queueMs,
         executeMs,
-        requestBytes: bytesOf(Object.values(request.inputs)),
-        responseBytes: bytesOf(answer.outputs.map(({ tensor }) => tensor)),
+        requestBytes: bytesOf(Object.values(request.inputs).map((tensor) => ({ tensor }))),
+        responseBytes: bytesOf(answer.outputs),
         failedAttempts: failedAttempts.length,
       });
       return answer;
@@ -176,8 +174,4 @@ function answerOf(model: ServedModel, request: InferRequest, result: InferResult
 function rowsOf(inputs: Readonly<Record<string, Tensor>>): number {
   const [first] = Object.values(inputs);
   return first?.shape[0] ?? 1;
-}
-
-function bytesOf(tensors: readonly Tensor[]): number {
-  return tensors.reduce((total, { bytes }) => total + bytes.byteLength, 0);
 }

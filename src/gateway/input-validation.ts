@@ -9,10 +9,10 @@ import { InvalidInputError } from '../../protocols/errors.ts';
 import type { GivenInput } from '../../protocols/input-check.ts';
 import { elementCount, Tensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
+import { shown } from './shown-name.ts';
 
-/** Names of tensors that a message shows, and UTF-16 units of each. */
+/** Names of tensors that a message shows. */
 const MAX_SHOWN_NAMES = 20;
-const MAX_SHOWN = 200;
 
 /** A model's tensors, under the name by which the caller knows it. */
 export interface ExpectedTensors {
@@ -26,14 +26,14 @@ export function checkGivenInputs(expected: ExpectedTensors, given: readonly Give
   const { model, inputs } = expected;
   const names = new Set<string>();
   for (const { name } of given) {
-    if (names.has(name)) throw fault(`input '${shown(name)}' already exists in request`);
+    if (names.has(name)) throw fault(`input ${shown(name)} already exists in request`);
     names.add(name);
   }
   if (given.length !== inputs.length) {
     const got = list(given.map(({ name }) => name));
     const missing = list(inputs.map(({ name }) => name).filter((name) => !names.has(name)));
     throw fault(
-      `expected ${inputs.length} inputs but got ${given.length} inputs for model '${shown(model)}'. Got input(s) ${got}, but missing required input(s) ${missing}. Please provide all required input(s).`,
+      `expected ${inputs.length} inputs but got ${given.length} inputs for model ${shown(model)}. Got input(s) ${got}, but missing required input(s) ${missing}. Please provide all required input(s).`,
     );
   }
   const specs = new Map(inputs.map((spec) => [spec.name, spec]));
@@ -46,11 +46,9 @@ export function checkWantedOutputs(expected: ExpectedTensors, names: readonly st
   const seen = new Set<string>();
   for (const name of names) {
     if (!known.has(name)) {
-      throw fault(
-        `unexpected inference output '${shown(name)}' for model '${shown(expected.model)}'`,
-      );
+      throw fault(`unexpected inference output ${shown(name)} for model ${shown(expected.model)}`);
     }
-    if (seen.has(name)) throw fault(`output '${shown(name)}' is requested twice`);
+    if (seen.has(name)) throw fault(`output ${shown(name)} is requested twice`);
     seen.add(name);
   }
 }
@@ -68,7 +66,7 @@ export function binaryTensor(
   const size = elementBytes(datatype);
   if (size !== null && elementCount(shape) * size !== bytes.byteLength) {
     throw fault(
-      `input byte size mismatch for input '${shown(name)}' for model '${shown(model)}'. Expected ${elementCount(shape) * size}, got ${bytes.byteLength}`,
+      `input byte size mismatch for input ${shown(name)} for model ${shown(model)}. Expected ${elementCount(shape) * size}, got ${bytes.byteLength}`,
     );
   }
   if (datatype === 'BOOL') checkBooleans(name, bytes);
@@ -76,7 +74,7 @@ export function binaryTensor(
     return new Tensor(datatype, shape, bytes);
   } catch (cause) {
     if (!(cause instanceof InvalidInputError)) throw cause;
-    throw fault(`input '${shown(name)}' for model '${shown(model)}': ${cause.message}`);
+    throw fault(`input ${shown(name)} for model ${shown(model)}: ${cause.message}`);
   }
 }
 
@@ -84,18 +82,18 @@ export function binaryTensor(
 export function refuseInJson(datatype: Datatype, what: string, name: string): void {
   if (datatype !== 'FP16') return;
   throw fault(
-    `${what} '${shown(name)}' is FP16, which JSON does not carry: use the binary tensor data extension`,
+    `${what} ${shown(name)} is FP16, which JSON does not carry: use the binary tensor data extension`,
   );
 }
 
 function checkInput(model: string, spec: TensorSpec | undefined, input: GivenInput): void {
   const { name, datatype, shape } = input;
   if (spec === undefined) {
-    throw fault(`unexpected inference input '${shown(name)}' for model '${shown(model)}'`);
+    throw fault(`unexpected inference input ${shown(name)} for model ${shown(model)}`);
   }
   if (datatype !== spec.datatype) {
     throw fault(
-      `inference input '${shown(name)}' data-type is '${datatype}', but model '${shown(model)}' expects '${spec.datatype}'`,
+      `inference input ${shown(name)} data-type is '${datatype}', but model ${shown(model)} expects '${spec.datatype}'`,
     );
   }
   const fits =
@@ -104,7 +102,7 @@ function checkInput(model: string, spec: TensorSpec | undefined, input: GivenInp
   if (fits) return;
   const wanted = spec.shape.map((size) => (typeof size === 'number' ? size : -1));
   throw fault(
-    `unexpected shape for input '${shown(name)}' for model '${shown(model)}'. Expected [${wanted.join(',')}], got [${shape.join(',')}]`,
+    `unexpected shape for input ${shown(name)} for model ${shown(model)}. Expected [${wanted.join(',')}], got [${shape.join(',')}]`,
   );
 }
 
@@ -112,17 +110,13 @@ function checkInput(model: string, spec: TensorSpec | undefined, input: GivenInp
 function checkBooleans(name: string, bytes: Uint8Array): void {
   const index = bytes.findIndex((byte) => byte > 1);
   if (index < 0) return;
-  throw fault(`input '${shown(name)}' is BOOL, expected bytes 0 or 1, found ${bytes[index]}`);
+  throw fault(`input ${shown(name)} is BOOL, expected bytes 0 or 1, found ${bytes[index]}`);
 }
 
 function list(names: readonly string[]): string {
   const more = names.length > MAX_SHOWN_NAMES ? [`'… ${names.length - MAX_SHOWN_NAMES} more'`] : [];
-  const named = names.slice(0, MAX_SHOWN_NAMES).map((name) => `'${shown(name)}'`);
+  const named = names.slice(0, MAX_SHOWN_NAMES).map(shown);
   return `[${[...named, ...more].join(',')}]`;
-}
-
-function shown(text: string): string {
-  return text.slice(0, MAX_SHOWN);
 }
 
 function fault(message: string): InvalidInputError {

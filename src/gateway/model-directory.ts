@@ -11,17 +11,12 @@ import {
   parseVersionCid,
 } from '../../protocols/reference.ts';
 import type { PublisherId, VersionCid } from '../../protocols/types.ts';
+import { shown } from './shown-name.ts';
 import type { SwarmAccess } from './swarm-access.ts';
-
-/** Manifests kept; they never change. */
-const MAX_MANIFESTS = 256;
 
 /** Bare names whose publisher is remembered, and for how long: a second model of the name must soon be noticed. */
 const MAX_BARE_NAMES = 1024;
 const BARE_NAME_MS = 5_000;
-
-/** UTF-16 units of a name or version that a message shows. */
-const MAX_SHOWN = 160;
 
 /** A release sequence, as Triton's clients write versions. */
 const SEQUENCE = /^\d{1,16}$/;
@@ -56,7 +51,6 @@ interface BareName {
 export class ModelDirectory {
   readonly #access: SwarmAccess;
   readonly #publishers: ReadonlyMap<string, PublisherId>;
-  readonly #manifests = new BoundedMap<VersionCid, Manifest>(MAX_MANIFESTS);
   readonly #bareNames = new BoundedMap<string, BareName>(MAX_BARE_NAMES);
 
   constructor(access: SwarmAccess, { publishers }: ModelDirectoryInit) {
@@ -75,32 +69,22 @@ export class ModelDirectory {
     const { publisher, name } = await this.#publisherOf(asked, signal);
     const selector = parseSelector(version);
     const ref: ModelRef = { publisher, name, selector };
-    const { client } = this.#access;
-    const { cid, sequence } = await client.resolve(ref, { signal });
+    const { cid, sequence, manifest } = await this.#access.client.describe(ref, { signal });
     if (SEQUENCE.test(version) && Number(version) !== sequence) {
       throw new NotFoundError(
-        `model '${shown(asked)}' has no version '${version}', its release is ${sequence}`,
+        `model ${shown(asked)} has no version '${version}', its release is ${sequence}`,
       );
     }
     const pinned = version !== '';
-    const pin: ModelSelector = { kind: 'version', cid };
     return {
       asked,
       name: `${publisher}/${name}`,
-      ref: SEQUENCE.test(version) ? { publisher, name, selector: pin } : ref,
+      ref: SEQUENCE.test(version) ? { publisher, name, selector: { kind: 'version', cid } } : ref,
       cid,
       version: selector.kind === 'version' ? cid : String(sequence),
       pinned,
-      manifest: await this.#manifest({ publisher, name, selector: pin }, cid, signal),
+      manifest,
     };
-  }
-
-  async #manifest(ref: ModelRef, cid: VersionCid, signal: AbortSignal): Promise<Manifest> {
-    const known = this.#manifests.get(cid);
-    if (known !== undefined) return known;
-    const manifest = await this.#access.client.manifest(ref, { signal });
-    this.#manifests.set(cid, manifest);
-    return manifest;
   }
 
   async #publisherOf(
@@ -134,7 +118,7 @@ export class ModelDirectory {
     if (publisher === undefined) throw unknownModel(name);
     if (another !== undefined) {
       throw new NotFoundError(
-        `model '${shown(name)}' is several publishers', expected one of ${all
+        `model ${shown(name)} is several publishers', expected one of ${all
           .slice(0, 5)
           .map((id) => `${id}/${name}`)
           .join(', ')}`,
@@ -152,18 +136,11 @@ function parseSelector(version: string): ModelSelector {
   if (cid !== undefined) return { kind: 'version', cid };
   if (isName(version)) return { kind: 'channel', channel: version };
   throw new NotFoundError(
-    `version '${shown(version)}' is unknown, expected a channel, a release sequence or a CID`,
+    `version ${shown(version)} is unknown, expected a channel, a release sequence or a CID`,
   );
 }
 
 /** In Triton's words, which its users know. */
 function unknownModel(name: string, options?: ErrorOptions): NotFoundError {
-  return new NotFoundError(
-    `Request for unknown model: '${shown(name)}' is not found`,
-    options ?? {},
-  );
-}
-
-function shown(text: string): string {
-  return text.slice(0, MAX_SHOWN);
+  return new NotFoundError(`Request for unknown model: ${shown(name)} is not found`, options ?? {});
 }

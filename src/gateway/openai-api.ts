@@ -4,6 +4,7 @@ import { checkMayUse } from './api-keys.ts';
 import { type Failure, GatewayRefusal, httpStatus } from './refusal.ts';
 import type { RestAnswer, RestCall } from './rest-api.ts';
 import { jsonBody, type RestBody } from './rest-response.ts';
+import { shown } from './shown-name.ts';
 import type { SwarmAccess } from './swarm-access.ts';
 
 const NOT_YET = /^\/v1\/(?:chat\/completions|completions)$/;
@@ -39,7 +40,7 @@ export class OpenAiApi {
     if (NOT_YET.test(path)) return this.#refuseText(call);
     const [, id] = /^\/v1\/models(?:\/(.+))?$/.exec(path) ?? [];
     if (id === undefined && path !== '/v1/models') {
-      throw new GatewayRefusal('not-found', `no such path: ${path.slice(0, 200)}`);
+      throw new GatewayRefusal('not-found', `no such path: ${shown(path)}`);
     }
     if (call.method !== 'GET') {
       throw new GatewayRefusal('wrong-method', 'Method Not Allowed', { headers: { allow: 'GET' } });
@@ -65,7 +66,7 @@ export class OpenAiApi {
     );
     const found = models.find((model) => model.name === ref.name);
     if (found === undefined) {
-      throw new GatewayRefusal('not-found', `The model '${id.slice(0, 160)}' does not exist`);
+      throw new GatewayRefusal('not-found', `The model ${shown(id)} does not exist`);
     }
     return jsonBody({ ...describe(found), id });
   }

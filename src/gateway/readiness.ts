@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { failureOf } from './refusal.ts';
 import type { ModelDirectory } from './model-directory.ts';
+import { shown } from './shown-name.ts';
 import type { SwarmAccess } from './swarm-access.ts';
 
 /** Milliseconds between two looks. */
@@ -10,7 +11,7 @@ const LOOK_INTERVAL_MS = 2_000;
 const LOOK_TIMEOUT_MS = 5_000;
 
 export interface ReadinessInit {
-  /** Models each of which must have a READY replica; without any, some model must. */
+  /** Models each of which must have a replica that answers; without any, some model must. */
   readonly requireModels: readonly string[];
 }
 
@@ -89,12 +90,12 @@ export class Readiness {
     try {
       if (this.#requireModels.length === 0) {
         const replicas = await client.replicas({ signal });
-        const served = replicas.some(({ version }) => version.state === 'ready');
-        return served ? undefined : 'no node has a model READY';
+        const served = replicas.some(({ version }) => client.servable(version.cid).length > 0);
+        return served ? undefined : 'no node serves a model';
       }
       for (const name of this.#requireModels) {
         const model = await this.#directory.find(name, '', signal);
-        if (client.ready(model.cid).length === 0) return `no node has model '${name}' READY`;
+        if (client.servable(model.cid).length === 0) return `no node serves model ${shown(name)}`;
       }
       return undefined;
     } catch (error) {

@@ -31,8 +31,8 @@ export async function indexRepository(
 
 function describe({ client }: SwarmAccess, { publisher, name, record }: FoundModel): IndexedModel {
   const target = record.channels[DEFAULT_CHANNEL];
-  const served = target !== undefined && client.ready(target.cid).length > 0;
-  const reason = target === undefined ? 'no stable channel' : 'no node has it READY';
+  const served = target !== undefined && client.servable(target.cid).length > 0;
+  const reason = target === undefined ? 'no stable channel' : 'no node serves it';
   return {
     name: `${publisher}/${name}`,
     version: String(record.sequence),

@@ -11,6 +11,7 @@ import { parseRestPath, type RestRoute } from './rest-path.ts';
 import { parseJson, parseRestRequest } from './rest-request.ts';
 import { formatRestResponse, jsonBody, type RestBody } from './rest-response.ts';
 import { describeServer } from './server-description.ts';
+import { shown } from './shown-name.ts';
 import type { SwarmAccess } from './swarm-access.ts';
 
 export interface RestCall {
@@ -134,8 +135,8 @@ export class RestApi {
     route: { readonly model: string; readonly version: string },
   ): Promise<RestBody> {
     const { asked, cid } = await this.#find(call, route);
-    if (this.#components.access.client.ready(cid).length === 0) {
-      throw new GatewayRefusal('unavailable', `no node has model '${asked.slice(0, 200)}' READY`);
+    if (this.#components.access.client.servable(cid).length === 0) {
+      throw new GatewayRefusal('unavailable', `no node serves model ${shown(asked)}`);
     }
     return jsonBody({ name: asked, ready: true });
   }

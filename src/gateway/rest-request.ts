@@ -7,13 +7,21 @@
  */
 
 import { DATATYPES, elementBytes, isDatatype } from '../../protocols/datatype.ts';
+import { joinElements } from '../../protocols/element-encoder.ts';
 import { InvalidInputError, isSwarmError } from '../../protocols/errors.ts';
 import { parseExactJson } from '../../protocols/exact-json.ts';
 import type { GivenInput } from '../../protocols/input-check.ts';
 import { parseElements } from '../../protocols/json-elements.ts';
-import { MAX_NAME_BYTES, MAX_TENSORS } from '../../protocols/limits.ts';
-import { describeValue } from '../../protocols/nested-array.ts';
-import { elementCount, type Tensor } from '../../protocols/tensor.ts';
+import type { Tensor } from '../../protocols/tensor.ts';
+import {
+  asArray,
+  asObject,
+  type JsonObject,
+  parseName,
+  parseShape,
+  parseText,
+  wrongField,
+} from '../client/json-field.ts';
 import { parseClasses, parseSchedule, refuseUnsupported } from './infer-request.ts';
 import type { InferRequest, WantedOutput } from './infer-request.ts';
 import {
@@ -23,11 +31,10 @@ import {
   type ExpectedTensors,
   refuseInJson,
 } from './input-validation.ts';
+import { shown } from './shown-name.ts';
 
 /** Levels of arrays and objects in the JSON; a tensor has at most 32 dimensions, and stands three levels deep. */
 export const MAX_JSON_DEPTH = 100;
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 interface JsonInput extends GivenInput {
   readonly data: unknown;
@@ -63,7 +70,8 @@ export function parseRestRequest(
     outputs.map(({ name }) => name),
   );
   return {
-    id: parseId(request['id']),
+    // An empty id is how some clients say that they have none.
+    id: parseText(request['id'], 'id') || undefined,
     inputs,
     outputs,
     binaryOutputs,
@@ -124,7 +132,7 @@ function parseRawRequest(body: Uint8Array, { model, inputs }: ExpectedTensors): 
   const [spec] = inputs;
   if (spec === undefined || inputs.length > 1) {
     throw new InvalidInputError(
-      `Raw request must only have 1 input (found 1) to be deduced but got ${inputs.length} inputs in '${model.slice(0, 200)}' model configuration`,
+      `Raw request must only have 1 input (found 1) to be deduced but got ${inputs.length} inputs in ${shown(model)} model configuration`,
     );
   }
   const { name, datatype, shape: declared } = spec;
@@ -135,15 +143,15 @@ function parseRawRequest(body: Uint8Array, { model, inputs }: ExpectedTensors): 
   const free = shape.filter(isFree).length;
   if (free > 1) {
     throw new InvalidInputError(
-      `The shape of the raw input '${name}' can not be deduced because there are more than one variable-sized dimension`,
+      `The shape of the raw input ${shown(name)} can not be deduced because there are more than one variable-sized dimension`,
     );
   }
-  const bytes = datatype === 'BYTES' ? withLength(body) : body;
+  const bytes = datatype === 'BYTES' ? joinElements([body]) : body;
   const fixed = shape.reduce<number>((all, size) => (isFree(size) ? all : all * Number(size)), 1);
   const elements = datatype === 'BYTES' ? 1 : body.byteLength / (elementBytes(datatype) ?? 1);
   if (datatype === 'BYTES' && fixed !== 1) {
     throw new InvalidInputError(
-      `For BYTE datatype raw input '${name}', the model must have input shape [1]`,
+      `For BYTE datatype raw input ${shown(name)}, the model must have input shape [1]`,
     );
   }
   const rest = fixed === 0 ? 0 : Math.floor(elements / fixed);
@@ -155,14 +163,6 @@ function parseRawRequest(body: Uint8Array, { model, inputs }: ExpectedTensors): 
     binaryOutputs: true,
     schedule: { priority: 0, timeoutMs: undefined },
   };
-}
-
-/** An element of BYTES as it travels. */
-function withLength(element: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(4 + element.byteLength);
-  new DataView(bytes.buffer).setUint32(0, element.byteLength, true);
-  bytes.set(element, 4);
-  return bytes;
 }
 
 /** The bytes after the JSON are those of the binary inputs, in their order. */
@@ -186,7 +186,7 @@ function readInputs(
     const bytes = tail.subarray(offset, offset + binaryBytes);
     if (bytes.byteLength < binaryBytes) {
       throw new InvalidInputError(
-        `unexpected size for input '${name.slice(0, 200)}', expecting ${binaryBytes - bytes.byteLength} additional bytes for model '${model.slice(0, 200)}'`,
+        `unexpected size for input ${shown(name)}, expecting ${binaryBytes - bytes.byteLength} additional bytes for model ${shown(model)}`,
       );
     }
     inputs[name] = binaryTensor(model, input, bytes);
@@ -194,7 +194,7 @@ function readInputs(
   }
   if (offset === tail.byteLength) return inputs;
   throw new InvalidInputError(
-    `unexpected additional input data for model '${model.slice(0, 200)}': ${tail.byteLength - offset} bytes after those of the inputs`,
+    `unexpected additional input data for model ${shown(model)}: ${tail.byteLength - offset} bytes after those of the inputs`,
   );
 }
 
@@ -204,7 +204,7 @@ function parseInput(value: unknown, path: string): JsonInput {
   refuseUnsupported(parameters);
   const { datatype } = input;
   if (!isDatatype(datatype)) {
-    throw wrong(`${path}.datatype`, `one of ${DATATYPES.join(', ')}`, datatype);
+    throw wrongField(`${path}.datatype`, `one of ${DATATYPES.join(', ')}`, datatype);
   }
   return {
     name: parseName(input['name'], `${path}.name`),
@@ -220,21 +220,7 @@ function parseBinarySize(parameters: JsonObject, path: string): number | undefin
   const size = parameters['binary_data_size'];
   if (size === undefined) return undefined;
   if (typeof size === 'number' && Number.isSafeInteger(size) && size >= 0) return size;
-  throw wrong(`${path}.parameters.binary_data_size`, 'an integer from 0', size);
-}
-
-function parseShape(value: unknown, path: string): readonly number[] {
-  const shape = asArray(value, path).map((size, axis) => {
-    if (typeof size === 'number') return size;
-    throw wrong(`${path}[${axis}]`, 'an integer >= 0', size);
-  });
-  try {
-    elementCount(shape);
-  } catch (cause) {
-    if (!isSwarmError(cause)) throw cause;
-    throw new InvalidInputError(`${path}: ${cause.message}`, { cause });
-  }
-  return shape;
+  throw wrongField(`${path}.parameters.binary_data_size`, 'an integer from 0', size);
 }
 
 function parseOutputs(value: unknown, binaryOutputs: boolean): readonly WantedOutput[] {
@@ -252,20 +238,6 @@ function parseOutputs(value: unknown, binaryOutputs: boolean): readonly WantedOu
   });
 }
 
-function parseId(value: unknown): string | undefined {
-  // An empty id is how some clients say that they have none.
-  if (value === undefined || value === '') return undefined;
-  if (typeof value === 'string') return value;
-  throw wrong('id', 'a string', value);
-}
-
-function parseName(value: unknown, path: string): string {
-  if (typeof value !== 'string' || value === '') throw wrong(path, 'a name', value);
-  const bytes = Buffer.byteLength(value);
-  if (bytes <= MAX_NAME_BYTES) return value;
-  throw new InvalidInputError(`${path} has ${bytes} bytes, expected at most ${MAX_NAME_BYTES}`);
-}
-
 function parametersOf(owner: JsonObject, path: string): JsonObject {
   return owner['parameters'] === undefined ? {} : asObject(owner['parameters'], path);
 }
@@ -273,24 +245,5 @@ function parametersOf(owner: JsonObject, path: string): JsonObject {
 function booleanParameter(parameters: JsonObject, name: string, path: string): boolean | undefined {
   const value = parameters[name];
   if (value === undefined || typeof value === 'boolean') return value;
-  throw wrong(`${path}.${name}`, 'true or false', value);
-}
-
-function asObject(value: unknown, path: string): JsonObject {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return value as JsonObject;
-  }
-  throw wrong(path, 'an object', value);
-}
-
-function asArray(value: unknown, path: string): readonly unknown[] {
-  if (!Array.isArray(value)) throw wrong(path, 'an array', value);
-  if (value.length <= MAX_TENSORS) return value;
-  throw new InvalidInputError(
-    `${path}: expected at most ${MAX_TENSORS} items, found ${value.length}`,
-  );
-}
-
-function wrong(path: string, expected: string, found: unknown): InvalidInputError {
-  return new InvalidInputError(`${path}: expected ${expected}, found ${describeValue(found)}`);
+  throw wrongField(`${path}.${name}`, 'true or false', value);
 }

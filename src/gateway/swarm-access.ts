@@ -5,7 +5,7 @@ import type { SwarmClient } from '../client/client.ts';
 /** What the gateway needs of the swarm: it is a client and nothing more. */
 export type GatewayClient = Pick<
   SwarmClient,
-  'infer' | 'resolve' | 'manifest' | 'searchModels' | 'replicas' | 'ready' | 'close'
+  'infer' | 'describe' | 'searchModels' | 'replicas' | 'servable' | 'close'
 >;
 
 /** Milliseconds between two attempts to join; the first is made at once. */

@@ -3,8 +3,12 @@ import { status } from '@grpc/grpc-js';
 import { createClient } from '../../src/index.ts';
 import { GrpcCaller } from '../support/grpc-caller.ts';
 import { addModel, loopModel } from '../support/models.ts';
+import { present } from '../support/present.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 import { createTestnet } from '../support/testnet.ts';
+
+/** Room for one small model, whose process has some 75 MiB for itself, and not for two. */
+const ROOM_FOR_ONE = 150 * 1024 * 1024;
 
 const SUM = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: [1, 2, 3, 4] }] };
 
@@ -48,7 +52,7 @@ describe('A gateway', () => {
     await using empty = await startTestGateway(testnet, { wait: false });
     await expect
       .poll(() => readiness(empty.http), { timeout: 20_000 })
-      .toEqual({ status: 503, error: 'no node has a model READY' });
+      .toEqual({ status: 503, error: 'no node serves a model' });
     await testnet.publish(addModel(), { name: 'sum' });
     await expect.poll(() => readiness(empty.http), { timeout: 20_000 }).toEqual({ status: 200 });
     await using strict = await startTestGateway(testnet, {
@@ -62,6 +66,20 @@ describe('A gateway', () => {
       });
     await testnet.publish(addModel(2), { name: 'other' });
     await expect.poll(() => readiness(strict.http), { timeout: 20_000 }).toEqual({ status: 200 });
+  });
+
+  it('is ready while its model is on the disk of a node alone, which loads it for who asks', async () => {
+    await using testnet = await createTestnet({
+      nodes: 1,
+      clients: 0,
+      node: { maxMemoryBytes: ROOM_FOR_ONE },
+    });
+    const { cid } = await testnet.publish(addModel(1), { name: 'sum' });
+    await testnet.publish(addModel(2), { name: 'other' });
+    expect(present(testnet.nodes[0]).replicas.get(cid)?.state).toBe('cold');
+    await using gateway = await startTestGateway(testnet, { requireModels: ['sum'] });
+    expect((await fetch(`${gateway.http}/v2/models/sum/ready`)).status).toBe(200);
+    expect((await post(`${gateway.http}/v2/models/sum/infer`, SUM)).status).toBe(200);
   });
 
   it('drains in order: not ready, serving on, then finishing what is in flight, failing nothing', async () => {

@@ -7,7 +7,7 @@ export const GATEWAY_COMMAND: CommandSpec = {
     'serve the whole swarm as one inference server: Open Inference Protocol over HTTP and gRPC',
   settings: [
     ...(['bootstrap', 'mdns', 'network', 'identity', 'data', 'publishers', 'logLevel'] as const),
-    ...(['http', 'grpc', 'metrics', 'requireModels', 'maxBodyBytes'] as const),
+    ...(['http', 'grpc', 'metrics', 'tlsCert', 'tlsKey', 'requireModels', 'maxBodyBytes'] as const),
     ...(['insecure', 'deadlineMs', 'drainDelayMs', 'drainTimeoutMs'] as const),
   ],
   examples: [

@@ -300,6 +300,19 @@ export const SETTINGS = {
     about: 'where Prometheus reads the metrics of the gateway, or off',
     fallback: ':8002',
   },
+  tlsCert: {
+    kind: 'text',
+    flags: '--tls-cert <file>',
+    env: 'SWARM_TLS_CERT',
+    about:
+      'certificate in PEM, with its chain, that HTTP and gRPC of the gateway show, read again when it changes; without it both are plain',
+  },
+  tlsKey: {
+    kind: 'text',
+    flags: '--tls-key <file>',
+    env: 'SWARM_TLS_KEY',
+    about: 'key of that certificate in PEM',
+  },
   requireModels: {
     kind: 'list',
     flags: '--require-model <name>',
@@ -391,6 +404,8 @@ export interface Settings {
   readonly http: string;
   readonly grpc: string;
   readonly metrics: string;
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
   readonly requireModels: readonly string[];
   readonly maxBodyBytes: number;
   readonly insecure: boolean;

@@ -4,6 +4,7 @@ import type { PublisherId } from '../../protocols/types.ts';
 import type { Logger } from 'pino';
 import { type ListenAddress, isLoopback, formatAddress } from './listen-address.ts';
 import type { GatewayClient } from './swarm-access.ts';
+import type { TlsInit } from './tls-files.ts';
 
 export interface GatewayInit {
   /** Joins the swarm; called again when it fails, and closed with the gateway. */
@@ -21,6 +22,8 @@ export interface GatewayInit {
   readonly publishers?: ReadonlyMap<string, PublisherId> | undefined;
   /** Models without which the gateway is not ready; without any, some model must be served. @default [] */
   readonly requireModels?: readonly string[] | undefined;
+  /** The certificate that HTTP and gRPC show, read again when it changes. @default none: both are plain */
+  readonly tls?: TlsInit | undefined;
   /** File of API keys; with any key in it, every request but a probe needs one. @default none */
   readonly keyFile?: string | undefined;
   /** Serve others than this machine although there are no keys. @default false */

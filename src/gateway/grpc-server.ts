@@ -1,9 +1,11 @@
 import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
+import { ReloadedCredentials } from './grpc-credentials.ts';
 import { HEALTH_SERVICE, INFERENCE_SERVICE, loadDefinitions } from './grpc-definition.ts';
 import type { GrpcHealth } from './grpc-health.ts';
 import type { GrpcService } from './grpc-service.ts';
 import { formatAddress, type ListenAddress } from './listen-address.ts';
+import type { TlsFiles } from './tls-files.ts';
 
 /** Bytes of a call's metadata. */
 const MAX_METADATA_BYTES = 16 * 1024;
@@ -15,17 +17,26 @@ export interface GrpcServerInit {
   readonly listen: ListenAddress;
   /** Bytes of a request's tensors. */
   readonly maxBodyBytes: number;
+  /** The certificate it shows; undefined for plain HTTP/2. */
+  readonly tls: TlsFiles | undefined;
 }
 
 /** The gRPC side of the gateway: its services on one port, and their end. */
 export class GrpcServer {
   readonly #server: Server;
   readonly #listen: ListenAddress;
+  readonly #credentials: ServerCredentials;
   readonly #service: GrpcService;
   readonly #health: GrpcHealth;
 
-  constructor({ listen, maxBodyBytes }: GrpcServerInit, service: GrpcService, health: GrpcHealth) {
+  constructor(
+    { listen, maxBodyBytes, tls }: GrpcServerInit,
+    service: GrpcService,
+    health: GrpcHealth,
+  ) {
     this.#listen = listen;
+    this.#credentials =
+      tls === undefined ? ServerCredentials.createInsecure() : new ReloadedCredentials(tls);
     this.#service = service;
     this.#health = health;
     this.#server = new Server({
@@ -49,10 +60,8 @@ export class GrpcServer {
   /** Resolves with the address in use. @throws the system's error when it cannot listen. */
   async start(): Promise<ListenAddress> {
     const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(
-        formatAddress(this.#listen),
-        ServerCredentials.createInsecure(),
-        (error, bound) => (error === null ? resolve(bound) : reject(error)),
+      this.#server.bindAsync(formatAddress(this.#listen), this.#credentials, (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
       );
     });
     return { host: this.#listen.host, port };

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -10,6 +11,7 @@ import type { Readiness } from './readiness.ts';
 import { type Failure, failureOf, GatewayRefusal, httpStatus } from './refusal.ts';
 import { isProbe, type RestAnswer, type RestApi } from './rest-api.ts';
 import { jsonBody } from './rest-response.ts';
+import type { TlsFiles } from './tls-files.ts';
 
 /** Bytes of all headers of a request. */
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -28,6 +30,8 @@ export interface HttpServerInit {
   readonly listen: ListenAddress;
   /** Bytes of a request's body, as sent and once decompressed. */
   readonly maxBodyBytes: number;
+  /** The certificate it shows; undefined for plain HTTP. */
+  readonly tls: TlsFiles | undefined;
 }
 
 export interface HttpServerComponents {
@@ -50,19 +54,7 @@ export class HttpServer {
   constructor(init: HttpServerInit, components: HttpServerComponents) {
     this.#init = init;
     this.#components = components;
-    this.#app = fastify({
-      bodyLimit: init.maxBodyBytes,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      forceCloseConnections: 'idle',
-      // A request that is here when the server closes is answered, not refused.
-      return503OnClosing: false,
-      genReqId: ({ headers }) => {
-        const given = headers['x-request-id'];
-        return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
-      },
-      http: { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_TIMEOUT_MS },
-    });
+    this.#app = createApp(init);
     this.#app.removeAllContentTypeParsers();
     // What a body is says the path, not its type: tensors come as JSON, octets and no type at all.
     this.#app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
@@ -164,6 +156,27 @@ export class HttpServer {
     if (kind === 'internal') this.#components.logger.error({ ...fields, err: error }, message);
     else this.#components.logger.debug(fields, message);
   }
+}
+
+function createApp({ maxBodyBytes, tls }: HttpServerInit): FastifyInstance {
+  const bounds = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_TIMEOUT_MS };
+  const options = {
+    bodyLimit: maxBodyBytes,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    // A request that is here when the server closes is answered, not refused.
+    return503OnClosing: false,
+    genReqId: ({ headers }: { headers: IncomingHttpHeaders }) => {
+      const given = headers['x-request-id'];
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+    },
+  } as const;
+  if (tls === undefined) return fastify({ ...options, http: bounds });
+  const app = fastify({ ...options, https: { ...bounds, ...tls.pair } });
+  tls.onChange((pair) => app.server.setSecureContext(pair));
+  // Its type tells which server it stands on, of which the rest asks only what both have.
+  return app as unknown as FastifyInstance;
 }
 
 /** The path as it was sent: escapes in a model's name are its own. */

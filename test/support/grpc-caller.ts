@@ -27,8 +27,8 @@ export class GrpcCaller implements Disposable {
   readonly #client: Client;
   readonly #services: readonly ServiceDefinition[];
 
-  constructor(address: string) {
-    this.#client = new Client(address, credentials.createInsecure(), {
+  constructor(address: string, channel = credentials.createInsecure()) {
+    this.#client = new Client(address, channel, {
       'grpc.max_receive_message_length': -1,
     });
     const definitions = loadDefinitions();

@@ -1,8 +1,10 @@
+import path from 'node:path';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { ConfigError } from '../../../protocols/errors.ts';
 import { createClient } from '../../client/client.ts';
 import { type Gateway, startGateway } from '../../gateway/gateway.ts';
 import { formatAddress, parseListenAddress } from '../../gateway/listen-address.ts';
+import type { TlsInit } from '../../gateway/tls-files.ts';
 import { peerIdText } from '../../swarm/identity.ts';
 import type { CommandContext } from '../command-context.ts';
 import { type Daemon, serveUntilTold } from '../daemon.ts';
@@ -49,6 +51,7 @@ export async function runGateway(context: CommandContext): Promise<number> {
         http: parseListenAddress(settings.http, '--http'),
         grpc: parseListenAddress(settings.grpc, '--grpc'),
         metrics: parseListenAddress(settings.metrics, '--metrics'),
+        tls: tlsFiles(context),
         version: packageVersion(),
         logger,
         publishers,
@@ -79,10 +82,19 @@ export async function runGateway(context: CommandContext): Promise<number> {
   });
 }
 
+/** @throws {ERR_CONFIG} when one is set without the other. */
+function tlsFiles({ cwd, settings: { tlsCert, tlsKey } }: CommandContext): TlsInit | undefined {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new ConfigError('--tls-cert and --tls-key are expected together, found one of them');
+  }
+  return { certFile: path.resolve(cwd, tlsCert), keyFile: path.resolve(cwd, tlsKey) };
+}
+
 /** What listens, and where. */
-function served({ addresses: { http, grpc, metrics } }: Gateway): Record<string, string> {
+function served({ addresses: { http, grpc, metrics }, tls }: Gateway): Record<string, string> {
   return {
-    ...(http && { http: `http://${formatAddress(http)}` }),
+    ...(http && { http: `${tls ? 'https' : 'http'}://${formatAddress(http)}` }),
     ...(grpc && { grpc: formatAddress(grpc) }),
     ...(metrics && { metrics: `http://${formatAddress(metrics)}/metrics` }),
   };

@@ -7,7 +7,16 @@ export const GATEWAY_COMMAND: CommandSpec = {
     'serve the whole swarm as one inference server: Open Inference Protocol over HTTP and gRPC',
   settings: [
     ...(['bootstrap', 'mdns', 'network', 'identity', 'data', 'publishers', 'logLevel'] as const),
-    ...(['http', 'grpc', 'metrics', 'tlsCert', 'tlsKey', 'requireModels', 'maxBodyBytes'] as const),
+    ...([
+      'http',
+      'grpc',
+      'metrics',
+      'tlsCert',
+      'tlsKey',
+      'restrictFile',
+      'requireModels',
+      'maxBodyBytes',
+    ] as const),
     ...(['insecure', 'deadlineMs', 'drainDelayMs', 'drainTimeoutMs'] as const),
   ],
   examples: [
@@ -31,6 +40,10 @@ export const API_KEY_COMMANDS: readonly CommandSpec[] = [
       {
         flags: '--models <refs>',
         about: 'publisher/name of the models it is for, with commas; without it all',
+      },
+      {
+        flags: '--admin',
+        about: 'let it say which models the gateway serves: load and unload of Triton',
       },
       {
         flags: '--priority <n>',

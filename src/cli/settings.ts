@@ -313,6 +313,13 @@ export const SETTINGS = {
     env: 'SWARM_TLS_KEY',
     about: 'key of that certificate in PEM',
   },
+  restrictFile: {
+    kind: 'text',
+    flags: '--restrict-file <file>',
+    env: 'SWARM_RESTRICT_FILE',
+    about:
+      'groups of the API for who sends a certain header alone, one groups:header=value a line as Triton has them',
+  },
   requireModels: {
     kind: 'list',
     flags: '--require-model <name>',
@@ -406,6 +413,7 @@ export interface Settings {
   readonly metrics: string;
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
+  readonly restrictFile: string | undefined;
   readonly requireModels: readonly string[];
   readonly maxBodyBytes: number;
   readonly insecure: boolean;

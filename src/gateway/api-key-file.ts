@@ -22,6 +22,8 @@ const keySchema = z.strictObject({
   models: z.array(z.string().max(160)).max(1000).optional(),
   /** The highest priority that its requests may have, and that of those which ask for none. */
   priority: z.int().min(0).max(255).optional(),
+  /** True for who may say which models the gateway serves. */
+  admin: z.boolean().optional(),
 });
 
 /** One API key as it is kept, under its name. */

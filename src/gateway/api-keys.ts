@@ -13,6 +13,8 @@ export interface Caller {
   /** From 0 to 255. */
   readonly highestPriority: number;
   readonly defaultPriority: number;
+  /** True when it may say which models the gateway serves. */
+  readonly admin: boolean;
   /** True when its key is for this model, by `publisher/name`. */
   mayUse(model: string): boolean;
 }
@@ -22,6 +24,7 @@ export const ANYBODY: Caller = {
   name: undefined,
   highestPriority: 255,
   defaultPriority: 0,
+  admin: false,
   mayUse: () => true,
 };
 
@@ -29,6 +32,15 @@ export const ANYBODY: Caller = {
 export function checkMayUse(caller: Caller, model: string): void {
   if (caller.mayUse(model)) return;
   throw new GatewayRefusal('forbidden', `the API key is not for model '${model}'`);
+}
+
+/** @throws {GatewayRefusal} when the caller may not say which models the gateway serves. */
+export function checkAdmin({ admin }: Caller): void {
+  if (admin) return;
+  throw new GatewayRefusal(
+    'forbidden',
+    'to load and unload models an API key is needed that was made with `swarm keys api --admin`',
+  );
 }
 
 interface KnownKey {
@@ -123,12 +135,13 @@ function rateOf(
 }
 
 function keep(name: string, entry: ApiKeyEntry, known: KnownKey | undefined): KnownKey {
-  const { requestsPerSecond, models, priority } = entry;
+  const { requestsPerSecond, models, priority, admin = false } = entry;
   return {
     caller: {
       name,
       highestPriority: priority ?? 255,
       defaultPriority: priority ?? 0,
+      admin,
       mayUse: (model) => models === undefined || models.includes(model),
     },
     requestsPerSecond,

@@ -26,6 +26,8 @@ export interface GatewayInit {
   readonly tls?: TlsInit | undefined;
   /** File of API keys; with any key in it, every request but a probe needs one. @default none */
   readonly keyFile?: string | undefined;
+  /** File of groups of the API that need a certain header. @default none do */
+  readonly restrictFile?: string | undefined;
   /** Serve others than this machine although there are no keys. @default false */
   readonly insecure?: boolean | undefined;
   /** Milliseconds a call may take. @default 30000 */

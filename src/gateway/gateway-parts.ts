@@ -11,9 +11,11 @@ import { InferenceService } from './inference-service.ts';
 import { InferenceStatistics } from './inference-statistics.ts';
 import { MetricsServer } from './metrics-server.ts';
 import { ModelDirectory } from './model-directory.ts';
+import { ModelRepository } from './model-repository.ts';
 import { OpenAiApi } from './openai-api.ts';
 import { Readiness } from './readiness.ts';
 import { RestApi } from './rest-api.ts';
+import { readRestrictions, RestrictedGroups } from './restricted-groups.ts';
 import { SwarmAccess } from './swarm-access.ts';
 import { TlsFiles } from './tls-files.ts';
 
@@ -44,6 +46,10 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
     (await TlsFiles.open(init.tls, (error) =>
       logger.warn({ err: error }, 'the new certificate is not taken, the old one is still shown'),
     ));
+  const restricted =
+    init.restrictFile === undefined
+      ? new RestrictedGroups()
+      : await readRestrictions(init.restrictFile);
   const access = new SwarmAccess(init.connect, (error) =>
     logger.warn({ err: error }, 'the swarm cannot be joined yet'),
   );
@@ -56,27 +62,28 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
   const statistics = new InferenceStatistics();
   const deadlineMs = init.deadlineMs ?? DEFAULT_DEADLINE_MS;
   const service = new InferenceService({ access, directory, statistics, metrics, deadlineMs });
-  const known = { access, directory, service, statistics, readiness, version };
+  const repository = new ModelRepository(access, directory);
+  const known = { access, directory, repository, service, statistics, readiness, version };
   const api = new RestApi(known);
   const openai = new OpenAiApi(access, directory);
   const http =
     init.http &&
     new HttpServer(
       { listen: init.http, maxBodyBytes, tls },
-      { api, openai, keys, readiness, logger },
+      { api, openai, keys, restricted, readiness, logger },
     );
   const grpc =
     init.grpc &&
     new GrpcServer(
       { listen: init.grpc, maxBodyBytes, tls },
       new GrpcService({
-        ...{ ...known, keys },
+        ...{ ...known, keys, restricted },
         onFailure: ({ kind, message }, error) => {
           if (kind === 'internal') logger.error({ kind, err: error }, message);
           else logger.debug({ kind }, message);
         },
       }),
-      new GrpcHealth(readiness),
+      new GrpcHealth(readiness, restricted),
     );
   const metricsServer = init.metrics && new MetricsServer(init.metrics, metrics);
   return { access, readiness, service, tls, http, grpc, metrics: metricsServer };

@@ -1,12 +1,15 @@
 import type {
+  Metadata,
   sendUnaryData,
   ServerUnaryCall,
   ServerWritableStream,
+  status,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { INFERENCE_SERVICE } from './grpc-definition.ts';
 import type { Readiness } from './readiness.ts';
-import { grpcStatus } from './refusal.ts';
+import { failureOf, grpcStatus } from './refusal.ts';
+import type { RestrictedGroups } from './restricted-groups.ts';
 
 /** Watches that are open at once; a prober holds one. */
 const MAX_WATCHES = 256;
@@ -28,10 +31,12 @@ type Watch = ServerWritableStream<HealthRequest, HealthResponse>;
  */
 export class GrpcHealth {
   readonly #readiness: Readiness;
+  readonly #restricted: RestrictedGroups;
   readonly #watches = new Set<Watch>();
 
-  constructor(readiness: Readiness) {
+  constructor(readiness: Readiness, restricted: RestrictedGroups) {
     this.#readiness = readiness;
+    this.#restricted = restricted;
     readiness.onChange(() => {
       for (const watch of this.#watches) watch.write(this.#statusOf(watch.request));
     });
@@ -41,15 +46,22 @@ export class GrpcHealth {
   get implementation(): UntypedServiceImplementation {
     return {
       Check: (
-        { request }: ServerUnaryCall<HealthRequest, HealthResponse>,
+        { request, metadata }: ServerUnaryCall<HealthRequest, HealthResponse>,
         reply: sendUnaryData<HealthResponse>,
       ) => {
+        const refused = this.#refusal(metadata);
+        if (refused !== undefined) return reply(refused);
         const response = this.#statusOf(request);
         if (response.status !== 'SERVICE_UNKNOWN') return reply(null, response);
         const details = `service '${request.service.slice(0, 80)}' is unknown`;
         reply({ code: grpcStatus('not-found'), details });
       },
       Watch: (watch: Watch) => {
+        const refused = this.#refusal(watch.metadata);
+        if (refused !== undefined) {
+          watch.emit('error', refused);
+          return;
+        }
         if (this.#watches.size >= MAX_WATCHES) {
           const details = `${MAX_WATCHES} watches are open, expected fewer`;
           watch.emit('error', { code: grpcStatus('exhausted'), details });
@@ -68,6 +80,16 @@ export class GrpcHealth {
     const status = { code: grpcStatus('unavailable'), details: 'the gateway is draining' };
     for (const watch of this.#watches) watch.emit('error', status);
     this.#watches.clear();
+  }
+
+  #refusal(metadata: Metadata): { code: status; details: string } | undefined {
+    try {
+      this.#restricted.checkGrpc('health', (key) => metadata.get(key).map(String)[0]);
+      return undefined;
+    } catch (error) {
+      const { kind, message } = failureOf(error);
+      return { code: grpcStatus(kind), details: message };
+    }
   }
 
   #statusOf({ service }: HealthRequest): HealthResponse {

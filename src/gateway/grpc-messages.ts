@@ -59,6 +59,12 @@ export interface GrpcStreamResponse {
   readonly infer_response?: GrpcInferResponse;
 }
 
+/** Of requests that change which models are served. */
+export interface GrpcRepositoryRequest {
+  readonly model_name: string;
+  readonly parameters: GrpcParameters;
+}
+
 /** Of requests that name a model and no more. */
 export interface GrpcModelRequest {
   readonly name: string;

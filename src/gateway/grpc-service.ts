@@ -11,27 +11,31 @@ import type {
   GrpcInferRequest,
   GrpcInferResponse,
   GrpcModelRequest,
+  GrpcRepositoryRequest,
   GrpcStreamResponse,
 } from './grpc-messages.ts';
-import { formatGrpcResponse, parseGrpcRequest } from './grpc-request.ts';
+import { formatGrpcResponse, parametersOf, parseGrpcRequest } from './grpc-request.ts';
 import { InferenceStream } from './grpc-stream.ts';
 import type { InferenceService } from './inference-service.ts';
 import type { InferenceStatistics } from './inference-statistics.ts';
 import { describeConfig, describeModel } from './model-description.ts';
 import type { ModelDirectory, ServedModel } from './model-directory.ts';
+import type { ModelRepository, RepositoryCall } from './model-repository.ts';
 import type { Readiness } from './readiness.ts';
 import { type Failure, failureOf, grpcStatus } from './refusal.ts';
-import { indexRepository } from './repository-index.ts';
+import type { ApiGroup, RestrictedGroups } from './restricted-groups.ts';
 import { describeServer } from './server-description.ts';
 import type { SwarmAccess } from './swarm-access.ts';
 
 export interface GrpcServiceComponents {
   readonly access: SwarmAccess;
   readonly directory: ModelDirectory;
+  readonly repository: ModelRepository;
   readonly service: InferenceService;
   readonly statistics: InferenceStatistics;
   readonly readiness: Readiness;
   readonly keys: ApiKeys;
+  readonly restricted: RestrictedGroups;
   /** What the server says its version is. */
   readonly version: string;
   /** Told of each failure, with what was thrown. */
@@ -66,34 +70,48 @@ export class GrpcService {
 
   /** The methods by the names of `open_inference.proto`. */
   get implementation(): UntypedServiceImplementation {
-    const { readiness, version, statistics } = this.#components;
+    const { readiness, version, statistics, repository } = this.#components;
     return {
-      ServerLive: this.#unary('open', async () => ({ live: true })),
-      ServerReady: this.#unary('open', async () => ({ ready: readiness.ready })),
-      ServerMetadata: this.#unary('key', async () => describeServer(version)),
-      ModelReady: this.#unary<GrpcModelRequest>('key', async (request, call) => {
+      ServerLive: this.#unary('health', async () => ({ live: true }), 'open'),
+      ServerReady: this.#unary('health', async () => ({ ready: readiness.ready }), 'open'),
+      ServerMetadata: this.#unary('metadata', async () => describeServer(version)),
+      ModelReady: this.#unary<GrpcModelRequest>('health', async (request, call) => {
         const { cid } = await this.#find(request, call);
         return { ready: this.#components.access.client.servable(cid).length > 0 };
       }),
-      ModelMetadata: this.#unary<GrpcModelRequest>('key', async (request, call) =>
+      ModelMetadata: this.#unary<GrpcModelRequest>('metadata', async (request, call) =>
         describeModel(await this.#find(request, call)),
       ),
-      ModelConfig: this.#unary<GrpcModelRequest>('key', async (request, call) => ({
+      ModelConfig: this.#unary<GrpcModelRequest>('model-config', async (request, call) => ({
         config: describeConfig(await this.#find(request, call)),
       })),
-      ModelStatistics: this.#unary<GrpcModelRequest>('key', async (request, call) => ({
+      ModelStatistics: this.#unary<GrpcModelRequest>('statistics', async (request, call) => ({
         model_stats:
           request.name === ''
             ? statistics.all().filter(({ name }) => call.caller.mayUse(name))
             : [statistics.of(await this.#find(request, call))],
       })),
       RepositoryIndex: this.#unary<{ readonly ready: boolean }>(
-        'key',
+        'model-repository',
         async ({ ready }, { caller, signal }) => ({
-          models: await indexRepository(this.#components.access, caller, { ready, signal }),
+          models: await repository.index(caller, { ready, signal }),
         }),
       ),
-      ModelInfer: this.#unary<GrpcInferRequest>('key', async (request, call) =>
+      RepositoryModelLoad: this.#unary<GrpcRepositoryRequest>(
+        'model-repository',
+        async (request, call) => {
+          await repository.load(changeOf(request, call));
+          return {};
+        },
+      ),
+      RepositoryModelUnload: this.#unary<GrpcRepositoryRequest>(
+        'model-repository',
+        async (request, call) => {
+          await repository.unload(changeOf(request, call));
+          return {};
+        },
+      ),
+      ModelInfer: this.#unary<GrpcInferRequest>('inference', async (request, call) =>
         this.#infer(request, call),
       ),
       ModelStreamInfer: (stream: ServerDuplexStream<GrpcInferRequest, GrpcStreamResponse>) =>
@@ -106,13 +124,15 @@ export class GrpcService {
     await Promise.all([...this.#streams].map((stream) => stream.drain()));
   }
 
+  /** `door` is open where callers need no key. */
   #unary<Request>(
-    door: 'open' | 'key',
+    group: ApiGroup,
     answer: (request: Request, call: GrpcCall) => Promise<object>,
+    door: 'open' | 'key' = 'key',
   ) {
     return (call: ServerUnaryCall<Request, object>, reply: sendUnaryData<object>): void => {
       const answered = async (): Promise<object> => {
-        const opened = await this.#open(call, door === 'key');
+        const opened = await this.#open(call, group, door);
         return answer(call.request, opened);
       };
       answered().then(
@@ -122,15 +142,17 @@ export class GrpcService {
     };
   }
 
-  async #open(call: AnyCall, needsKey: boolean): Promise<GrpcCall> {
+  async #open(call: AnyCall, group: ApiGroup, door: 'open' | 'key'): Promise<GrpcCall> {
     const { metadata } = call;
+    const { keys, restricted } = this.#components;
+    restricted.checkGrpc(group, (key) => metadata.get(key).map(String)[0]);
     const leaving = new AbortController();
     const leave = (): void =>
       leaving.abort(new DOMException('the call was cancelled', 'AbortError'));
     if (call.cancelled) leave();
     call.once('cancelled', leave);
     const [authorization] = metadata.get('authorization').map(String);
-    const caller = needsKey ? await this.#components.keys.authenticate(authorization) : ANYBODY;
+    const caller = door === 'key' ? await keys.authenticate(authorization) : ANYBODY;
     return { caller, metadata, deadlineAtMs: Number(call.getDeadline()), signal: leaving.signal };
   }
 
@@ -153,7 +175,7 @@ export class GrpcService {
   }
 
   #stream(stream: ServerDuplexStream<GrpcInferRequest, GrpcStreamResponse>): void {
-    const opened = this.#open(stream, false);
+    const opened = this.#open(stream, 'inference', 'open');
     const [authorization] = stream.metadata.get('authorization').map(String);
     const handler = new InferenceStream(stream, {
       // Each request is of the key's rate, and a key that is revoked ends with the next.
@@ -165,11 +187,12 @@ export class GrpcService {
       endsOnError: String(stream.metadata.get('triton_grpc_error')[0]) === 'true',
     });
     this.#streams.add(handler);
+    opened.catch((error: unknown) => handler.fail(error));
     stream.once('close', () => this.#streams.delete(handler));
   }
 
   async #find({ name, version }: GrpcModelRequest, call: GrpcCall): Promise<ServedModel> {
-    const found = await this.#components.directory.find(name, version, call.signal);
+    const found = await this.#components.directory.find(name, version, call);
     checkMayUse(call.caller, found.name);
     return found;
   }
@@ -179,4 +202,11 @@ export class GrpcService {
     this.#components.onFailure(failure, error);
     return { code: grpcStatus(failure.kind), details: failure.message };
   }
+}
+
+function changeOf(
+  { model_name: model, parameters }: GrpcRepositoryRequest,
+  { caller, signal }: GrpcCall,
+): RepositoryCall {
+  return { model, parameters: parametersOf(parameters), caller, signal };
 }

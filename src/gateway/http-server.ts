@@ -6,11 +6,13 @@ import type { Logger } from 'pino';
 import { ANYBODY, type ApiKeys, type Caller } from './api-keys.ts';
 import { decodeBody, encodeBody, selectEncoding } from './body-coding.ts';
 import type { ListenAddress } from './listen-address.ts';
-import { formatOpenAiError, isOpenAiPath, type OpenAiApi } from './openai-api.ts';
+import { formatOpenAiError, isOpenAiPath, type OpenAiApi, openAiGroupOf } from './openai-api.ts';
 import type { Readiness } from './readiness.ts';
 import { type Failure, failureOf, GatewayRefusal, httpStatus } from './refusal.ts';
-import { isProbe, type RestAnswer, type RestApi } from './rest-api.ts';
+import { header, isProbe, type RestAnswer, type RestApi } from './rest-api.ts';
+import { groupOf, parseRestPath } from './rest-path.ts';
 import { jsonBody } from './rest-response.ts';
+import type { ApiGroup, RestrictedGroups } from './restricted-groups.ts';
 import type { TlsFiles } from './tls-files.ts';
 
 /** Bytes of all headers of a request. */
@@ -38,6 +40,7 @@ export interface HttpServerComponents {
   readonly api: RestApi;
   readonly openai: OpenAiApi;
   readonly keys: ApiKeys;
+  readonly restricted: RestrictedGroups;
   readonly readiness: Readiness;
   readonly logger: Logger;
 }
@@ -87,8 +90,12 @@ export class HttpServer {
     void reply.header('x-request-id', request.id);
     // A client that keeps its connection would find out only when it is gone.
     if (this.#components.readiness.draining) void reply.header('connection', 'close');
-    if (isProbe(pathOf(request))) return;
-    callers.set(request, await this.#components.keys.authenticate(request.headers.authorization));
+    const { keys, restricted } = this.#components;
+    const path = pathOf(request);
+    const group = groupOfPath(path);
+    if (group !== undefined) restricted.checkHttp(group, (name) => header(request.headers, name));
+    if (isProbe(path)) return;
+    callers.set(request, await keys.authenticate(request.headers.authorization));
   }
 
   async #serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -182,6 +189,13 @@ function createApp({ maxBodyBytes, tls }: HttpServerInit): FastifyInstance {
 /** The path as it was sent: escapes in a model's name are its own. */
 function pathOf({ url }: FastifyRequest): string {
   return url.split('?', 1)[0] ?? url;
+}
+
+/** The group of the API that a path is of, in either form; undefined where there is nothing. */
+function groupOfPath(path: string): ApiGroup | undefined {
+  if (isOpenAiPath(path)) return openAiGroupOf(path);
+  const route = parseRestPath(path);
+  return route === undefined ? undefined : groupOf(route);
 }
 
 /** What the HTTP library refuses by itself, as ours. */

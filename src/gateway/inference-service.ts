@@ -108,7 +108,7 @@ export class InferenceService {
   }
 
   async #find({ model, version, caller, signal }: InferenceCall): Promise<ServedModel> {
-    const found = await this.#components.directory.find(model, version, signal);
+    const found = await this.#components.directory.find(model, version, { signal });
     checkMayUse(caller, found.name);
     return found;
   }

@@ -1,5 +1,5 @@
 import { BoundedMap } from '../../protocols/bounded-map.ts';
-import { InvalidInputError, NotFoundError } from '../../protocols/errors.ts';
+import { InvalidInputError, LimitError, NotFoundError } from '../../protocols/errors.ts';
 import type { Manifest } from '../../protocols/manifest/index.ts';
 import {
   DEFAULT_CHANNEL,
@@ -17,6 +17,9 @@ import type { SwarmAccess } from './swarm-access.ts';
 /** Bare names whose publisher is remembered, and for how long: a second model of the name must soon be noticed. */
 const MAX_BARE_NAMES = 1024;
 const BARE_NAME_MS = 5_000;
+
+/** Models that are not served at most. */
+const MAX_REFUSED = 1024;
 
 /** A release sequence, as Triton's clients write versions. */
 const SEQUENCE = /^\d{1,16}$/;
@@ -37,6 +40,12 @@ export interface ServedModel {
   readonly manifest: Manifest;
 }
 
+export interface FindOptions {
+  readonly signal: AbortSignal;
+  /** Find it although it is not to be served. @default false */
+  readonly unserved?: boolean | undefined;
+}
+
 export interface ModelDirectoryInit {
   /** Publishers by petname. */
   readonly publishers: ReadonlyMap<string, PublisherId>;
@@ -51,6 +60,7 @@ interface BareName {
 export class ModelDirectory {
   readonly #access: SwarmAccess;
   readonly #publishers: ReadonlyMap<string, PublisherId>;
+  readonly #refused = new Set<string>();
   readonly #bareNames = new BoundedMap<string, BareName>(MAX_BARE_NAMES);
 
   constructor(access: SwarmAccess, { publishers }: ModelDirectoryInit) {
@@ -62,11 +72,20 @@ export class ModelDirectory {
    * The model of a name (`publisher/name`, `petname/name`, or a bare name that one publisher has) in a version (a channel, a release
    * sequence in digits, or a CID; `''` is the stable channel, less a canary's share).
    *
-   * @throws {ERR_NOT_FOUND} when it is unknown or the bare name is several publishers'.
+   * @throws {ERR_NOT_FOUND} when it is unknown, refused, or the bare name is several publishers'.
    * @throws {ERR_INVALID_INPUT} when a part is malformed. {ERR_NO_NODE} when nobody could give its manifest.
    */
-  async find(asked: string, version: string, signal: AbortSignal): Promise<ServedModel> {
+  async find(
+    asked: string,
+    version: string,
+    { signal, unserved = false }: FindOptions,
+  ): Promise<ServedModel> {
     const { publisher, name } = await this.#publisherOf(asked, signal);
+    if (!unserved && this.isRefused(`${publisher}/${name}`)) {
+      throw new NotFoundError(
+        `Request for unknown model: ${shown(asked)} has no available versions`,
+      );
+    }
     const selector = parseSelector(version);
     const ref: ModelRef = { publisher, name, selector };
     const { cid, sequence, manifest } = await this.#access.client.describe(ref, { signal });
@@ -85,6 +104,24 @@ export class ModelDirectory {
       pinned,
       manifest,
     };
+  }
+
+  /** True for a model, by `publisher/name`, that is not to be served. */
+  isRefused(name: string): boolean {
+    return this.#refused.has(name);
+  }
+
+  /** From now on it is not served. @throws {ERR_LIMIT} when too many are not. */
+  refuse(name: string): void {
+    if (this.#refused.size >= MAX_REFUSED && !this.#refused.has(name)) {
+      throw new LimitError(`${MAX_REFUSED} models are unloaded, expected fewer`);
+    }
+    this.#refused.add(name);
+  }
+
+  /** From now on it is served again. */
+  serve(name: string): void {
+    this.#refused.delete(name);
   }
 
   async #publisherOf(

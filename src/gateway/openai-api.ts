@@ -4,6 +4,7 @@ import { checkMayUse } from './api-keys.ts';
 import { type Failure, GatewayRefusal, httpStatus } from './refusal.ts';
 import type { RestAnswer, RestCall } from './rest-api.ts';
 import { jsonBody, type RestBody } from './rest-response.ts';
+import type { ApiGroup } from './restricted-groups.ts';
 import { shown } from './shown-name.ts';
 import type { SwarmAccess } from './swarm-access.ts';
 
@@ -22,6 +23,11 @@ const ERROR_TYPES: Readonly<Record<number, string>> = {
 /** True for a path whose answers, and errors, have OpenAI's form. */
 export function isOpenAiPath(path: string): boolean {
   return path === '/v1' || path.startsWith('/v1/');
+}
+
+/** The group of the API, in Triton's sense, that a path is of. */
+export function openAiGroupOf(path: string): ApiGroup {
+  return /^\/v1\/models(?:\/|$)/.test(path) ? 'metadata' : 'inference';
 }
 
 /** OpenAI's API as far as it goes without generated text: which models there are. */
@@ -52,13 +58,16 @@ export class OpenAiApi {
   async #list({ caller, signal }: RestCall): Promise<RestBody> {
     const { models } = await this.#access.client.searchModels({}, { signal });
     const data = models
-      .filter(({ publisher, name }) => caller.mayUse(`${publisher}/${name}`))
+      .filter(({ publisher, name }) => {
+        const id = `${publisher}/${name}`;
+        return caller.mayUse(id) && !this.#directory.isRefused(id);
+      })
       .map((model) => describe(model));
     return jsonBody({ object: 'list', data });
   }
 
   async #one({ caller, signal }: RestCall, id: string): Promise<RestBody> {
-    const { name, ref } = await this.#directory.find(id, '', signal);
+    const { name, ref } = await this.#directory.find(id, '', { signal });
     checkMayUse(caller, name);
     const { models } = await this.#access.client.searchModels(
       { text: ref.name, publisher: ref.publisher },
@@ -78,7 +87,7 @@ export class OpenAiApi {
         headers: { allow: 'POST' },
       });
     }
-    const { name } = await this.#directory.find(modelOf(body), '', signal);
+    const { name } = await this.#directory.find(modelOf(body), '', { signal });
     checkMayUse(caller, name);
     throw new GatewayRefusal('unsupported', `model '${name}' does not generate text`);
   }

@@ -94,7 +94,7 @@ export class Readiness {
         return served ? undefined : 'no node serves a model';
       }
       for (const name of this.#requireModels) {
-        const model = await this.#directory.find(name, '', signal);
+        const model = await this.#directory.find(name, '', { signal });
         if (client.servable(model.cid).length === 0) return `no node serves model ${shown(name)}`;
       }
       return undefined;

@@ -1,13 +1,14 @@
 import { InvalidInputError } from '../../protocols/errors.ts';
+import { asObject, type JsonObject } from '../client/json-field.ts';
 import { type Caller, checkMayUse } from './api-keys.ts';
 import type { InferenceService } from './inference-service.ts';
 import type { InferenceStatistics } from './inference-statistics.ts';
 import { describeConfig, describeModel } from './model-description.ts';
 import type { ModelDirectory, ServedModel } from './model-directory.ts';
+import type { ModelRepository } from './model-repository.ts';
 import type { Readiness } from './readiness.ts';
 import { GatewayRefusal } from './refusal.ts';
-import { indexRepository } from './repository-index.ts';
-import { parseRestPath, type RestRoute } from './rest-path.ts';
+import { methodOf, parseRestPath, type RestRoute } from './rest-path.ts';
 import { parseJson, parseRestRequest } from './rest-request.ts';
 import { formatRestResponse, jsonBody, type RestBody } from './rest-response.ts';
 import { describeServer } from './server-description.ts';
@@ -31,6 +32,7 @@ export interface RestAnswer extends RestBody {
 export interface RestApiComponents {
   readonly access: SwarmAccess;
   readonly directory: ModelDirectory;
+  readonly repository: ModelRepository;
   readonly service: InferenceService;
   readonly statistics: InferenceStatistics;
   readonly readiness: Readiness;
@@ -62,7 +64,7 @@ export class RestApi {
     if (route.kind === 'shared-memory') {
       throw new GatewayRefusal('unsupported', 'shared memory is not supported');
     }
-    const method = route.kind === 'infer' || route.kind === 'repository-index' ? 'POST' : 'GET';
+    const method = methodOf(route);
     if (call.method !== method) {
       throw new GatewayRefusal('wrong-method', 'Method Not Allowed', {
         headers: { allow: method },
@@ -73,7 +75,7 @@ export class RestApi {
   }
 
   async #ok(call: RestCall, route: RestRoute): Promise<RestBody> {
-    const { statistics, version } = this.#components;
+    const { statistics, version, repository } = this.#components;
     switch (route.kind) {
       case 'infer':
         return this.#infer(call, route);
@@ -87,6 +89,12 @@ export class RestApi {
         });
       case 'repository-index':
         return this.#index(call);
+      case 'model-load':
+        await repository.load(changeOf(call, route));
+        return jsonBody({});
+      case 'model-unload':
+        await repository.unload(changeOf(call, route));
+        return jsonBody({});
       case 'model-metadata':
         return jsonBody(describeModel(await this.#find(call, route)));
       case 'model-config':
@@ -142,27 +150,35 @@ export class RestApi {
   }
 
   async #index({ body, caller, signal }: RestCall): Promise<RestBody> {
-    const request = body.byteLength === 0 ? {} : parseJson(body);
-    const ready =
-      typeof request === 'object' && request !== null && 'ready' in request ? request.ready : false;
+    const { ready = false } = optionalObject(body);
     if (typeof ready !== 'boolean') {
       throw new InvalidInputError(`ready is ${typeof ready}, expected true or false`);
     }
-    return jsonBody(await indexRepository(this.#components.access, caller, { ready, signal }));
+    return jsonBody(await this.#components.repository.index(caller, { ready, signal }));
   }
 
   async #find(
     { caller, signal }: RestCall,
     { model, version }: { readonly model: string; readonly version: string },
   ): Promise<ServedModel> {
-    const found = await this.#components.directory.find(model, version, signal);
+    const found = await this.#components.directory.find(model, version, { signal });
     checkMayUse(caller, found.name);
     return found;
   }
 }
 
+/** A body of JSON that may be left out. */
+function optionalObject(body: Buffer): JsonObject {
+  return body.byteLength === 0 ? {} : asObject(parseJson(body), 'request');
+}
+
+function changeOf({ body, caller, signal }: RestCall, { model }: { readonly model: string }) {
+  const { parameters = {} } = optionalObject(body);
+  return { model, parameters: asObject(parameters, 'parameters'), caller, signal };
+}
+
 /** The one value of a header; of one that was sent several times the first. */
-function header(
+export function header(
   headers: Readonly<Record<string, string | string[] | undefined>>,
   name: string,
 ): string | undefined {

@@ -1,3 +1,5 @@
+import type { ApiGroup } from './restricted-groups.ts';
+
 /** What a path of the REST API names; the method is checked by whoever serves it. */
 export type RestRoute =
   | { readonly kind: 'server-metadata' | 'server-live' | 'server-ready' | 'all-statistics' }
@@ -8,6 +10,7 @@ export type RestRoute =
       readonly model: string;
       readonly version: string;
     }
+  | { readonly kind: 'model-load' | 'model-unload'; readonly model: string }
   | { readonly kind: 'infer'; readonly model: string; readonly version: string };
 
 const ACTIONS = {
@@ -26,6 +29,42 @@ const FIXED: Readonly<Record<string, RestRoute['kind']>> = {
   'repository/index': 'repository-index',
 };
 
+/** The repository that Triton's routes may name is the swarm, whatever it is called. */
+const REPOSITORY_MODEL = /^repository\/(?:[^/]+\/)?models\/(.+)\/(load|unload)$/;
+
+/** The group of the API that each route is of. */
+const GROUPS: Readonly<Record<RestRoute['kind'], ApiGroup>> = {
+  'server-live': 'health',
+  'server-ready': 'health',
+  'model-ready': 'health',
+  'server-metadata': 'metadata',
+  'model-metadata': 'metadata',
+  infer: 'inference',
+  'shared-memory': 'shared-memory',
+  'model-config': 'model-config',
+  'repository-index': 'model-repository',
+  'model-load': 'model-repository',
+  'model-unload': 'model-repository',
+  'model-statistics': 'statistics',
+  'all-statistics': 'statistics',
+};
+
+/** Routes that do something are asked by POST, those that tell something by GET. */
+const POSTED: ReadonlySet<RestRoute['kind']> = new Set([
+  'infer',
+  'repository-index',
+  'model-load',
+  'model-unload',
+]);
+
+export function groupOf({ kind }: RestRoute): ApiGroup {
+  return GROUPS[kind];
+}
+
+export function methodOf({ kind }: RestRoute): 'GET' | 'POST' {
+  return POSTED.has(kind) ? 'POST' : 'GET';
+}
+
 /**
  * The route of a path such as `/v2/models/publisher/name/versions/3/infer`; undefined when there is none.
  *
@@ -37,6 +76,12 @@ export function parseRestPath(path: string): RestRoute | undefined {
   const rest = path.slice('/v2/'.length).replace(/\/$/, '');
   if (Object.hasOwn(FIXED, rest)) return { kind: FIXED[rest] } as RestRoute;
   if (/^(?:system|cuda)sharedmemory\//.test(rest)) return { kind: 'shared-memory' };
+  const [, changed, change] = REPOSITORY_MODEL.exec(rest) ?? [];
+  if (changed !== undefined) {
+    const model = decode(changed);
+    const kind = change === 'load' ? 'model-load' : 'model-unload';
+    return model === undefined ? undefined : { kind, model };
+  }
   const segments = rest.split('/');
   if (segments.shift() !== 'models') return undefined;
   const last = segments.at(-1) ?? '';

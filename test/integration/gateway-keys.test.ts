@@ -17,6 +17,7 @@ let keyFile: string;
 let sum: string;
 
 const any = createApiKey({});
+const admin = createApiKey({ admin: true });
 const slow = createApiKey({ requestsPerSecond: 0.01 });
 let narrow: ReturnType<typeof createApiKey>;
 
@@ -30,7 +31,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'gpu-swarm-test-'));
   keyFile = path.join(folder, 'api-keys.json');
   narrow = createApiKey({ models: [sum] });
-  await write({ any: any.entry, slow: slow.entry, narrow: narrow.entry });
+  await write({ any: any.entry, slow: slow.entry, admin: admin.entry, narrow: narrow.entry });
   gateway = await startTestGateway(testnet, { keyFile });
 });
 afterAll(async () => {
@@ -119,6 +120,57 @@ describe('A gateway with API keys', () => {
     });
     const metadata = { authorization: `Bearer ${any.text}` };
     expect(await caller.call('ModelReady', { name: sum }, { metadata })).toEqual({ ready: true });
+  });
+
+  it('loads and unloads models for an admin alone, for this gateway alone', async () => {
+    const change = (what: string, key: string, body = {}) =>
+      ask(`/v2/repository/models/${sum}/${what}`, key, {
+        method: 'POST',
+        body: JSON.stringify(body),
+      });
+    expect((await change('unload', any.text)).status).toBe(403);
+    expect((await infer(sum, any.text)).status).toBe(200);
+    const stateOf = async () => {
+      const index = await ask('/v2/repository/index', admin.text, { method: 'POST' });
+      return ((await index.json()) as { name: string }[]).find(({ name }) => name === sum);
+    };
+    const unloaded = await change('unload', admin.text, {
+      parameters: { unload_dependents: false },
+    });
+    expect([unloaded.status, await unloaded.json()]).toEqual([200, {}]);
+    const refused = await infer(sum, any.text);
+    expect([refused.status, await refused.json()]).toEqual([
+      404,
+      { error: `Request for unknown model: '${sum}' has no available versions` },
+    ]);
+    expect(await stateOf()).toMatchObject({ state: 'UNAVAILABLE', reason: 'unloaded' });
+    expect((await infer('other', any.text)).status).toBe(200);
+    const upload = await change('load', admin.text, { parameters: { config: '{}' } });
+    expect([upload.status, (await infer(sum, any.text)).status]).toEqual([501, 404]);
+    expect((await change('load', admin.text)).status).toBe(200);
+    expect((await infer(sum, any.text)).status).toBe(200);
+    expect(await stateOf()).toMatchObject({ state: 'READY', reason: '' });
+    const nothing = await ask('/v2/repository/models/nothing/load', admin.text, { method: 'POST' });
+    expect(nothing.status).toBe(404);
+  });
+
+  it('loads and unloads over gRPC too', async () => {
+    using caller = new GrpcCaller(gateway.grpc);
+    const metadata = { authorization: `Bearer ${admin.text}` };
+    const request = { model_name: 'other' };
+    await expect(
+      caller.call('RepositoryModelUnload', request, {
+        metadata: { authorization: `Bearer ${any.text}` },
+      }),
+    ).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
+    expect(await caller.call('RepositoryModelUnload', request, { metadata })).toEqual({});
+    expect((await infer('other', any.text)).status).toBe(404);
+    const upload = { ...request, parameters: { 'file:1/model.onnx': { bytes_param: 'x' } } };
+    await expect(caller.call('RepositoryModelLoad', upload, { metadata })).rejects.toMatchObject({
+      code: status.UNIMPLEMENTED,
+    });
+    expect(await caller.call('RepositoryModelLoad', request, { metadata })).toEqual({});
+    expect((await infer('other', any.text)).status).toBe(200);
   });
 
   it('refuses a key that was revoked, and opens to nobody when that was the last', async () => {

@@ -69,11 +69,11 @@ export async function runKeysApiList(context: CommandContext): Promise<number> {
   }
   if (keys.length === 0) terminal.note('there is no API key: `swarm keys api <name>` makes one');
   else {
-    const rows = keys.map(([name, { createdAt, requestsPerSecond, models, priority }]) => [
+    const rows = keys.map(([name, { createdAt, requestsPerSecond, models, priority, admin }]) => [
       ...[name, createdAt, requestsPerSecond === undefined ? 'any' : String(requestsPerSecond)],
-      ...[models?.join(' ') ?? 'all', String(priority ?? 'any')],
+      ...[models?.join(' ') ?? 'all', String(priority ?? 'any'), admin === true ? 'yes' : 'no'],
     ]);
-    printTable(terminal, ['NAME', 'MADE', 'PER SECOND', 'MODELS', 'PRIORITY'], rows);
+    printTable(terminal, ['NAME', 'MADE', 'PER SECOND', 'MODELS', 'PRIORITY', 'ADMIN'], rows);
   }
   return EXIT.ok;
 }
@@ -95,7 +95,7 @@ export async function runKeysApiRevoke(
 
 async function parseGrants(
   context: CommandContext,
-  { rate, models, priority }: CommandOptions,
+  { rate, models, priority, admin }: CommandOptions,
 ): Promise<Omit<ApiKeyEntry, 'sha256' | 'createdAt'>> {
   const refs = models === undefined ? undefined : String(models).split(',');
   const names = refs?.map(async (text) => {
@@ -106,6 +106,7 @@ async function parseGrants(
     return `${ref.publisher}/${ref.name}`;
   });
   return {
+    ...(admin === true && { admin: true }),
     ...(rate !== undefined && {
       requestsPerSecond: parseNumber(String(rate), '--rate', [0.001, 1e6]),
     }),

@@ -57,6 +57,7 @@ export async function runGateway(context: CommandContext): Promise<number> {
         publishers,
         requireModels: settings.requireModels,
         keyFile: apiKeyFile(context),
+        restrictFile: settings.restrictFile && path.resolve(context.cwd, settings.restrictFile),
         insecure: settings.insecure,
         deadlineMs: settings.deadlineMs,
         maxBodyBytes: settings.maxBodyBytes,

@@ -8,6 +8,9 @@ describe('parseRestPath', () => {
     ['/v2/health/live', { kind: 'server-live' }],
     ['/v2/health/ready/', { kind: 'server-ready' }],
     ['/v2/repository/index', { kind: 'repository-index' }],
+    ['/v2/repository/models/a/b/load', { kind: 'model-load', model: 'a/b' }],
+    ['/v2/repository/models/a%2Fb/unload', { kind: 'model-unload', model: 'a/b' }],
+    ['/v2/repository/swarm/models/load/load', { kind: 'model-load', model: 'load' }],
     ['/v2/models/stats', { kind: 'all-statistics' }],
     ['/v2/cudasharedmemory/region/x/register', { kind: 'shared-memory' }],
     ['/v2/models/m', { kind: 'model-metadata', model: 'm', version: '' }],
@@ -40,6 +43,8 @@ describe('parseRestPath', () => {
     '/v2/models/%E0%A4%A/infer',
     '/v2/models/m/versions/%zz/infer',
     '/v2/constructor',
+    '/v2/repository/models/load',
+    '/v2/repository/models/%zz/load',
   ])('finds nothing at %s', (path) => {
     expect(parseRestPath(path)).toBeUndefined();
   });

@@ -15,6 +15,8 @@ export const GATEWAY_COMMAND: CommandSpec = {
       'tlsKey',
       'restrictFile',
       'requireModels',
+      'cacheModels',
+      'cacheBytes',
       'maxBodyBytes',
     ] as const),
     ...(['insecure', 'deadlineMs', 'drainDelayMs', 'drainTimeoutMs'] as const),

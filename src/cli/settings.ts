@@ -2,6 +2,7 @@ import { ISOLATION_MODES, type IsolationMode } from '../../node/backend/isolatio
 import { DEFAULT_MAX_REQUEST_BYTES, MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { DEFAULT_NETWORK } from '../../protocols/protocol-id.ts';
 import {
+  DEFAULT_CACHE_BYTES,
   DEFAULT_DRAIN_DELAY_MS,
   DEFAULT_DRAIN_TIMEOUT_MS,
   DEFAULT_MAX_BODY_BYTES,
@@ -23,6 +24,9 @@ interface SettingSpec {
 }
 
 export type SettingValue = string | number | boolean | readonly string[];
+
+/** Of what the gateway keeps: a typed array of Node holds more, its heap of keys hardly. */
+const MAX_CACHE_BYTES = 64 * 1024 ** 3;
 
 /** Levels of the daemons' log, from pino. */
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
@@ -328,6 +332,22 @@ export const SETTINGS = {
       'model without which the gateway is not ready (repeat for several); by default some model must be served',
     fallback: [],
   },
+  cacheModels: {
+    kind: 'list',
+    flags: '--cache-model <name>',
+    env: 'SWARM_CACHE_MODELS',
+    about:
+      'publisher/name of a model that always answers the same to the same, so that the gateway keeps its answers (repeat for several)',
+    fallback: [],
+  },
+  cacheBytes: {
+    kind: 'integer',
+    flags: '--cache-bytes <n>',
+    env: 'SWARM_CACHE_BYTES',
+    about: 'bytes of answers that the gateway keeps',
+    range: [1, MAX_CACHE_BYTES],
+    fallback: DEFAULT_CACHE_BYTES,
+  },
   maxBodyBytes: {
     kind: 'integer',
     flags: '--max-body-bytes <n>',
@@ -415,6 +435,8 @@ export interface Settings {
   readonly tlsKey: string | undefined;
   readonly restrictFile: string | undefined;
   readonly requireModels: readonly string[];
+  readonly cacheModels: readonly string[];
+  readonly cacheBytes: number;
   readonly maxBodyBytes: number;
   readonly insecure: boolean;
   readonly drainDelayMs: number;

@@ -3,6 +3,7 @@ import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import type { PublisherId } from '../../protocols/types.ts';
 import type { Logger } from 'pino';
 import { type ListenAddress, isLoopback, formatAddress } from './listen-address.ts';
+import type { ResponseCacheInit } from './response-cache.ts';
 import type { GatewayClient } from './swarm-access.ts';
 import type { TlsInit } from './tls-files.ts';
 
@@ -26,6 +27,8 @@ export interface GatewayInit {
   readonly tls?: TlsInit | undefined;
   /** File of API keys; with any key in it, every request but a probe needs one. @default none */
   readonly keyFile?: string | undefined;
+  /** Which models' answers are kept, and how many bytes of them. @default none are */
+  readonly cache?: ResponseCacheInit | undefined;
   /** File of groups of the API that need a certain header. @default none do */
   readonly restrictFile?: string | undefined;
   /** Serve others than this machine although there are no keys. @default false */

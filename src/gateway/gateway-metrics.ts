@@ -1,5 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ServedModel } from './model-directory.ts';
 import type { FailureKind } from './refusal.ts';
+import type { AnsweredRequest, ApiProtocol } from './request-outcome.ts';
 
 /** Models that have a label of their own; requests to further ones are counted under `other`. */
 const MAX_LABELLED_MODELS = 512;
@@ -9,20 +11,11 @@ const LATENCY_BUCKETS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
 
-export type ApiProtocol = 'rest' | 'grpc';
-
-/** What came of a request that was answered. */
-export interface AnsweredRequest {
-  readonly protocol: ApiProtocol;
-  readonly model: string;
-  /** Milliseconds, of which the node queued and executed so many. */
-  readonly latencyMs: number;
-  readonly queueMs: number;
-  readonly executeMs: number;
-  readonly requestBytes: number;
-  readonly responseBytes: number;
-  /** Nodes that were asked before and did not answer. */
-  readonly failedAttempts: number;
+/** What is looked at when Prometheus asks. */
+export interface GatewayState {
+  readonly ready: () => boolean;
+  readonly draining: () => boolean;
+  readonly cacheBytes: () => number;
 }
 
 /**
@@ -41,9 +34,10 @@ export class GatewayMetrics {
   readonly #network: Histogram<'model'>;
   readonly #bytes: Counter<'direction'>;
   readonly #attempts: Counter<'model'>;
+  readonly #lookups: Counter<'model' | 'outcome'>;
   readonly #inFlight: Gauge;
 
-  constructor(state: { readonly ready: () => boolean; readonly draining: () => boolean }) {
+  constructor(state: GatewayState) {
     const registers = [this.#registry];
     const histogram = <L extends string>(name: string, help: string, labelNames: L[]) =>
       new Histogram({ name, help, labelNames, buckets: LATENCY_BUCKETS, registers });
@@ -81,20 +75,27 @@ export class GatewayMetrics {
       labelNames: ['model'],
       registers,
     });
+    this.#lookups = new Counter({
+      name: 'swarm_gateway_cache_lookups_total',
+      help: 'Requests to models whose answers are kept, by whether theirs was.',
+      labelNames: ['model', 'outcome'],
+      registers,
+    });
     this.#inFlight = new Gauge({
       name: 'swarm_gateway_requests_in_flight',
       help: 'Inference requests that have not ended.',
       registers,
     });
-    for (const [name, help, is] of [
+    for (const [name, help, value] of [
       ['swarm_gateway_ready', '1 when it should be sent requests.', state.ready],
       ['swarm_gateway_draining', '1 from the moment it was told to end.', state.draining],
+      ['swarm_gateway_cache_bytes', 'Bytes of answers that are kept.', state.cacheBytes],
     ] as const) {
       const gauge: Gauge = new Gauge({
         name,
         help,
         registers,
-        collect: () => gauge.set(Number(is())),
+        collect: () => gauge.set(Number(value())),
       });
     }
     collectDefaultMetrics({ register: this.#registry });
@@ -104,25 +105,31 @@ export class GatewayMetrics {
     this.#inFlight.inc();
   }
 
-  answered(request: AnsweredRequest): void {
-    const { protocol, latencyMs, queueMs, executeMs } = request;
-    const model = this.#label(request.model);
+  answered(model: ServedModel, request: AnsweredRequest): void {
+    const { protocol, latencyMs, node } = request;
+    const label = this.#label(model.name);
     this.#inFlight.dec();
-    this.#requests.inc({ protocol, model, outcome: 'answered' });
-    this.#latency.observe({ protocol, model }, latencyMs / 1000);
-    this.#queue.observe({ model }, queueMs / 1000);
-    this.#execute.observe({ model }, executeMs / 1000);
-    // Clocks of two machines: what they add up to may be a little more than what was waited for.
-    this.#network.observe({ model }, Math.max(0, latencyMs - queueMs - executeMs) / 1000);
+    this.#requests.inc({ protocol, model: label, outcome: 'answered' });
+    this.#latency.observe({ protocol, model: label }, latencyMs / 1000);
     this.#bytes.inc({ direction: 'in' }, request.requestBytes);
     this.#bytes.inc({ direction: 'out' }, request.responseBytes);
-    if (request.failedAttempts > 0) this.#attempts.inc({ model }, request.failedAttempts);
+    if (request.cacheMs !== undefined) {
+      this.#lookups.inc({ model: label, outcome: node === undefined ? 'hit' : 'miss' });
+    }
+    if (node === undefined) return;
+    const { queueMs, executeMs, failedAttempts } = node;
+    this.#queue.observe({ model: label }, queueMs / 1000);
+    this.#execute.observe({ model: label }, executeMs / 1000);
+    // Clocks of two machines: what they add up to may be a little more than what was waited for.
+    this.#network.observe({ model: label }, Math.max(0, latencyMs - queueMs - executeMs) / 1000);
+    if (failedAttempts > 0) this.#attempts.inc({ model: label }, failedAttempts);
   }
 
   /** `model` is undefined where none was found by the caller's name. */
-  failed(protocol: ApiProtocol, model: string | undefined, outcome: FailureKind): void {
+  failed(protocol: ApiProtocol, model: ServedModel | undefined, outcome: FailureKind): void {
     this.#inFlight.dec();
-    this.#requests.inc({ protocol, model: model === undefined ? '' : this.#label(model), outcome });
+    const label = model === undefined ? '' : this.#label(model.name);
+    this.#requests.inc({ protocol, model: label, outcome });
   }
 
   /** All of them as Prometheus reads them, and the type to send it as. */

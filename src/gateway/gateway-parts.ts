@@ -14,6 +14,7 @@ import { ModelDirectory } from './model-directory.ts';
 import { ModelRepository } from './model-repository.ts';
 import { OpenAiApi } from './openai-api.ts';
 import { Readiness } from './readiness.ts';
+import { ResponseCache } from './response-cache.ts';
 import { RestApi } from './rest-api.ts';
 import { readRestrictions, RestrictedGroups } from './restricted-groups.ts';
 import { SwarmAccess } from './swarm-access.ts';
@@ -55,13 +56,17 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
   );
   const directory = new ModelDirectory(access, { publishers: init.publishers ?? new Map() });
   const readiness = new Readiness(access, directory, { requireModels: init.requireModels ?? [] });
+  const cache = init.cache && new ResponseCache(init.cache);
   const metrics = new GatewayMetrics({
     ready: () => readiness.ready,
     draining: () => readiness.draining,
+    cacheBytes: () => cache?.bytes ?? 0,
   });
   const statistics = new InferenceStatistics();
   const deadlineMs = init.deadlineMs ?? DEFAULT_DEADLINE_MS;
-  const service = new InferenceService({ access, directory, statistics, metrics, deadlineMs });
+  const service = new InferenceService({
+    ...{ access, directory, statistics, metrics, cache, deadlineMs },
+  });
   const repository = new ModelRepository(access, directory);
   const known = { access, directory, repository, service, statistics, readiness, version };
   const api = new RestApi(known);

@@ -3,11 +3,13 @@ import { bytesOf, type NamedTensor, type Tensor } from '../../protocols/tensor.t
 import type { InferResult } from '../client/infer-result.ts';
 import { type Caller, checkMayUse } from './api-keys.ts';
 import { classify } from './classification.ts';
-import type { ApiProtocol, GatewayMetrics } from './gateway-metrics.ts';
+import type { GatewayMetrics } from './gateway-metrics.ts';
 import { type InferRequest, nodePriority, type WantedOutput } from './infer-request.ts';
 import type { InferenceStatistics } from './inference-statistics.ts';
 import type { ModelDirectory, ServedModel } from './model-directory.ts';
 import { failureOf } from './refusal.ts';
+import type { AnsweredRequest, ApiProtocol } from './request-outcome.ts';
+import { cacheKey, type Outputs, type ResponseCache } from './response-cache.ts';
 import type { SwarmAccess } from './swarm-access.ts';
 
 /** `traceparent` of version 00; any other is a stranger's text and goes no further. */
@@ -49,6 +51,8 @@ export interface InferenceServiceComponents {
   readonly directory: ModelDirectory;
   readonly statistics: InferenceStatistics;
   readonly metrics: GatewayMetrics;
+  /** Answers that are kept; undefined where none are. */
+  readonly cache: ResponseCache | undefined;
   /** Milliseconds a call may take at most. */
   readonly deadlineMs: number;
 }
@@ -80,25 +84,22 @@ export class InferenceService {
     try {
       model = await this.#find(call);
       const request = call.parse(model);
-      const result = await this.#run(call, model, request, startedMs);
-      const answer = answerOf(model, request, result);
-      const latencyMs = performance.now() - startedMs;
-      const { queueMs, executeMs, failedAttempts } = result;
-      statistics.answered(model, { rows: rowsOf(request.inputs), latencyMs, queueMs, executeMs });
-      metrics.answered({
+      const { answer, node, cacheMs } = await this.#answer(call, model, request, startedMs);
+      const outcome: AnsweredRequest = {
         protocol: call.protocol,
-        model: model.name,
-        latencyMs,
-        queueMs,
-        executeMs,
+        rows: rowsOf(request.inputs),
+        latencyMs: performance.now() - startedMs,
         requestBytes: bytesOf(Object.values(request.inputs).map((tensor) => ({ tensor }))),
         responseBytes: bytesOf(answer.outputs),
-        failedAttempts: failedAttempts.length,
-      });
+        node,
+        cacheMs,
+      };
+      statistics.answered(model, outcome);
+      metrics.answered(model, outcome);
       return answer;
     } catch (error) {
       if (model !== undefined) statistics.failed(model, performance.now() - startedMs);
-      metrics.failed(call.protocol, model?.name, failureOf(error).kind);
+      metrics.failed(call.protocol, model, failureOf(error).kind);
       throw error;
     } finally {
       this.#inFlight -= 1;
@@ -111,6 +112,31 @@ export class InferenceService {
     const found = await this.#components.directory.find(model, version, { signal });
     checkMayUse(caller, found.name);
     return found;
+  }
+
+  /** From the cache where that keeps the model's answers and has this one, else from a node. */
+  async #answer(
+    call: InferenceCall,
+    model: ServedModel,
+    request: InferRequest,
+    startedMs: number,
+  ): Promise<Pick<AnsweredRequest, 'node' | 'cacheMs'> & { readonly answer: Answer }> {
+    const { cache } = this.#components;
+    const wanted = request.outputs.map(({ name }) => name);
+    const lookMs = performance.now();
+    const keeps = cache?.keeps(model.name) === true;
+    const key = keeps ? cacheKey(model.cid, request.inputs, wanted) : '';
+    const kept = keeps ? cache.get(key) : undefined;
+    const cacheMs = keeps ? performance.now() - lookMs : undefined;
+    if (kept !== undefined) {
+      return { answer: keptAnswer(model, request, kept), node: undefined, cacheMs };
+    }
+    const result = await this.#run(call, model, request, startedMs);
+    // The answer of a canary is kept for whoever asks for its version.
+    if (keeps) cache.set(cacheKey(result.version, request.inputs, wanted), result.outputs);
+    const { queueMs, executeMs, failedAttempts } = result;
+    const node = { queueMs, executeMs, failedAttempts: failedAttempts.length };
+    return { answer: answerOf(model, request, result), node, cacheMs };
   }
 
   async #run(
@@ -139,13 +165,6 @@ export class InferenceService {
 }
 
 function answerOf(model: ServedModel, request: InferRequest, result: InferResult): Answer {
-  const { manifest } = model;
-  const wanted: readonly WantedOutput[] =
-    request.outputs.length > 0
-      ? request.outputs
-      : Object.keys(result.outputs).map((name) => ({
-          ...{ name, binary: request.binaryOutputs, classes: 0 },
-        }));
   return {
     // A canary may have answered: its version, not the one that was looked up.
     model: {
@@ -153,14 +172,7 @@ function answerOf(model: ServedModel, request: InferRequest, result: InferResult
       version: model.pinned ? model.version : String(result.sequence),
     },
     id: request.id,
-    outputs: wanted.flatMap(({ name, binary, classes }) => {
-      const tensor = result.outputs[name];
-      if (tensor === undefined) return [];
-      if (classes === 0) return [{ name, tensor, binary }];
-      const labelled = manifest.answer?.kind === 'argmax' && manifest.answer.output === name;
-      const labels = labelled ? manifest.classLabels : undefined;
-      return [{ name, tensor: classify(name, tensor, classes, labels), binary }];
-    }),
+    outputs: outputsOf(model, request, result.outputs),
     parameters: {
       version: result.version,
       ...(result.channel === null ? {} : { channel: result.channel }),
@@ -168,6 +180,37 @@ function answerOf(model: ServedModel, request: InferRequest, result: InferResult
       node: result.node,
     },
   };
+}
+
+function keptAnswer(model: ServedModel, request: InferRequest, kept: Outputs): Answer {
+  return {
+    model,
+    id: request.id,
+    outputs: outputsOf(model, request, kept),
+    parameters: { version: model.cid, cached: true },
+  };
+}
+
+/** The outputs that are wanted, each as it is wanted. */
+function outputsOf(
+  { manifest }: ServedModel,
+  request: InferRequest,
+  outputs: Outputs,
+): AnsweredOutput[] {
+  const wanted: readonly WantedOutput[] =
+    request.outputs.length > 0
+      ? request.outputs
+      : Object.keys(outputs).map((name) => ({
+          ...{ name, binary: request.binaryOutputs, classes: 0 },
+        }));
+  return wanted.flatMap(({ name, binary, classes }) => {
+    const tensor = outputs[name];
+    if (tensor === undefined) return [];
+    if (classes === 0) return [{ name, tensor, binary }];
+    const labelled = manifest.answer?.kind === 'argmax' && manifest.answer.output === name;
+    const labels = labelled ? manifest.classLabels : undefined;
+    return [{ name, tensor: classify(name, tensor, classes, labels), binary }];
+  });
 }
 
 /** Requests of no batch count one. */

@@ -1,6 +1,7 @@
 import { BoundedMap } from '../../protocols/bounded-map.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import type { ServedModel } from './model-directory.ts';
+import type { AnsweredRequest } from './request-outcome.ts';
 
 /** Versions counted; the one counted first goes first. */
 const MAX_COUNTED = 1024;
@@ -37,26 +38,24 @@ export interface ModelStatistics {
   readonly response_stats: Readonly<Record<string, never>>;
 }
 
-/** What came of a request, in milliseconds. */
-export interface CountedRequest {
-  readonly rows: number;
-  readonly latencyMs: number;
-  readonly queueMs: number;
-  readonly executeMs: number;
-}
-
 interface Counts {
   readonly name: string;
   readonly cid: VersionCid;
   readonly version: string;
   lastMs: number;
+  /** Of requests that nodes answered, as the two below. */
   rows: number;
+  executed: number;
+  executeMs: number;
   answered: number;
   answeredMs: number;
   failed: number;
   failedMs: number;
   queueMs: number;
-  executeMs: number;
+  hits: number;
+  hitMs: number;
+  misses: number;
+  missMs: number;
 }
 
 /**
@@ -66,14 +65,23 @@ interface Counts {
 export class InferenceStatistics {
   readonly #counts = new BoundedMap<string, Counts>(MAX_COUNTED);
 
-  answered(model: ServedModel, { rows, latencyMs, queueMs, executeMs }: CountedRequest): void {
+  answered(model: ServedModel, { rows, latencyMs, node, cacheMs }: AnsweredRequest): void {
     const counts = this.#of(model);
     counts.lastMs = Date.now();
-    counts.rows += rows;
     counts.answered += 1;
     counts.answeredMs += latencyMs;
-    counts.queueMs += queueMs;
-    counts.executeMs += executeMs;
+    if (node === undefined) {
+      counts.hits += 1;
+      counts.hitMs += cacheMs ?? 0;
+      return;
+    }
+    counts.rows += rows;
+    counts.executed += 1;
+    counts.queueMs += node.queueMs;
+    counts.executeMs += node.executeMs;
+    if (cacheMs === undefined) return;
+    counts.misses += 1;
+    counts.missMs += cacheMs;
   }
 
   failed(model: ServedModel, latencyMs: number): void {
@@ -108,12 +116,13 @@ function key({ name, cid }: ServedModel): string {
 function empty({ name, cid, version }: ServedModel): Counts {
   return {
     ...{ name, cid, version, lastMs: 0, rows: 0, answered: 0, answeredMs: 0 },
-    ...{ failed: 0, failedMs: 0, queueMs: 0, executeMs: 0 },
+    ...{ failed: 0, failedMs: 0, queueMs: 0, executed: 0, executeMs: 0 },
+    ...{ hits: 0, hitMs: 0, misses: 0, missMs: 0 },
   };
 }
 
 function format(counts: Counts): ModelStatistics {
-  const { answered, failed } = counts;
+  const { answered, failed, executed } = counts;
   const duration = (count: number, ms: number): DurationCount => ({
     count,
     ns: Math.round(ms * NS_PER_MS),
@@ -123,16 +132,16 @@ function format(counts: Counts): ModelStatistics {
     version: counts.version,
     last_inference: counts.lastMs,
     inference_count: counts.rows,
-    execution_count: answered,
+    execution_count: executed,
     inference_stats: {
       success: duration(answered, counts.answeredMs),
       fail: duration(failed, counts.failedMs),
       queue: duration(answered, counts.queueMs),
-      compute_input: duration(answered, 0),
-      compute_infer: duration(answered, counts.executeMs),
-      compute_output: duration(answered, 0),
-      cache_hit: duration(0, 0),
-      cache_miss: duration(0, 0),
+      compute_input: duration(executed, 0),
+      compute_infer: duration(executed, counts.executeMs),
+      compute_output: duration(executed, 0),
+      cache_hit: duration(counts.hits, counts.hitMs),
+      cache_miss: duration(counts.misses, counts.missMs),
     },
     batch_stats: [],
     memory_usage: [],

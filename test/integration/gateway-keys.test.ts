@@ -165,7 +165,10 @@ describe('A gateway with API keys', () => {
     ).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
     expect(await caller.call('RepositoryModelUnload', request, { metadata })).toEqual({});
     expect((await infer('other', any.text)).status).toBe(404);
-    const upload = { ...request, parameters: { 'file:1/model.onnx': { bytes_param: 'x' } } };
+    const upload = {
+      ...request,
+      parameters: { 'file:1/model.onnx': { bytes_param: Buffer.from('x') } },
+    };
     await expect(caller.call('RepositoryModelLoad', upload, { metadata })).rejects.toMatchObject({
       code: status.UNIMPLEMENTED,
     });

@@ -14,7 +14,7 @@ import { parseInteger } from '../config.ts';
 import { dataFolder } from '../data-folder.ts';
 import { EXIT } from '../exit-code.ts';
 import { parsePetname } from '../petname.ts';
-import { resolveModelRef } from '../publisher-names.ts';
+import { resolveModelNames } from '../publisher-names.ts';
 import { parseNumber } from '../quantity.ts';
 import { printTable } from '../table.ts';
 import { takeTurn } from '../turn-lock.ts';
@@ -97,20 +97,14 @@ async function parseGrants(
   context: CommandContext,
   { rate, models, priority, admin }: CommandOptions,
 ): Promise<Omit<ApiKeyEntry, 'sha256' | 'createdAt'>> {
-  const refs = models === undefined ? undefined : String(models).split(',');
-  const names = refs?.map(async (text) => {
-    const ref = await resolveModelRef(context, text.trim());
-    if (text.includes('@')) {
-      throw new InvalidInputError(`--models has '${text}', expected no channel nor version`);
-    }
-    return `${ref.publisher}/${ref.name}`;
-  });
   return {
     ...(admin === true && { admin: true }),
     ...(rate !== undefined && {
       requestsPerSecond: parseNumber(String(rate), '--rate', [0.001, 1e6]),
     }),
-    ...(names !== undefined && { models: await Promise.all(names) }),
+    ...(models !== undefined && {
+      models: await resolveModelNames(context, String(models).split(','), '--models'),
+    }),
     ...(priority !== undefined && {
       priority: parseInteger(String(priority), '--priority', [0, 255]),
     }),

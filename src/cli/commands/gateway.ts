@@ -4,6 +4,7 @@ import { ConfigError } from '../../../protocols/errors.ts';
 import { createClient } from '../../client/client.ts';
 import { type Gateway, startGateway } from '../../gateway/gateway.ts';
 import { formatAddress, parseListenAddress } from '../../gateway/listen-address.ts';
+import type { ResponseCacheInit } from '../../gateway/response-cache.ts';
 import type { TlsInit } from '../../gateway/tls-files.ts';
 import { peerIdText } from '../../swarm/identity.ts';
 import type { CommandContext } from '../command-context.ts';
@@ -11,7 +12,7 @@ import { type Daemon, serveUntilTold } from '../daemon.ts';
 import { Interrupted } from '../interrupt.ts';
 import { openKey } from '../key-file.ts';
 import { packageVersion } from '../package-root.ts';
-import { listPublishers } from '../publisher-names.ts';
+import { listPublishers, resolveModelNames } from '../publisher-names.ts';
 import { printPairs } from '../table.ts';
 import { apiKeyFile } from './api-keys.ts';
 
@@ -52,6 +53,7 @@ export async function runGateway(context: CommandContext): Promise<number> {
         grpc: parseListenAddress(settings.grpc, '--grpc'),
         metrics: parseListenAddress(settings.metrics, '--metrics'),
         tls: tlsFiles(context),
+        cache: await cacheSettings(context),
         version: packageVersion(),
         logger,
         publishers,
@@ -81,6 +83,15 @@ export async function runGateway(context: CommandContext): Promise<number> {
       terminal.note('it joins the swarm in the background: /v2/health/ready says when it serves');
     },
   });
+}
+
+async function cacheSettings(context: CommandContext): Promise<ResponseCacheInit | undefined> {
+  const { cacheModels, cacheBytes } = context.settings;
+  if (cacheModels.length === 0) return undefined;
+  return {
+    models: await resolveModelNames(context, cacheModels, '--cache-model'),
+    maxBytes: cacheBytes,
+  };
 }
 
 /** @throws {ERR_CONFIG} when one is set without the other. */

@@ -182,8 +182,7 @@ function createApp({ maxBodyBytes, tls }: HttpServerInit): FastifyInstance {
   if (tls === undefined) return fastify({ ...options, http: bounds });
   const app = fastify({ ...options, https: { ...bounds, ...tls.pair } });
   tls.onChange((pair) => app.server.setSecureContext(pair));
-  // Its type tells which server it stands on, of which the rest asks only what both have.
-  return app as unknown as FastifyInstance;
+  return app;
 }
 
 /** The path as it was sent: escapes in a model's name are its own. */

@@ -11,6 +11,7 @@ export const GATEWAY_COMMAND: CommandSpec = {
       'http',
       'grpc',
       'metrics',
+      'metricsCompat',
       'tlsCert',
       'tlsKey',
       'restrictFile',

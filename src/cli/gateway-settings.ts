@@ -33,6 +33,13 @@ export const GATEWAY_SETTINGS = {
     about: 'where Prometheus reads the metrics of the gateway, or off',
     fallback: ':8002',
   },
+  metricsCompat: {
+    kind: 'list',
+    flags: '--metrics-compat <name>',
+    env: 'SWARM_METRICS_COMPAT',
+    about: 'also give the metrics of the gateway under the names of triton or vllm',
+    fallback: [],
+  },
   tlsCert: {
     kind: 'text',
     flags: '--tls-cert <file>',
@@ -115,6 +122,7 @@ export interface GatewaySettings {
   readonly http: string;
   readonly grpc: string;
   readonly metrics: string;
+  readonly metricsCompat: readonly string[];
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
   readonly restrictFile: string | undefined;

@@ -2,6 +2,7 @@ import { ConfigError } from '../../protocols/errors.ts';
 import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import type { PublisherId } from '../../protocols/types.ts';
 import type { Logger } from 'pino';
+import type { MetricsCompat } from './gateway-metrics.ts';
 import { type ListenAddress, isLoopback, formatAddress } from './listen-address.ts';
 import type { ResponseCacheInit } from './response-cache.ts';
 import type { GatewayClient } from './swarm-access.ts';
@@ -16,6 +17,8 @@ export interface GatewayInit {
   readonly grpc?: ListenAddress | undefined;
   /** Where Prometheus reads metrics; undefined for nowhere. */
   readonly metrics?: ListenAddress | undefined;
+  /** Under whose names too the metrics can be had. @default [] */
+  readonly metricsCompat?: readonly MetricsCompat[] | undefined;
   /** What the server says its version is. */
   readonly version: string;
   readonly logger: Logger;

@@ -1,10 +1,30 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { ConfigError } from '../../protocols/errors.ts';
+import { quoted } from '../../protocols/quoted.ts';
+import { BoundedLabels } from './bounded-labels.ts';
+import type { MetricsListener } from './metrics-listener.ts';
 import type { ServedModel } from './model-directory.ts';
 import type { FailureKind } from './refusal.ts';
 import type { AnsweredRequest, ApiProtocol } from './request-outcome.ts';
+import { TritonMetrics } from './triton-metrics.ts';
+import { VllmMetrics } from './vllm-metrics.ts';
 
 /** Models that have a label of their own; requests to further ones are counted under `other`. */
 const MAX_LABELLED_MODELS = 512;
+
+/** Under whose names too the metrics can be had. */
+const ALIASES = { triton: TritonMetrics, vllm: VllmMetrics };
+
+export type MetricsCompat = keyof typeof ALIASES;
+
+/** @throws {ERR_CONFIG} when a name is none of {@link MetricsCompat}. */
+export function parseMetricsCompat(names: readonly string[]): readonly MetricsCompat[] {
+  const unknown = names.find((name) => !Object.hasOwn(ALIASES, name));
+  if (unknown === undefined) return [...new Set(names as MetricsCompat[])];
+  throw new ConfigError(
+    `--metrics-compat has ${quoted(unknown)}, expected ${Object.keys(ALIASES).join(' or ')}`,
+  );
+}
 
 /** Seconds: from a tiny model on loopback to the longest deadline by default. */
 const LATENCY_BUCKETS = [
@@ -26,7 +46,8 @@ export interface GatewayState {
  */
 export class GatewayMetrics {
   readonly #registry = new Registry();
-  readonly #models = new Set<string>();
+  readonly #models = new BoundedLabels(MAX_LABELLED_MODELS);
+  readonly #aliases: readonly MetricsListener[];
   readonly #requests: Counter<'protocol' | 'model' | 'outcome'>;
   readonly #latency: Histogram<'protocol' | 'model'>;
   readonly #queue: Histogram<'model'>;
@@ -37,8 +58,9 @@ export class GatewayMetrics {
   readonly #lookups: Counter<'model' | 'outcome'>;
   readonly #inFlight: Gauge;
 
-  constructor(state: GatewayState) {
+  constructor(state: GatewayState, compat: readonly MetricsCompat[] = []) {
     const registers = [this.#registry];
+    this.#aliases = compat.map((name) => new ALIASES[name](this.#registry));
     const histogram = <L extends string>(name: string, help: string, labelNames: L[]) =>
       new Histogram({ name, help, labelNames, buckets: LATENCY_BUCKETS, registers });
     this.#requests = new Counter({
@@ -105,9 +127,15 @@ export class GatewayMetrics {
     this.#inFlight.inc();
   }
 
+  /** Its model was found. */
+  began(model: ServedModel): void {
+    for (const alias of this.#aliases) alias.began(model);
+  }
+
   answered(model: ServedModel, request: AnsweredRequest): void {
     const { protocol, latencyMs, node } = request;
-    const label = this.#label(model.name);
+    for (const alias of this.#aliases) alias.answered(model, request);
+    const label = this.#models.of(model.name);
     this.#inFlight.dec();
     this.#requests.inc({ protocol, model: label, outcome: 'answered' });
     this.#latency.observe({ protocol, model: label }, latencyMs / 1000);
@@ -128,19 +156,13 @@ export class GatewayMetrics {
   /** `model` is undefined where none was found by the caller's name. */
   failed(protocol: ApiProtocol, model: ServedModel | undefined, outcome: FailureKind): void {
     this.#inFlight.dec();
-    const label = model === undefined ? '' : this.#label(model.name);
+    if (model !== undefined) for (const alias of this.#aliases) alias.failed(model, outcome);
+    const label = model === undefined ? '' : this.#models.of(model.name);
     this.#requests.inc({ protocol, model: label, outcome });
   }
 
   /** All of them as Prometheus reads them, and the type to send it as. */
   async text(): Promise<{ readonly type: string; readonly text: string }> {
     return { type: this.#registry.contentType, text: await this.#registry.metrics() };
-  }
-
-  #label(model: string): string {
-    if (this.#models.has(model)) return model;
-    if (this.#models.size >= MAX_LABELLED_MODELS) return 'other';
-    this.#models.add(model);
-    return model;
   }
 }

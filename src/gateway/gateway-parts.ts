@@ -57,11 +57,12 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
   const directory = new ModelDirectory(access, { publishers: init.publishers ?? new Map() });
   const readiness = new Readiness(access, directory, { requireModels: init.requireModels ?? [] });
   const cache = init.cache && new ResponseCache(init.cache);
-  const metrics = new GatewayMetrics({
+  const state = {
     ready: () => readiness.ready,
     draining: () => readiness.draining,
     cacheBytes: () => cache?.bytes ?? 0,
-  });
+  };
+  const metrics = new GatewayMetrics(state, init.metricsCompat);
   const statistics = new InferenceStatistics();
   const deadlineMs = init.deadlineMs ?? DEFAULT_DEADLINE_MS;
   const service = new InferenceService({

@@ -83,6 +83,7 @@ export class InferenceService {
     metrics.begin();
     try {
       model = await this.#find(call);
+      metrics.began(model);
       const request = call.parse(model);
       const { answer, node, cacheMs } = await this.#answer(call, model, request, startedMs);
       const outcome: AnsweredRequest = {

@@ -3,6 +3,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys';
 import { ConfigError } from '../../../protocols/errors.ts';
 import { createClient } from '../../client/client.ts';
 import { type Gateway, startGateway } from '../../gateway/gateway.ts';
+import { parseMetricsCompat } from '../../gateway/gateway-metrics.ts';
 import { formatAddress, parseListenAddress } from '../../gateway/listen-address.ts';
 import type { ResponseCacheInit } from '../../gateway/response-cache.ts';
 import type { TlsInit } from '../../gateway/tls-files.ts';
@@ -52,6 +53,7 @@ export async function runGateway(context: CommandContext): Promise<number> {
         http: parseListenAddress(settings.http, '--http'),
         grpc: parseListenAddress(settings.grpc, '--grpc'),
         metrics: parseListenAddress(settings.metrics, '--metrics'),
+        metricsCompat: parseMetricsCompat(settings.metricsCompat),
         tls: tlsFiles(context),
         cache: await cacheSettings(context),
         version: packageVersion(),

@@ -7,6 +7,7 @@ import { describeConfig, describeModel } from './model-description.ts';
 import type { ModelDirectory, ServedModel } from './model-directory.ts';
 import type { ModelRepository } from './model-repository.ts';
 import type { Readiness } from './readiness.ts';
+import { describeApi } from './openapi-document.ts';
 import { GatewayRefusal } from './refusal.ts';
 import { methodOf, parseRestPath, type RestRoute } from './rest-path.ts';
 import { parseJson, parseRestRequest } from './rest-request.ts';
@@ -83,6 +84,8 @@ export class RestApi {
         return jsonBody({ live: true });
       case 'server-metadata':
         return jsonBody(describeServer(version));
+      case 'api-description':
+        return jsonBody(describeApi(version));
       case 'all-statistics':
         return jsonBody({
           model_stats: statistics.all().filter(({ name }) => call.caller.mayUse(name)),

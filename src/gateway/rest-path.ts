@@ -3,7 +3,7 @@ import type { ApiGroup } from './restricted-groups.ts';
 /** What a path of the REST API names; the method is checked by whoever serves it. */
 export type RestRoute =
   | { readonly kind: 'server-metadata' | 'server-live' | 'server-ready' | 'all-statistics' }
-  | { readonly kind: 'repository-index' }
+  | { readonly kind: 'repository-index' | 'api-description' }
   | { readonly kind: 'shared-memory' }
   | {
       readonly kind: 'model-metadata' | 'model-ready' | 'model-config' | 'model-statistics';
@@ -38,6 +38,7 @@ const GROUPS: Readonly<Record<RestRoute['kind'], ApiGroup>> = {
   'server-ready': 'health',
   'model-ready': 'health',
   'server-metadata': 'metadata',
+  'api-description': 'metadata',
   'model-metadata': 'metadata',
   infer: 'inference',
   'shared-memory': 'shared-memory',
@@ -72,6 +73,7 @@ export function methodOf({ kind }: RestRoute): 'GET' | 'POST' {
  * word of the API.
  */
 export function parseRestPath(path: string): RestRoute | undefined {
+  if (path === '/openapi.json') return { kind: 'api-description' };
   if (path !== '/v2' && !path.startsWith('/v2/')) return undefined;
   const rest = path.slice('/v2/'.length).replace(/\/$/, '');
   if (Object.hasOwn(FIXED, rest)) return { kind: FIXED[rest] } as RestRoute;

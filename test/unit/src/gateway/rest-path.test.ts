@@ -8,6 +8,7 @@ describe('parseRestPath', () => {
     ['/v2/health/live', { kind: 'server-live' }],
     ['/v2/health/ready/', { kind: 'server-ready' }],
     ['/v2/repository/index', { kind: 'repository-index' }],
+    ['/openapi.json', { kind: 'api-description' }],
     ['/v2/repository/models/a/b/load', { kind: 'model-load', model: 'a/b' }],
     ['/v2/repository/models/a%2Fb/unload', { kind: 'model-unload', model: 'a/b' }],
     ['/v2/repository/swarm/models/load/load', { kind: 'model-load', model: 'load' }],

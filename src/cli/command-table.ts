@@ -57,6 +57,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'serve models on this machine: store, run and announce versions',
     settings: [
       ...SERVE,
+      'otlp',
       'allowPublisher',
       'allowCaller',
       'zone',

@@ -6,7 +6,16 @@ export const GATEWAY_COMMAND: CommandSpec = {
   summary:
     'serve the whole swarm as one inference server: Open Inference Protocol over HTTP and gRPC',
   settings: [
-    ...(['bootstrap', 'mdns', 'network', 'identity', 'data', 'publishers', 'logLevel'] as const),
+    ...([
+      'bootstrap',
+      'mdns',
+      'network',
+      'identity',
+      'data',
+      'publishers',
+      'logLevel',
+      'otlp',
+    ] as const),
     ...([
       'http',
       'grpc',

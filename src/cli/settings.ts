@@ -205,6 +205,13 @@ export const SETTINGS = {
     choices: LOG_LEVELS,
     fallback: 'info',
   },
+  otlp: {
+    kind: 'text',
+    flags: '--otlp <url>',
+    env: 'SWARM_OTLP',
+    about:
+      'OpenTelemetry collector that gets the spans of requests over HTTP, such as http://localhost:4318; without it none are recorded',
+  },
   identity: {
     kind: 'text',
     flags: '--identity <file>',
@@ -302,6 +309,7 @@ export interface Settings extends GatewaySettings {
   readonly uploadLimit: string | undefined;
   readonly downloadLimit: string | undefined;
   readonly logLevel: (typeof LOG_LEVELS)[number];
+  readonly otlp: string | undefined;
   readonly identity: string | undefined;
   readonly key: string | undefined;
   readonly delegation: string | undefined;

@@ -32,6 +32,8 @@ export interface GatewayInit {
   readonly keyFile?: string | undefined;
   /** Which models' answers are kept, and how many bytes of them. @default none are */
   readonly cache?: ResponseCacheInit | undefined;
+  /** Address of an OpenTelemetry collector that gets the requests' spans. @default none */
+  readonly otlp?: string | undefined;
   /** File of groups of the API that need a certain header. @default none do */
   readonly restrictFile?: string | undefined;
   /** Serve others than this machine although there are no keys. @default false */

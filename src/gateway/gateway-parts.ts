@@ -1,4 +1,5 @@
 import { DEFAULT_DEADLINE_MS } from '../client/client-init.ts';
+import { SpanExporter } from '../swarm/span-exporter.ts';
 import { ApiKeys } from './api-keys.ts';
 import { DEFAULT_MAX_BODY_BYTES } from './gateway-defaults.ts';
 import { checkGatewayInit, checkPublic, type GatewayInit } from './gateway-init.ts';
@@ -26,6 +27,7 @@ export interface GatewayParts {
   readonly readiness: Readiness;
   readonly service: InferenceService;
   readonly tls: TlsFiles | undefined;
+  readonly spans: SpanExporter | undefined;
   readonly http: HttpServer | undefined;
   readonly grpc: GrpcServer | undefined;
   readonly metrics: MetricsServer | undefined;
@@ -65,8 +67,15 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
   const metrics = new GatewayMetrics(state, init.metricsCompat);
   const statistics = new InferenceStatistics();
   const deadlineMs = init.deadlineMs ?? DEFAULT_DEADLINE_MS;
+  const spans =
+    init.otlp === undefined
+      ? undefined
+      : new SpanExporter({
+          ...{ endpoint: init.otlp, service: 'gpu-swarm-gateway', attributes: {} },
+          onFailure: (error, lost) => logger.warn({ err: error, lost }, 'spans cannot be sent'),
+        });
   const service = new InferenceService({
-    ...{ access, directory, statistics, metrics, cache, deadlineMs },
+    ...{ spans, access, directory, statistics, metrics, cache, deadlineMs },
   });
   const repository = new ModelRepository(access, directory);
   const known = { access, directory, repository, service, statistics, readiness, version };
@@ -92,5 +101,5 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
       new GrpcHealth(readiness, restricted),
     );
   const metricsServer = init.metrics && new MetricsServer(init.metrics, metrics);
-  return { access, readiness, service, tls, http, grpc, metrics: metricsServer };
+  return { access, readiness, service, tls, spans, http, grpc, metrics: metricsServer };
 }

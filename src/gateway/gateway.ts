@@ -52,7 +52,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #end(delayMs: number, timeoutMs: number): Promise<void> {
-    const { access, readiness, service, tls, http, grpc, metrics } = this.#parts;
+    const { access, readiness, service, tls, spans, http, grpc, metrics } = this.#parts;
     await delay(delayMs);
     const late = new AbortController();
     const timer = delay(timeoutMs, undefined, { signal: late.signal }).then(
@@ -68,6 +68,7 @@ export class Gateway implements AsyncDisposable {
     late.abort();
     await timer;
     await tls?.stop();
+    await spans?.stop();
     await readiness.stop();
     await metrics?.close();
     await access.stop();

@@ -115,6 +115,7 @@ export class HttpServer {
       headers,
       body: await decodeBody(sent, headers['content-encoding'], this.#init.maxBodyBytes),
       caller: callers.get(request) ?? ANYBODY,
+      requestId: request.id,
       signal: leaving.signal,
     });
     return this.#send(request, reply, answer);

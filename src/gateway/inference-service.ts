@@ -1,5 +1,11 @@
 import { DeadlineError } from '../../protocols/errors.ts';
 import { bytesOf, type NamedTensor, type Tensor } from '../../protocols/tensor.ts';
+import {
+  formatTraceparent,
+  parseTraceparent,
+  type TraceContext,
+} from '../../protocols/trace-context.ts';
+import { OpenSpan, type SpanAttributes, type SpanSink } from '../swarm/span.ts';
 import type { InferResult } from '../client/infer-result.ts';
 import { type Caller, checkMayUse } from './api-keys.ts';
 import { classify } from './classification.ts';
@@ -12,9 +18,6 @@ import type { AnsweredRequest, ApiProtocol } from './request-outcome.ts';
 import { cacheKey, type Outputs, type ResponseCache } from './response-cache.ts';
 import type { SwarmAccess } from './swarm-access.ts';
 
-/** `traceparent` of version 00; any other is a stranger's text and goes no further. */
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
-
 /** One request to run a model, as a protocol's server hands it in. */
 export interface InferenceCall {
   readonly protocol: ApiProtocol;
@@ -23,6 +26,8 @@ export interface InferenceCall {
   /** As the caller wrote it; empty when it named none. */
   readonly version: string;
   readonly caller: Caller;
+  /** Of the HTTP request; undefined where the protocol has none. */
+  readonly requestId?: string | undefined;
   /** W3C trace context of the caller; ignored when it is malformed. */
   readonly traceparent: string | undefined;
   /** Milliseconds the caller gives; undefined when the protocol carries none. */
@@ -31,6 +36,19 @@ export interface InferenceCall {
   readonly signal: AbortSignal;
   /** Reads the request once its model is known. */
   parse(model: ServedModel): InferRequest;
+}
+
+/** A call, and where in a trace it is; undefined where nobody traces it. */
+interface TracedCall extends InferenceCall {
+  readonly trace: TraceContext | undefined;
+}
+
+/** A call whose model was found. */
+interface FoundCall {
+  readonly model: ServedModel;
+  readonly request: InferRequest;
+  /** Milliseconds by `performance.now`. */
+  readonly startedMs: number;
 }
 
 export interface AnsweredOutput extends NamedTensor {
@@ -51,6 +69,8 @@ export interface InferenceServiceComponents {
   readonly directory: ModelDirectory;
   readonly statistics: InferenceStatistics;
   readonly metrics: GatewayMetrics;
+  /** Takes the requests' lives; undefined where nobody wants them. */
+  readonly spans: SpanSink | undefined;
   /** Answers that are kept; undefined where none are. */
   readonly cache: ResponseCache | undefined;
   /** Milliseconds a call may take at most. */
@@ -76,8 +96,12 @@ export class InferenceService {
 
   /** @throws whatever {@link failureOf} tells callers of. */
   async infer(call: InferenceCall): Promise<Answer> {
-    const { metrics, statistics } = this.#components;
+    const { metrics, statistics, spans } = this.#components;
     const startedMs = performance.now();
+    const parent = parseTraceparent(call.traceparent);
+    const span = spans && new OpenSpan(spans, { name: 'infer', kind: 'server', parent });
+    // Where it records nothing itself, the node's part is one of the caller's.
+    const trace = span?.context ?? parent;
     let model: ServedModel | undefined;
     this.#inFlight += 1;
     metrics.begin();
@@ -85,7 +109,10 @@ export class InferenceService {
       model = await this.#find(call);
       metrics.began(model);
       const request = call.parse(model);
-      const { answer, node, cacheMs } = await this.#answer(call, model, request, startedMs);
+      const { answer, node, cacheMs } = await this.#answer(
+        { ...call, trace },
+        { model, request, startedMs },
+      );
       const outcome: AnsweredRequest = {
         protocol: call.protocol,
         rows: rowsOf(request.inputs),
@@ -97,10 +124,13 @@ export class InferenceService {
       };
       statistics.answered(model, outcome);
       metrics.answered(model, outcome);
+      span?.end({ ...attributesOf(model, call), 'swarm.cached': node === undefined });
       return answer;
     } catch (error) {
       if (model !== undefined) statistics.failed(model, performance.now() - startedMs);
-      metrics.failed(call.protocol, model, failureOf(error).kind);
+      const { kind } = failureOf(error);
+      metrics.failed(call.protocol, model, kind);
+      span?.end(attributesOf(model, call), kind);
       throw error;
     } finally {
       this.#inFlight -= 1;
@@ -117,10 +147,8 @@ export class InferenceService {
 
   /** From the cache where that keeps the model's answers and has this one, else from a node. */
   async #answer(
-    call: InferenceCall,
-    model: ServedModel,
-    request: InferRequest,
-    startedMs: number,
+    call: TracedCall,
+    { model, request, startedMs }: FoundCall,
   ): Promise<Pick<AnsweredRequest, 'node' | 'cacheMs'> & { readonly answer: Answer }> {
     const { cache } = this.#components;
     const wanted = request.outputs.map(({ name }) => name);
@@ -132,7 +160,7 @@ export class InferenceService {
     if (kept !== undefined) {
       return { answer: keptAnswer(model, request, kept), node: undefined, cacheMs };
     }
-    const result = await this.#run(call, model, request, startedMs);
+    const result = await this.#run(call, { model, request, startedMs });
     // The answer of a canary is kept for whoever asks for its version.
     if (keeps) cache.set(cacheKey(result.version, request.inputs, wanted), result.outputs);
     const { queueMs, executeMs, failedAttempts } = result;
@@ -141,11 +169,10 @@ export class InferenceService {
   }
 
   async #run(
-    { caller, signal, traceparent, deadlineMs }: InferenceCall,
-    model: ServedModel,
-    { inputs, outputs, schedule }: InferRequest,
-    startedMs: number,
+    { caller, signal, trace, deadlineMs }: TracedCall,
+    { model, request: { inputs, outputs, schedule }, startedMs }: FoundCall,
   ): Promise<InferResult> {
+    const { access, spans } = this.#components;
     const given = Math.min(
       this.#components.deadlineMs,
       schedule.timeoutMs ?? Number.POSITIVE_INFINITY,
@@ -155,13 +182,23 @@ export class InferenceService {
     if (leftMs <= 0) {
       throw new DeadlineError(`${model.asked}: no answer within ${given} ms`, 'resolve');
     }
-    return this.#components.access.client.infer(model.ref, inputs, {
-      deadlineMs: leftMs,
-      priority: nodePriority(schedule, caller.highestPriority) || caller.defaultPriority,
-      outputs: outputs.map(({ name }) => name),
-      traceparent: TRACEPARENT.test(traceparent ?? '') ? traceparent : undefined,
-      signal,
-    });
+    const route = spans && new OpenSpan(spans, { name: 'route', kind: 'client', parent: trace });
+    const context = route?.context ?? trace;
+    try {
+      const result = await access.client.infer(model.ref, inputs, {
+        deadlineMs: leftMs,
+        priority: nodePriority(schedule, caller.highestPriority) || caller.defaultPriority,
+        outputs: outputs.map(({ name }) => name),
+        traceparent: context && formatTraceparent(context),
+        signal,
+      });
+      const { node, failedAttempts } = result;
+      route?.end({ 'swarm.node': node, 'swarm.failed_attempts': failedAttempts.length });
+      return result;
+    } catch (error) {
+      route?.end({}, failureOf(error).kind);
+      throw error;
+    }
   }
 }
 
@@ -212,6 +249,17 @@ function outputsOf(
     const labels = labelled ? manifest.classLabels : undefined;
     return [{ name, tensor: classify(name, tensor, classes, labels), binary }];
   });
+}
+
+function attributesOf(
+  model: ServedModel | undefined,
+  { protocol, requestId }: InferenceCall,
+): SpanAttributes {
+  return {
+    'swarm.protocol': protocol,
+    ...(requestId !== undefined && { 'swarm.request_id': requestId }),
+    ...(model && { 'swarm.model': model.name, 'swarm.version': model.cid }),
+  };
 }
 
 /** Requests of no batch count one. */

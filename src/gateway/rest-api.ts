@@ -23,6 +23,7 @@ export interface RestCall {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: Buffer;
   readonly caller: Caller;
+  readonly requestId: string;
   readonly signal: AbortSignal;
 }
 
@@ -121,7 +122,7 @@ export class RestApi {
   }
 
   async #infer(
-    { headers, body, caller, signal }: RestCall,
+    { headers, body, caller, requestId, signal }: RestCall,
     { model, version }: { readonly model: string; readonly version: string },
   ): Promise<RestBody> {
     const answer = await this.#components.service.infer({
@@ -129,6 +130,7 @@ export class RestApi {
       model,
       version,
       caller,
+      requestId,
       signal,
       traceparent: header(headers, 'traceparent'),
       parse: ({ asked, manifest: { inputs, outputs } }) =>

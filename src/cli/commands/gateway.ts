@@ -55,6 +55,7 @@ export async function runGateway(context: CommandContext): Promise<number> {
         metrics: parseListenAddress(settings.metrics, '--metrics'),
         metricsCompat: parseMetricsCompat(settings.metricsCompat),
         tls: tlsFiles(context),
+        otlp: settings.otlp,
         cache: await cacheSettings(context),
         version: packageVersion(),
         logger,

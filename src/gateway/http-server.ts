@@ -127,6 +127,7 @@ export class HttpServer {
     { status, headers: more, body }: RestAnswer,
   ): Promise<FastifyReply> {
     const accepted = headers['accept-encoding'];
+    if (!Buffer.isBuffer(body)) return reply.code(status).headers(more).send(body);
     const encoding = selectEncoding(
       Array.isArray(accepted) ? accepted.join(',') : accepted,
       body.byteLength,

@@ -1,3 +1,4 @@
+import { EVENT_STREAM_HEADERS } from './event-stream.ts';
 import { type JsonSchema, reference, SCHEMAS } from './openapi-schemas.ts';
 import type { RestRoute } from './rest-path.ts';
 
@@ -38,6 +39,8 @@ const FAILURES: Readonly<Record<number, string>> = {
   504: 'Out of time.',
 };
 
+const EVENT_STREAM_TYPE = EVENT_STREAM_HEADERS['content-type'];
+
 /** The operations that a model has, with and without a version. */
 const OF_MODEL: Readonly<Record<string, Operation>> = {
   '': { id: 'model-metadata', summary: 'What a model takes and gives', answer: 'ModelMetadata' },
@@ -58,6 +61,22 @@ const OF_MODEL: Readonly<Record<string, Operation>> = {
     summary: 'Run a model',
     request: 'InferRequest',
     answer: 'InferResponse',
+    failures: [501],
+  },
+  '/generate': {
+    id: 'generate',
+    method: 'post',
+    summary: 'Run a model on plain values by the names of its inputs',
+    request: 'GenerateRequest',
+    answer: 'GenerateResponse',
+    failures: [501],
+  },
+  '/generate_stream': {
+    id: 'generate-stream',
+    method: 'post',
+    summary: 'The same, its answers as server-sent events',
+    request: 'GenerateRequest',
+    answer: 'GenerateResponse',
     failures: [501],
   },
 };
@@ -206,23 +225,26 @@ function describeResponses(path: string, operation: Omit<Operation, 'summary'>):
     describeResponse(FAILURES[status] ?? '', openAi ? 'OpenAiError' : 'Error'),
   ]);
   return {
-    ...(answer !== undefined && { 200: describeResponse('Done.', answer, id === 'infer') }),
+    ...(answer !== undefined && { 200: describeResponse('Done.', answer, id) }),
     ...Object.fromEntries(failed),
     ...(id === 'server-ready' && { 503: describeResponse('Not ready, and why.', 'Ready') }),
   };
 }
 
-/** `binary` where the answer may be JSON and the bytes of tensors after it. */
 function describeResponse(
   description: string,
   name: keyof typeof SCHEMAS,
-  binary = false,
+  id?: OperationId,
 ): JsonSchema {
+  if (id === 'generate-stream') {
+    return { description, content: { [EVENT_STREAM_TYPE]: { schema: { type: 'string' } } } };
+  }
   return {
     description,
     content: {
       'application/json': { schema: reference(name) },
-      ...(binary && {
+      // JSON and the bytes of tensors after it.
+      ...(id === 'infer' && {
         'application/octet-stream': { schema: { type: 'string', format: 'binary' } },
       }),
     },

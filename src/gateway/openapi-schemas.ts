@@ -141,6 +141,8 @@ export const SCHEMAS = {
     },
     ['id'],
   ),
+  GenerateRequest: object({ id: text, parameters }, ['id', 'parameters']),
+  GenerateResponse: object({ id: text, model_name: text, model_version: text }, ['id']),
   OpenAiModel: openAiModel,
   OpenAiModels: object({ object: { const: 'list' }, data: list(openAiModel) }),
   OpenAiTextRequest: object({ model: text }),

@@ -1,17 +1,21 @@
 import { InvalidInputError } from '../../protocols/errors.ts';
 import { asObject, type JsonObject } from '../client/json-field.ts';
 import { type Caller, checkMayUse } from './api-keys.ts';
-import type { InferenceService } from './inference-service.ts';
+import { EVENT_STREAM_HEADERS, openEventStream } from './event-stream.ts';
+import { formatGenerateAnswer, parseGenerateRequest } from './generate-request.ts';
+import type { InferRequest } from './infer-request.ts';
+import type { Answer, InferenceService } from './inference-service.ts';
 import type { InferenceStatistics } from './inference-statistics.ts';
 import { describeConfig, describeModel } from './model-description.ts';
+import type { ExpectedTensors } from './input-validation.ts';
 import type { ModelDirectory, ServedModel } from './model-directory.ts';
 import type { ModelRepository } from './model-repository.ts';
 import type { Readiness } from './readiness.ts';
 import { describeApi } from './openapi-document.ts';
-import { GatewayRefusal } from './refusal.ts';
+import { failureOf, GatewayRefusal } from './refusal.ts';
 import { methodOf, parseRestPath, type RestRoute } from './rest-path.ts';
 import { parseJson, parseRestRequest } from './rest-request.ts';
-import { formatRestResponse, jsonBody, type RestBody } from './rest-response.ts';
+import { formatRestResponse, jsonBody, jsonText, type RestBody } from './rest-response.ts';
 import { describeServer } from './server-description.ts';
 import { shown } from './shown-name.ts';
 import type { SwarmAccess } from './swarm-access.ts';
@@ -25,6 +29,12 @@ export interface RestCall {
   readonly caller: Caller;
   readonly requestId: string;
   readonly signal: AbortSignal;
+}
+
+/** What of a route names a model. */
+interface ModelRoute {
+  readonly model: string;
+  readonly version: string;
 }
 
 export interface RestAnswer extends RestBody {
@@ -81,6 +91,10 @@ export class RestApi {
     switch (route.kind) {
       case 'infer':
         return this.#infer(call, route);
+      case 'generate':
+        return jsonText(await this.#generate(call, route));
+      case 'generate-stream':
+        return this.#generateStream(call, route);
       case 'server-live':
         return jsonBody({ live: true });
       case 'server-metadata':
@@ -121,32 +135,45 @@ export class RestApi {
     };
   }
 
-  async #infer(
-    { headers, body, caller, requestId, signal }: RestCall,
-    { model, version }: { readonly model: string; readonly version: string },
-  ): Promise<RestBody> {
-    const answer = await this.#components.service.infer({
-      protocol: 'rest',
-      model,
-      version,
-      caller,
-      requestId,
-      signal,
-      traceparent: header(headers, 'traceparent'),
-      parse: ({ asked, manifest: { inputs, outputs } }) =>
-        parseRestRequest(body, header(headers, 'inference-header-content-length'), {
-          model: asked,
-          inputs,
-          outputs,
-        }),
-    });
+  async #infer(call: RestCall, route: ModelRoute): Promise<RestBody> {
+    const length = header(call.headers, 'inference-header-content-length');
+    const answer = await this.#run(call, route, (expected) =>
+      parseRestRequest(call.body, length, expected),
+    );
     return formatRestResponse(answer);
   }
 
-  async #modelReady(
-    call: RestCall,
-    route: { readonly model: string; readonly version: string },
-  ): Promise<RestBody> {
+  async #generate(call: RestCall, route: ModelRoute): Promise<string> {
+    const answer = await this.#run(call, route, (expected) =>
+      parseGenerateRequest(call.body, expected),
+    );
+    return formatGenerateAnswer(answer);
+  }
+
+  /** The models of today answer once. */
+  async #generateStream(call: RestCall, route: ModelRoute): Promise<RestBody> {
+    const generate = async function* (this: RestApi): AsyncGenerator<string> {
+      yield await this.#generate(call, route);
+    };
+    const body = await openEventStream(generate.call(this), {
+      formatError: (error) => JSON.stringify({ error: failureOf(error).message }),
+    });
+    return { body, headers: EVENT_STREAM_HEADERS };
+  }
+
+  async #run(
+    { headers, caller, requestId, signal }: RestCall,
+    { model, version }: ModelRoute,
+    parse: (expected: ExpectedTensors) => InferRequest,
+  ): Promise<Answer> {
+    return this.#components.service.infer({
+      ...{ protocol: 'rest', model, version, caller, requestId, signal },
+      traceparent: header(headers, 'traceparent'),
+      parse: ({ asked, manifest: { inputs, outputs } }) => parse({ model: asked, inputs, outputs }),
+    });
+  }
+
+  async #modelReady(call: RestCall, route: ModelRoute): Promise<RestBody> {
     const { asked, cid } = await this.#find(call, route);
     if (this.#components.access.client.servable(cid).length === 0) {
       throw new GatewayRefusal('unavailable', `no node serves model ${shown(asked)}`);
@@ -162,10 +189,7 @@ export class RestApi {
     return jsonBody(await this.#components.repository.index(caller, { ready, signal }));
   }
 
-  async #find(
-    { caller, signal }: RestCall,
-    { model, version }: { readonly model: string; readonly version: string },
-  ): Promise<ServedModel> {
+  async #find({ caller, signal }: RestCall, { model, version }: ModelRoute): Promise<ServedModel> {
     const found = await this.#components.directory.find(model, version, { signal });
     checkMayUse(caller, found.name);
     return found;

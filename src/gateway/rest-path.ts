@@ -11,10 +11,16 @@ export type RestRoute =
       readonly version: string;
     }
   | { readonly kind: 'model-load' | 'model-unload'; readonly model: string }
-  | { readonly kind: 'infer'; readonly model: string; readonly version: string };
+  | {
+      readonly kind: 'infer' | 'generate' | 'generate-stream';
+      readonly model: string;
+      readonly version: string;
+    };
 
 const ACTIONS = {
   infer: 'infer',
+  generate: 'generate',
+  generate_stream: 'generate-stream',
   ready: 'model-ready',
   config: 'model-config',
   stats: 'model-statistics',
@@ -41,6 +47,8 @@ const GROUPS: Readonly<Record<RestRoute['kind'], ApiGroup>> = {
   'api-description': 'metadata',
   'model-metadata': 'metadata',
   infer: 'inference',
+  generate: 'inference',
+  'generate-stream': 'inference',
   'shared-memory': 'shared-memory',
   'model-config': 'model-config',
   'repository-index': 'model-repository',
@@ -53,6 +61,8 @@ const GROUPS: Readonly<Record<RestRoute['kind'], ApiGroup>> = {
 /** Routes that do something are asked by POST, those that tell something by GET. */
 const POSTED: ReadonlySet<RestRoute['kind']> = new Set([
   'infer',
+  'generate',
+  'generate-stream',
   'repository-index',
   'model-load',
   'model-unload',

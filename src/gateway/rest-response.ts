@@ -1,10 +1,12 @@
+import type { Readable } from 'node:stream';
 import { formatElements } from '../../protocols/json-elements.ts';
 import type { Answer } from './inference-service.ts';
 import { refuseInJson } from './input-validation.ts';
 
 /** A body and what its headers say of it. */
 export interface RestBody {
-  readonly body: Buffer;
+  /** What is a stream is sent as it comes, and never compressed. */
+  readonly body: Buffer | Readable;
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -19,7 +21,12 @@ const BINARY_TYPE = 'application/octet-stream';
 
 /** A value as a body of JSON. */
 export function jsonBody(value: unknown): RestBody {
-  return { body: Buffer.from(JSON.stringify(value)), headers: { 'content-type': JSON_TYPE } };
+  return jsonText(JSON.stringify(value));
+}
+
+/** A text that is JSON as a body. */
+export function jsonText(text: string): RestBody {
+  return { body: Buffer.from(text), headers: { 'content-type': JSON_TYPE } };
 }
 
 /**

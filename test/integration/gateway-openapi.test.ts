@@ -32,6 +32,8 @@ const INFER = {
   outputs: [{ name: 'OUTPUT0', parameters: { binary_data: false } }],
 };
 
+const GENERATE = { id: 'mine', INPUT0: ONES, INPUT1: ONES, priority: 1 };
+
 interface Sent {
   readonly path: string;
   readonly body?: Uint8Array | undefined;
@@ -91,9 +93,12 @@ describe('The OpenAPI document', () => {
     const statuses: Record<string, number> = {};
     for (const operation of checker.operations) {
       const infers = operation.id.startsWith('infer');
+      const generates = operation.id.startsWith('generate');
       statuses[operation.id] = await ask(operation, {
         path: fill(operation.path, 'simple'),
-        body: operation.takesBody ? json(infers ? INFER : { model: 'simple' }) : undefined,
+        body: operation.takesBody
+          ? json(infers ? INFER : generates ? GENERATE : { model: 'simple' })
+          : undefined,
       });
     }
     const others = Object.entries(statuses).filter(([, status]) => status !== 200);

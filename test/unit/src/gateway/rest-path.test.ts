@@ -16,6 +16,11 @@ describe('parseRestPath', () => {
     ['/v2/cudasharedmemory/region/x/register', { kind: 'shared-memory' }],
     ['/v2/models/m', { kind: 'model-metadata', model: 'm', version: '' }],
     ['/v2/models/m/infer', { kind: 'infer', model: 'm', version: '' }],
+    ['/v2/models/a/b/generate', { kind: 'generate', model: 'a/b', version: '' }],
+    [
+      '/v2/models/m/versions/3/generate_stream',
+      { kind: 'generate-stream', model: 'm', version: '3' },
+    ],
     ['/v2/models/m/config', { kind: 'model-config', model: 'm', version: '' }],
     ['/v2/models/m/stats', { kind: 'model-statistics', model: 'm', version: '' }],
     ['/v2/models/m/versions/3/infer', { kind: 'infer', model: 'm', version: '3' }],

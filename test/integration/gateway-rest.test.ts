@@ -372,6 +372,16 @@ describe('The REST API, of inference', () => {
       /twice/,
     ],
     [
+      'an input twice',
+      { inputs: [SIMPLE.inputs[0], SIMPLE.inputs[0]] },
+      /^input 'INPUT0' already exists in request$/,
+    ],
+    [
+      'a shape that overflows',
+      { inputs: [{ ...SIMPLE.inputs[0], shape: [2 ** 40, 2 ** 40] }, SIMPLE.inputs[1]] },
+      /too many elements/,
+    ],
+    [
       'a negative dimension',
       { inputs: [{ ...SIMPLE.inputs[0], shape: [-1, 16] }, SIMPLE.inputs[1]] },
       /expected an integer >= 0/,

@@ -1,7 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
-/** In a checkout, `gpu-swarm` means the sources, not a build. */
-const conditions = ['swarm-source', 'node', 'import', 'module', 'default'];
+/**
+ * In a checkout, `gpu-swarm` means the sources, not a build. `import` is not among them: Node is given these for all of the process, and
+ * a library that requires another one would get that one's module for `import`, which is not what it gets anywhere else.
+ */
+const conditions = ['swarm-source', 'node', 'module'];
 
 interface Suite {
   readonly name: string;

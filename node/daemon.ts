@@ -6,6 +6,7 @@ import type { NodeId, OwnerId } from '../protocols/types.ts';
 import { loadOrCreateKey } from '../src/swarm/identity.ts';
 import { parseServingHours } from '../src/policy/serving-hours.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
+import { SpanExporter } from '../src/swarm/span-exporter.ts';
 import { RecordStore } from '../src/swarm/record-store.ts';
 import { Announcer } from './announcer.ts';
 import { controlAddress } from './control/control-address.ts';
@@ -58,6 +59,8 @@ interface NodeParts {
   readonly replicas: ReplicaSet;
   readonly experience: VersionExperience;
   readonly inference: InferenceService;
+  /** Undefined where nobody wants them. */
+  readonly spans: SpanExporter | undefined;
   readonly announcer: Announcer;
   readonly packing: PackingLoop;
   readonly knowledge: VersionKnowledge;
@@ -132,6 +135,7 @@ export class SwarmNode implements AsyncDisposable {
     await packing.stop();
     await devices.stop();
     await backend.stop();
+    await this.#parts.spans?.stop();
     await peer.stop();
     await store.close();
     await this.#parts.experience.batches.written;
@@ -264,7 +268,21 @@ async function assemble(
     peer.outcomes.count(origin, outcome, caller);
   };
   const receipts = init.receipts ? new ReceiptDesk(privateKey) : undefined;
-  const inference = new InferenceService({ replicas, sequenceOf, countOutcome, receipts }, init);
+  const spans =
+    init.otlp === undefined
+      ? undefined
+      : new SpanExporter({
+          ...{
+            endpoint: init.otlp,
+            service: 'gpu-swarm-node',
+            attributes: { 'swarm.node': peer.id },
+          },
+          onFailure: (error, lost) => logger.warn({ err: error, lost }, 'spans cannot be sent'),
+        });
+  const inference = new InferenceService(
+    { replicas, sequenceOf, countOutcome, receipts, spans },
+    init,
+  );
   const pause: NodePause = await NodePause.open({
     file: path.join(dataDir, 'paused'),
     onChange: (reason) => rest({ inference, announcer, replicas, logger }, reason),
@@ -302,6 +320,7 @@ async function assemble(
     replicas,
     experience,
     inference,
+    spans,
     announcer,
     packing,
     knowledge,

@@ -15,9 +15,11 @@ import { checkInputs, checkOutputNames } from '../protocols/input-check.ts';
 import { elementCount, type NamedTensor } from '../protocols/tensor.ts';
 import type { LoadReport, VersionCid } from '../protocols/types.ts';
 import { outcomeOfError, type RequestOutcome } from '../src/swarm/outcome-tally.ts';
+import type { SpanSink } from '../src/swarm/span.ts';
 import { type AllowList, allows } from './node-init.ts';
 import type { ReceiptDesk } from './receipt-desk.ts';
 import type { Replica } from './replica/replica.ts';
+import { RequestSpan } from './request-span.ts';
 import type { SubmitOptions } from './scheduler/version-queue.ts';
 
 /** Milliseconds after which a paused node may be asked again: an owner's pause is long, and others are there. */
@@ -40,6 +42,8 @@ export interface InferenceServiceComponents {
   readonly countOutcome: (replica: Replica, outcome: RequestOutcome, caller: string) => void;
   /** Signs the receipts that callers ask for; undefined where this node gives none. */
   readonly receipts?: ReceiptDesk | undefined;
+  /** Takes the requests' lives on this node; undefined where nobody wants them. */
+  readonly spans?: SpanSink | undefined;
 }
 
 /** Answers requests from the replicas of this node; refuses what it can from the header alone, before any body. */
@@ -111,6 +115,7 @@ export class InferenceService implements InferenceHandler {
           deadlineAtMs,
           ...this.#priorityOf(header),
           outputs: header.outputs,
+          traceparent: header.traceparent,
           signal,
         }),
       );
@@ -166,21 +171,30 @@ export class InferenceService implements InferenceHandler {
   async #execute(
     replica: Replica,
     inputs: readonly NamedTensor[],
-    options: SubmitOptions,
+    { traceparent, ...options }: SubmitOptions & { readonly traceparent: string },
   ): Promise<ExecutionResult> {
     const { queue } = replica;
     if (queue === undefined) {
       throw new LoadingError(`version ${replica.origin.cid} is still loading`, replica.etaMs);
     }
     const release = replica.acquire();
-    const { outputs, queueMs, executeMs } = await queue.submit(inputs, options).finally(release);
-    return {
-      outputs,
-      queueMs,
-      executeMs,
-      load: queue.load(),
-      releaseSequence: this.#components.sequenceOf(replica),
-    };
+    const span = new RequestSpan(this.#components.spans, traceparent, replica);
+    try {
+      const { outputs, ...times } = await queue.submit(inputs, options);
+      span.answered(times);
+      return {
+        outputs,
+        queueMs: times.queueMs,
+        executeMs: times.executeMs,
+        load: queue.load(),
+        releaseSequence: this.#components.sequenceOf(replica),
+      };
+    } catch (error) {
+      span.failed(error);
+      throw error;
+    } finally {
+      release();
+    }
   }
 }
 

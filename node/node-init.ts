@@ -91,6 +91,8 @@ export interface NodeInit {
   readonly downloadLimitBytes?: number | undefined;
   /** Runs the models instead; the node stops it. For programs that embed a node: no setting leads here. @default ONNX Runtime in processes of its own */
   readonly backend?: InferenceBackend | undefined;
+  /** Address of an OpenTelemetry collector that gets the requests' spans on this node. @default none */
+  readonly otlp?: string | undefined;
   /** Where the node writes its log. */
   readonly logger: Logger;
 }
@@ -106,7 +108,8 @@ type Unset =
   | 'servingHours'
   | 'storeQuotaBytes'
   | 'uploadLimitBytes'
-  | 'downloadLimitBytes';
+  | 'downloadLimitBytes'
+  | 'otlp';
 
 /**
  * Fills in defaults and checks ranges.
@@ -143,6 +146,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     uploadLimitBytes: init.uploadLimitBytes,
     downloadLimitBytes: init.downloadLimitBytes,
     backend: init.backend,
+    otlp: init.otlp,
     logger: init.logger,
   };
   for (const list of [resolved.allowPublishers, resolved.allowCallers]) {

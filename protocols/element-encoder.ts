@@ -97,6 +97,11 @@ function encodeStrings(values: readonly unknown[]): Uint8Array {
     if (typeof value !== 'string' || !value.isWellFormed()) throw notOf('BYTES', value, index);
     return toUtf8.encode(value);
   });
+  return joinElements(parts);
+}
+
+/** The bytes of a BYTES tensor: each element behind its length. */
+export function joinElements(parts: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(parts.reduce((total, part) => total + 4 + part.byteLength, 0));
   const view = new DataView(out.buffer);
   let offset = 0;

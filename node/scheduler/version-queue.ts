@@ -305,7 +305,8 @@ export class VersionQueue {
       if (split !== undefined) {
         for (const [index, request] of batch.entries()) {
           const queueMs = beganAtMs - request.submittedAtMs;
-          request.resolve({ outputs: split[index] ?? [], queueMs, executeMs });
+          const together = batch.length;
+          request.resolve({ outputs: split[index] ?? [], queueMs, executeMs, together });
         }
         return;
       }
@@ -323,7 +324,8 @@ export class VersionQueue {
   async #runAlone(request: WaitingRequest, place: RunUnderWay): Promise<void> {
     try {
       const { outputs, executeMs, beganAtMs } = await this.#run(request.inputs, [request], place);
-      request.resolve({ outputs, executeMs, queueMs: beganAtMs - request.submittedAtMs });
+      const queueMs = beganAtMs - request.submittedAtMs;
+      request.resolve({ outputs, queueMs, executeMs, together: 1 });
     } catch (error) {
       if (endedProcess(error)) this.#deadly.add(request.inputs);
       request.reject(asExecutionError(error));

@@ -9,6 +9,8 @@ export interface QueuedResult {
   readonly queueMs: number;
   /** Milliseconds inside the model, of the whole batch. */
   readonly executeMs: number;
+  /** Requests that ran as one, this one among them. */
+  readonly together: number;
 }
 
 /** A request as it is handed in; its cost is the elements of its inputs. */

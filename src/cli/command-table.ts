@@ -1,4 +1,5 @@
 import type { RunCommand } from './command-context.ts';
+import { API_KEY_COMMANDS, GATEWAY_COMMAND } from './gateway-commands.ts';
 import { KEY_COMMANDS } from './key-commands.ts';
 import { NODE_COMMANDS } from './node-commands.ts';
 import { IMPORTABLE, IMPORT_OPTIONS, PACKAGE_COMMANDS } from './package-commands.ts';
@@ -56,6 +57,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'serve models on this machine: store, run and announce versions',
     settings: [
       ...SERVE,
+      'otlp',
       'allowPublisher',
       'allowCaller',
       'zone',
@@ -94,6 +96,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     load: async () => (await import('./commands/bootstrap.ts')).runBootstrap,
   },
+  GATEWAY_COMMAND,
   {
     path: 'publish',
     summary: 'pack a model, place its replicas, sign and release it',
@@ -222,6 +225,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...PACKAGE_COMMANDS,
   ...RELEASE_COMMANDS,
   ...KEY_COMMANDS,
+  ...API_KEY_COMMANDS,
   {
     path: 'nodes ls',
     summary: 'list the nodes, their devices and how busy they are',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ConfigError } from '../../protocols/errors.ts';
-import { SETTING_KEYS, type SettingKey, type SettingValue, settingSpec } from './settings.ts';
+import type { SettingValue } from './setting-spec.ts';
+import { SETTING_KEYS, type SettingKey, settingSpec } from './settings.ts';
 
 /** The configuration file: any settings by their names; one that is not known is an error. */
 export const configFileSchema = z.strictObject(

@@ -1,11 +1,6 @@
 import { ConfigError } from '../../protocols/errors.ts';
-import {
-  SETTING_KEYS,
-  type SettingKey,
-  type Settings,
-  type SettingValue,
-  settingSpec,
-} from './settings.ts';
+import type { SettingValue } from './setting-spec.ts';
+import { SETTING_KEYS, type SettingKey, type Settings, settingSpec } from './settings.ts';
 
 /** Where a setting's value came from. */
 export type SettingSource = 'flag' | 'environment' | 'file' | 'default' | 'unset';

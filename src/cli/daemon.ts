@@ -3,17 +3,17 @@ import { destination, type Logger, pino } from 'pino';
 import type { CommandContext } from './command-context.ts';
 import { EXIT } from './exit-code.ts';
 
-/** A program that serves until it is told to end: a node or a bootstrap server. */
+/** A program that serves until it is told to end: a node, a bootstrap server or a gateway. */
 export interface Daemon {
   /** Peer id. */
   readonly id: string;
-  /** Multiaddrs that others can dial, with `/p2p/<id>`. */
+  /** Where others reach it: multiaddrs with `/p2p/<id>`, of a gateway the addresses of its servers. */
   readonly addresses: readonly string[];
   stop(): Promise<void>;
 }
 
 export interface DaemonCommand<D extends Daemon> {
-  readonly role: 'node' | 'bootstrap';
+  readonly role: 'node' | 'bootstrap' | 'gateway';
   readonly start: (logger: Logger) => Promise<D>;
   /** Tells people what serves now and what to do next. */
   readonly introduce: (daemon: D) => void;

@@ -2,7 +2,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 /** What a data folder is for; each role has its own below the user's. */
-export type DataRole = 'node' | 'bootstrap' | 'publisher' | 'client';
+export type DataRole = 'node' | 'bootstrap' | 'publisher' | 'client' | 'gateway';
 
 /**
  * The folder of a role: the one that was set, else one below the user's data folder.

@@ -72,6 +72,25 @@ export async function resolveModelRef(context: NamesContext, text: string): Prom
   return parseModelRef(`${await resolvePublisher(context, petname)}${text.slice(slash)}`);
 }
 
+/**
+ * `publisher/name` of models of which no version is meant.
+ *
+ * @param where they were written, such as `--models`
+ * @throws {ERR_INVALID_INPUT | ERR_NOT_FOUND} as {@link resolveModelRef}, and when a channel or version is named.
+ */
+export async function resolveModelNames(
+  context: NamesContext,
+  texts: readonly string[],
+  where: string,
+): Promise<string[]> {
+  const names = texts.map(async (text) => {
+    const { publisher, name } = await resolveModelRef(context, text.trim());
+    if (!text.includes('@')) return `${publisher}/${name}`;
+    throw new InvalidInputError(`${where} has '${text}', expected no channel nor version`);
+  });
+  return Promise.all(names);
+}
+
 /** The publisher that a petname, or a peer id, stands for. @throws as {@link resolveModelRef} does. */
 export async function resolvePublisher(context: NamesContext, text: string): Promise<PublisherId> {
   if (!isPetname(text)) return parsePublisherId(text);

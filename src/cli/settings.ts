@@ -2,22 +2,8 @@ import { ISOLATION_MODES, type IsolationMode } from '../../node/backend/isolatio
 import { DEFAULT_MAX_REQUEST_BYTES, MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { DEFAULT_NETWORK } from '../../protocols/protocol-id.ts';
 import { RETIRE_AFTER_MS, RETIRE_RANGE_MS } from '../policy/retirement.ts';
-
-/** How a setting is written on the command line, in the environment and in the configuration file. */
-interface SettingSpec {
-  /** `list` settings are repeated flags, comma- or space-separated in the environment, arrays in the file. */
-  readonly kind: 'text' | 'list' | 'integer' | 'switch';
-  readonly flags: string;
-  readonly env: string;
-  readonly about: string;
-  readonly fallback?: SettingValue;
-  /** Bounds of an integer. */
-  readonly range?: readonly [number, number];
-  /** What a text may be. */
-  readonly choices?: readonly string[];
-}
-
-export type SettingValue = string | number | boolean | readonly string[];
+import { GATEWAY_SETTINGS, type GatewaySettings } from './gateway-settings.ts';
+import type { SettingSpec } from './setting-spec.ts';
 
 /** Levels of the daemons' log, from pino. */
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
@@ -219,6 +205,13 @@ export const SETTINGS = {
     choices: LOG_LEVELS,
     fallback: 'info',
   },
+  otlp: {
+    kind: 'text',
+    flags: '--otlp <url>',
+    env: 'SWARM_OTLP',
+    about:
+      'OpenTelemetry collector that gets the spans of requests over HTTP, such as http://localhost:4318; without it none are recorded',
+  },
   identity: {
     kind: 'text',
     flags: '--identity <file>',
@@ -274,6 +267,7 @@ export const SETTINGS = {
     range: [100, 86_400_000],
     fallback: 600_000,
   },
+  ...GATEWAY_SETTINGS,
   deadlineMs: {
     kind: 'integer',
     flags: '--deadline <ms>',
@@ -287,7 +281,7 @@ export const SETTINGS = {
 export type SettingKey = keyof typeof SETTINGS;
 
 /** The settings in use, as the commands read them; what is undefined has no value and no default. */
-export interface Settings {
+export interface Settings extends GatewaySettings {
   readonly network: string;
   readonly bootstrap: readonly string[];
   readonly mdns: boolean | undefined;
@@ -315,6 +309,7 @@ export interface Settings {
   readonly uploadLimit: string | undefined;
   readonly downloadLimit: string | undefined;
   readonly logLevel: (typeof LOG_LEVELS)[number];
+  readonly otlp: string | undefined;
   readonly identity: string | undefined;
   readonly key: string | undefined;
   readonly delegation: string | undefined;

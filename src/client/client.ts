@@ -222,6 +222,12 @@ export class SwarmClient implements AsyncDisposable {
     return this.#peer.view.ready(cid, Date.now());
   }
 
+  /** The replicas of one version that answer when they are asked: those that are READY, and cold ones, which are loaded then. */
+  servable(cid: VersionCid): ReplicaView[] {
+    const nowMs = Date.now();
+    return [...this.#peer.view.ready(cid, nowMs), ...this.#peer.view.cold(cid, nowMs)];
+  }
+
   /** @throws {ERR_STORE} when evidence could not be written down; the client is closed all the same. */
   async close(): Promise<void> {
     await this.#sampler?.close();

@@ -8,7 +8,7 @@ import type { SwarmPeer } from '../swarm/peer.ts';
 import { connectToHolder } from '../swarm/version-holders.ts';
 
 /** Manifests kept in memory; they never change, so the oldest simply goes. */
-const MAX_CACHED = 64;
+const MAX_CACHED = 256;
 
 /** Reads manifests from whoever holds the version; a manifest that does not match its CID is nobody's. */
 export class ManifestReader {

@@ -9,14 +9,22 @@
  */
 
 import { DATATYPES, isDatatype } from '../../protocols/datatype.ts';
-import { InvalidInputError, isSwarmError } from '../../protocols/errors.ts';
+import { InvalidInputError } from '../../protocols/errors.ts';
 import { parseExactJson } from '../../protocols/exact-json.ts';
 import { checkInputs, type GivenInput } from '../../protocols/input-check.ts';
 import { formatElements, parseElements } from '../../protocols/json-elements.ts';
-import { MAX_NAME_BYTES, MAX_TENSORS } from '../../protocols/limits.ts';
 import { describeValue } from '../../protocols/nested-array.ts';
-import { elementCount, type Tensor } from '../../protocols/tensor.ts';
+import type { Tensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
+import {
+  asArray,
+  asObject,
+  type JsonObject,
+  parseName,
+  parseShape,
+  parseText,
+  wrongField,
+} from './json-field.ts';
 
 /** Parameters that would change what is read or answered, and that this form does not carry. */
 const REFUSED_PARAMETERS: Readonly<Record<string, string>> = {
@@ -58,8 +66,6 @@ export interface ParsedInferenceResponse {
   /** By name, without a prototype. */
   readonly outputs: Readonly<Record<string, Tensor>>;
 }
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
  * Reads a request: `{id?, parameters?, inputs: [{name, shape, datatype, data, parameters?}], outputs?: [{name}]}`.
@@ -152,7 +158,7 @@ function parseHead(value: unknown, path: string): UnreadTensor {
   refuseParameters(input, `${path}.parameters`);
   const { datatype } = input;
   if (!isDatatype(datatype)) {
-    throw wrong(`${path}.datatype`, `one of ${DATATYPES.join(', ')}`, datatype);
+    throw wrongField(`${path}.datatype`, `one of ${DATATYPES.join(', ')}`, datatype);
   }
   return {
     name: parseName(input['name'], `${path}.name`),
@@ -161,21 +167,6 @@ function parseHead(value: unknown, path: string): UnreadTensor {
     data: input['data'],
     path,
   };
-}
-
-function parseShape(value: unknown, path: string): readonly number[] {
-  const shape = asArray(value, path).map((dimension, axis) => {
-    if (typeof dimension !== 'number')
-      throw wrong(`${path}[${axis}]`, 'an integer >= 0', dimension);
-    return dimension;
-  });
-  try {
-    elementCount(shape);
-  } catch (cause) {
-    if (!isSwarmError(cause)) throw cause;
-    throw new InvalidInputError(`${path}: ${cause.message}`, { cause });
-  }
-  return shape;
 }
 
 function parseOutputs(value: unknown): readonly string[] {
@@ -187,20 +178,6 @@ function parseOutputs(value: unknown): readonly string[] {
   });
   refuseTwice(names, 'outputs');
   return names;
-}
-
-function parseText(value: unknown, path: string): string | undefined {
-  if (value === undefined || typeof value === 'string') return value;
-  throw wrong(path, 'a string', value);
-}
-
-function parseName(value: unknown, path: string): string {
-  if (typeof value !== 'string' || value === '') throw wrong(path, 'a name', value);
-  const bytes = Buffer.byteLength(value);
-  if (bytes > MAX_NAME_BYTES) {
-    throw new InvalidInputError(`${path} has ${bytes} bytes, expected at most ${MAX_NAME_BYTES}`);
-  }
-  return value;
 }
 
 function refuseTwice(names: readonly string[], path: string): void {
@@ -224,25 +201,4 @@ function refuseParameters(owner: JsonObject, path: string): void {
       `${path}.${name}: expected none, found ${describeValue(parameters[name])}: ${why}`,
     );
   }
-}
-
-function asObject(value: unknown, path: string): JsonObject {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return value as JsonObject;
-  }
-  throw wrong(path, 'an object', value);
-}
-
-function asArray(value: unknown, path: string): readonly unknown[] {
-  if (!Array.isArray(value)) throw wrong(path, 'an array', value);
-  if (value.length > MAX_TENSORS) {
-    throw new InvalidInputError(
-      `${path}: expected at most ${MAX_TENSORS} items, found ${value.length}`,
-    );
-  }
-  return value;
-}
-
-function wrong(path: string, expected: string, found: unknown): InvalidInputError {
-  return new InvalidInputError(`${path}: expected ${expected}, found ${describeValue(found)}`);
 }

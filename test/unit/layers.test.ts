@@ -20,6 +20,7 @@ const WRONG = [
   { folder: 'src/swarm', source: '../client/client.ts', says: 'L1 (src/swarm, src/model)' },
   { folder: 'src/client', source: '../../node/daemon.ts', says: 'The client SDK imports' },
   { folder: 'src/sim', source: '../client/client.ts', says: 'src/sim/ runs policies' },
+  { folder: 'src/gateway', source: '../../node/daemon.ts', says: 'The gateway is a client' },
   { folder: 'node', source: '../src/client/client.ts', says: 'never the client' },
   { folder: 'bootstrap', source: '../node/daemon.ts', says: 'bootstrap/ imports' },
 ];

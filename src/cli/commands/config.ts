@@ -1,7 +1,8 @@
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
 import { EXIT } from '../exit-code.ts';
-import { SETTING_KEYS, type SettingKey, type SettingValue } from '../settings.ts';
+import type { SettingValue } from '../setting-spec.ts';
+import { SETTING_KEYS, type SettingKey } from '../settings.ts';
 import { printTable } from '../table.ts';
 
 /** `swarm config`: the settings in use and where each came from. They name files of keys, and hold no secret. */

@@ -57,6 +57,7 @@ export async function runNode(context: CommandContext): Promise<number> {
         storeQuotaBytes,
         uploadLimitBytes,
         downloadLimitBytes,
+        otlp: settings.otlp,
         logger,
       }),
     facts: (node) => ({ owner: owner?.id ?? node.id, isolation: node.isolation.kind }),

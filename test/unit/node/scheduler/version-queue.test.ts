@@ -84,7 +84,7 @@ describe('VersionQueue', () => {
     expect(queue.load()).toMatchObject({ inFlight: 1, queued: 1, slots: 1, serviceMs: null });
     await vi.advanceTimersByTimeAsync(40);
     await model.answer(39);
-    await expect(first).resolves.toEqual({ outputs: [], executeMs: 39, queueMs: 0 });
+    await expect(first).resolves.toEqual({ outputs: [], executeMs: 39, queueMs: 0, together: 1 });
     expect(model.runs).toHaveLength(2);
     await model.answer();
     await expect(second).resolves.toMatchObject({ queueMs: 40 });

@@ -39,7 +39,7 @@ function hand(
   return { entry, told };
 }
 
-const RESULT = { outputs: [], queueMs: 0, executeMs: 1 };
+const RESULT = { outputs: [], queueMs: 0, executeMs: 1, together: 1 };
 
 describe('WaitingLine', () => {
   test('gives requests in the order they came', () => {

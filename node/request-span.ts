@@ -1,0 +1,44 @@
+import { isSwarmError } from '../protocols/errors.ts';
+import { childOf, parseTraceparent } from '../protocols/trace-context.ts';
+import { OpenSpan, type SpanSink } from '../src/swarm/span.ts';
+import type { Replica } from './replica/replica.ts';
+import type { QueuedResult } from './scheduler/waiting-line.ts';
+
+/**
+ * A request's life on this node as a part of its caller's trace: `infer`, and in it `queue` and `execute`. A caller that sent no trace
+ * is not traced, for nobody would look for it.
+ */
+export class RequestSpan {
+  readonly #sink: SpanSink | undefined;
+  readonly #span: OpenSpan | undefined;
+  readonly #attributes: Readonly<Record<string, string>>;
+
+  constructor(sink: SpanSink | undefined, traceparent: string, { origin }: Replica) {
+    this.#sink = sink;
+    const parent = sink === undefined ? undefined : parseTraceparent(traceparent);
+    this.#span = parent && new OpenSpan(sink, { name: 'infer', kind: 'server', parent });
+    const { publisher, name, cid } = origin;
+    this.#attributes = { 'swarm.model': `${publisher}/${name}`, 'swarm.version': cid };
+  }
+
+  answered({ queueMs, executeMs, together }: Omit<QueuedResult, 'outputs'>): void {
+    const span = this.#span;
+    if (span === undefined) return;
+    span.end(this.#attributes);
+    const beganMs = span.startMs + queueMs;
+    const part = { kind: 'internal', parentSpanId: span.context.spanId } as const;
+    this.#sink?.add({
+      ...{ ...part, name: 'queue', context: childOf(span.context), attributes: {} },
+      ...{ startMs: span.startMs, endMs: beganMs },
+    });
+    this.#sink?.add({
+      ...{ ...part, name: 'execute', context: childOf(span.context) },
+      ...{ startMs: beganMs, endMs: beganMs + executeMs },
+      attributes: { 'swarm.batch.requests': together },
+    });
+  }
+
+  failed(error: unknown): void {
+    this.#span?.end(this.#attributes, isSwarmError(error) ? error.code : 'cancelled');
+  }
+}

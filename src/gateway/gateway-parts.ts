@@ -1,0 +1,105 @@
+import { DEFAULT_DEADLINE_MS } from '../client/client-init.ts';
+import { SpanExporter } from '../swarm/span-exporter.ts';
+import { ApiKeys } from './api-keys.ts';
+import { DEFAULT_MAX_BODY_BYTES } from './gateway-defaults.ts';
+import { checkGatewayInit, checkPublic, type GatewayInit } from './gateway-init.ts';
+import { GatewayMetrics } from './gateway-metrics.ts';
+import { GrpcHealth } from './grpc-health.ts';
+import { GrpcServer } from './grpc-server.ts';
+import { GrpcService } from './grpc-service.ts';
+import { HttpServer } from './http-server.ts';
+import { InferenceService } from './inference-service.ts';
+import { InferenceStatistics } from './inference-statistics.ts';
+import { MetricsServer } from './metrics-server.ts';
+import { ModelDirectory } from './model-directory.ts';
+import { ModelRepository } from './model-repository.ts';
+import { OpenAiApi } from './openai-api.ts';
+import { Readiness } from './readiness.ts';
+import { ResponseCache } from './response-cache.ts';
+import { RestApi } from './rest-api.ts';
+import { readRestrictions, RestrictedGroups } from './restricted-groups.ts';
+import { SwarmAccess } from './swarm-access.ts';
+import { TlsFiles } from './tls-files.ts';
+
+/** What a gateway is made of, none of it started. */
+export interface GatewayParts {
+  readonly access: SwarmAccess;
+  readonly readiness: Readiness;
+  readonly service: InferenceService;
+  readonly tls: TlsFiles | undefined;
+  readonly spans: SpanExporter | undefined;
+  readonly http: HttpServer | undefined;
+  readonly grpc: GrpcServer | undefined;
+  readonly metrics: MetricsServer | undefined;
+}
+
+/**
+ * Puts a gateway together. It reads files and listens nowhere yet.
+ *
+ * @throws {ERR_CONFIG} when it would serve strangers without keys, or a setting is out of range.
+ * @throws {ERR_STORE} when the file of keys is damaged.
+ */
+export async function createGatewayParts(init: GatewayInit): Promise<GatewayParts> {
+  const { logger, version, maxBodyBytes = DEFAULT_MAX_BODY_BYTES, insecure = false } = init;
+  checkGatewayInit({ ...init, maxBodyBytes });
+  const keys = new ApiKeys(init.keyFile);
+  checkPublic([init.http, init.grpc, init.metrics], { hasKeys: await keys.required(), insecure });
+  const tls =
+    init.tls &&
+    (await TlsFiles.open(init.tls, (error) =>
+      logger.warn({ err: error }, 'the new certificate is not taken, the old one is still shown'),
+    ));
+  const restricted =
+    init.restrictFile === undefined
+      ? new RestrictedGroups()
+      : await readRestrictions(init.restrictFile);
+  const access = new SwarmAccess(init.connect, (error) =>
+    logger.warn({ err: error }, 'the swarm cannot be joined yet'),
+  );
+  const directory = new ModelDirectory(access, { publishers: init.publishers ?? new Map() });
+  const readiness = new Readiness(access, directory, { requireModels: init.requireModels ?? [] });
+  const cache = init.cache && new ResponseCache(init.cache);
+  const state = {
+    ready: () => readiness.ready,
+    draining: () => readiness.draining,
+    cacheBytes: () => cache?.bytes ?? 0,
+  };
+  const metrics = new GatewayMetrics(state, init.metricsCompat);
+  const statistics = new InferenceStatistics();
+  const deadlineMs = init.deadlineMs ?? DEFAULT_DEADLINE_MS;
+  const spans =
+    init.otlp === undefined
+      ? undefined
+      : new SpanExporter({
+          ...{ endpoint: init.otlp, service: 'gpu-swarm-gateway', attributes: {} },
+          onFailure: (error, lost) => logger.warn({ err: error, lost }, 'spans cannot be sent'),
+        });
+  const service = new InferenceService({
+    ...{ spans, access, directory, statistics, metrics, cache, deadlineMs },
+  });
+  const repository = new ModelRepository(access, directory);
+  const known = { access, directory, repository, service, statistics, readiness, version };
+  const api = new RestApi(known);
+  const openai = new OpenAiApi(access, directory);
+  const http =
+    init.http &&
+    new HttpServer(
+      { listen: init.http, maxBodyBytes, tls },
+      { api, openai, keys, restricted, readiness, logger },
+    );
+  const grpc =
+    init.grpc &&
+    new GrpcServer(
+      { listen: init.grpc, maxBodyBytes, tls },
+      new GrpcService({
+        ...{ ...known, keys, restricted },
+        onFailure: ({ kind, message }, error) => {
+          if (kind === 'internal') logger.error({ kind, err: error }, message);
+          else logger.debug({ kind }, message);
+        },
+      }),
+      new GrpcHealth(readiness, restricted),
+    );
+  const metricsServer = init.metrics && new MetricsServer(init.metrics, metrics);
+  return { access, readiness, service, tls, spans, http, grpc, metrics: metricsServer };
+}

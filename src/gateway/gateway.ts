@@ -1,0 +1,101 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { GatewayInit } from './gateway-init.ts';
+import { createGatewayParts, type GatewayParts } from './gateway-parts.ts';
+import type { ListenAddress } from './listen-address.ts';
+
+export interface DrainOptions {
+  /** Milliseconds for which requests are still taken, while readiness says no. */
+  readonly delayMs: number;
+  /** Milliseconds that what is in flight then has; after them it is cut off. */
+  readonly timeoutMs: number;
+}
+
+/** Where the gateway listens; what is off is undefined. */
+export interface GatewayAddresses {
+  readonly http: ListenAddress | undefined;
+  readonly grpc: ListenAddress | undefined;
+  readonly metrics: ListenAddress | undefined;
+}
+
+/** Gives the swarm the face of one inference server. */
+export class Gateway implements AsyncDisposable {
+  readonly addresses: GatewayAddresses;
+  readonly #parts: GatewayParts;
+  #ended: Promise<void> | undefined;
+
+  constructor(parts: GatewayParts, addresses: GatewayAddresses) {
+    this.addresses = addresses;
+    this.#parts = parts;
+  }
+
+  /** True when HTTP and gRPC are over TLS. */
+  get tls(): boolean {
+    return this.#parts.tls !== undefined;
+  }
+
+  get ready(): boolean {
+    return this.#parts.readiness.ready;
+  }
+
+  /**
+   * Ends in order: says that it is not ready, serves on until those who send have heard of it, accepts nothing more, finishes what is
+   * in flight, and leaves the swarm.
+   */
+  async drain({ delayMs, timeoutMs }: DrainOptions): Promise<void> {
+    this.#parts.readiness.drain();
+    this.#ended ??= this.#end(delayMs, timeoutMs);
+    await this.#ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain({ delayMs: 0, timeoutMs: 0 });
+  }
+
+  async #end(delayMs: number, timeoutMs: number): Promise<void> {
+    const { access, readiness, service, tls, spans, http, grpc, metrics } = this.#parts;
+    await delay(delayMs);
+    const late = new AbortController();
+    const timer = delay(timeoutMs, undefined, { signal: late.signal }).then(
+      () => {
+        http?.abort();
+        grpc?.abort();
+      },
+      // Everything was finished in time.
+      () => undefined,
+    );
+    await Promise.all([http?.close(), grpc?.close()]);
+    await service.idle();
+    late.abort();
+    await timer;
+    await tls?.stop();
+    await spans?.stop();
+    await readiness.stop();
+    await metrics?.close();
+    await access.stop();
+  }
+}
+
+/**
+ * Starts a gateway and resolves once it listens; the swarm is joined in the background.
+ *
+ * @throws {ERR_CONFIG | ERR_STORE} as {@link createGatewayParts}. The system's error when an address cannot be listened on.
+ */
+export async function startGateway(init: GatewayInit): Promise<Gateway> {
+  const parts = await createGatewayParts(init);
+  const { http, grpc, metrics, access, readiness, tls } = parts;
+  try {
+    const addresses = {
+      http: await http?.start(),
+      grpc: await grpc?.start(),
+      metrics: await metrics?.start(),
+    };
+    access.start();
+    readiness.start();
+    tls?.start();
+    return new Gateway(parts, addresses);
+  } catch (error) {
+    await http?.close();
+    grpc?.abort();
+    throw error;
+  }
+}

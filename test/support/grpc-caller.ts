@@ -1,0 +1,106 @@
+import {
+  Client,
+  credentials,
+  type ClientDuplexStream,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import type { MethodDefinition, ServiceDefinition } from '@grpc/proto-loader';
+import {
+  HEALTH_SERVICE,
+  INFERENCE_SERVICE,
+  loadDefinitions,
+} from '../../src/gateway/grpc-definition.ts';
+
+const DEADLINE_MS = 20_000;
+
+export interface GrpcCallOptions {
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly deadlineMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+type Method = MethodDefinition<object, object>;
+
+/** Calls the gateway's gRPC services by the names of their methods; ends with its scope. */
+export class GrpcCaller implements Disposable {
+  readonly #client: Client;
+  readonly #services: readonly ServiceDefinition[];
+
+  constructor(address: string, channel = credentials.createInsecure()) {
+    this.#client = new Client(address, channel, {
+      'grpc.max_receive_message_length': -1,
+    });
+    const definitions = loadDefinitions();
+    this.#services = [INFERENCE_SERVICE, HEALTH_SERVICE].map(
+      (name) => definitions[name] as ServiceDefinition,
+    );
+  }
+
+  /** Rejects with the status, its `code` and `details`. */
+  async call(name: string, request: object, options: GrpcCallOptions = {}): Promise<GrpcMessage> {
+    const { path, requestSerialize, responseDeserialize } = this.#method(name);
+    const { metadata, deadlineMs = DEADLINE_MS, signal } = options;
+    return new Promise((resolve, reject) => {
+      const call = this.#client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        toMetadata(metadata),
+        { deadline: Date.now() + deadlineMs },
+        (error: ServiceError | null, response?: object) =>
+          error === null ? resolve((response ?? {}) as GrpcMessage) : reject(error),
+      );
+      signal?.addEventListener('abort', () => call.cancel(), { once: true });
+    });
+  }
+
+  /** A stream both ways. */
+  stream(
+    name: string,
+    { metadata, deadlineMs = DEADLINE_MS }: GrpcCallOptions = {},
+  ): ClientDuplexStream<object, GrpcMessage> {
+    const { path, requestSerialize, responseDeserialize } = this.#method(name);
+    return this.#client.makeBidiStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      toMetadata(metadata),
+      { deadline: Date.now() + deadlineMs },
+    ) as ClientDuplexStream<object, GrpcMessage>;
+  }
+
+  /** The messages of a method that answers with a stream. */
+  watch(name: string, request: object): AsyncIterable<GrpcMessage> & { cancel(): void } {
+    const { path, requestSerialize, responseDeserialize } = this.#method(name);
+    return this.#client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      new Metadata(),
+      { deadline: Date.now() + DEADLINE_MS },
+    ) as AsyncIterable<GrpcMessage> & { cancel(): void };
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.close();
+  }
+
+  #method(name: string): Method {
+    for (const service of this.#services) {
+      if (Object.hasOwn(service, name)) return service[name] as Method;
+    }
+    throw new Error(`there is no method ${name}`);
+  }
+}
+
+/** A message as tests look into it. */
+export type GrpcMessage = Readonly<Record<string, never>>;
+
+function toMetadata(entries: Readonly<Record<string, string>> = {}): Metadata {
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(entries)) metadata.set(name, value);
+  return metadata;
+}

@@ -1,6 +1,6 @@
 import { InvalidInputError } from '../../protocols/errors.ts';
 import { elementCount, Tensor } from '../../protocols/tensor.ts';
-import { shown } from './shown-name.ts';
+import { shown } from './models/shown-name.ts';
 
 /**
  * The greatest values of each row of a batch as `value:index` or `value:index:label`, best first. A tensor of two or more dimensions

@@ -1,12 +1,12 @@
+import type { Logger } from 'pino';
 import { ConfigError } from '../../protocols/errors.ts';
 import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import type { PublisherId } from '../../protocols/types.ts';
-import type { Logger } from 'pino';
-import type { MetricsCompat } from './gateway-metrics.ts';
-import { type ListenAddress, isLoopback, formatAddress } from './listen-address.ts';
+import { formatAddress, isLoopback, type ListenAddress } from './access/listen-address.ts';
+import type { TlsInit } from './access/tls-files.ts';
+import type { MetricsCompat } from './metrics/gateway-metrics.ts';
 import type { ResponseCacheInit } from './response-cache.ts';
 import type { GatewayClient } from './swarm-access.ts';
-import type { TlsInit } from './tls-files.ts';
 
 export interface GatewayInit {
   /** Joins the swarm; called again when it fails, and closed with the gateway. */

@@ -1,25 +1,25 @@
 import { DEFAULT_DEADLINE_MS } from '../client/client-init.ts';
 import { SpanExporter } from '../swarm/span-exporter.ts';
-import { ApiKeys } from './api-keys.ts';
+import { ApiKeys } from './access/api-keys.ts';
+import { RestrictedGroups, readRestrictions } from './access/restricted-groups.ts';
+import { TlsFiles } from './access/tls-files.ts';
 import { DEFAULT_MAX_BODY_BYTES } from './gateway-defaults.ts';
 import { checkGatewayInit, checkPublic, type GatewayInit } from './gateway-init.ts';
-import { GatewayMetrics } from './gateway-metrics.ts';
-import { GrpcHealth } from './grpc-health.ts';
-import { GrpcServer } from './grpc-server.ts';
-import { GrpcService } from './grpc-service.ts';
-import { HttpServer } from './http-server.ts';
+import { GrpcHealth } from './grpc/grpc-health.ts';
+import { GrpcServer } from './grpc/grpc-server.ts';
+import { GrpcService } from './grpc/grpc-service.ts';
 import { InferenceService } from './inference-service.ts';
-import { InferenceStatistics } from './inference-statistics.ts';
-import { MetricsServer } from './metrics-server.ts';
-import { ModelDirectory } from './model-directory.ts';
-import { ModelRepository } from './model-repository.ts';
-import { OpenAiApi } from './openai-api.ts';
+import { GatewayMetrics } from './metrics/gateway-metrics.ts';
+import { InferenceStatistics } from './metrics/inference-statistics.ts';
+import { MetricsServer } from './metrics/metrics-server.ts';
+import { ModelDirectory } from './models/model-directory.ts';
+import { ModelRepository } from './models/model-repository.ts';
 import { Readiness } from './readiness.ts';
 import { ResponseCache } from './response-cache.ts';
-import { RestApi } from './rest-api.ts';
-import { readRestrictions, RestrictedGroups } from './restricted-groups.ts';
+import { HttpServer } from './rest/http-server.ts';
+import { OpenAiApi } from './rest/openai-api.ts';
+import { RestApi } from './rest/rest-api.ts';
 import { SwarmAccess } from './swarm-access.ts';
-import { TlsFiles } from './tls-files.ts';
 
 /** What a gateway is made of, none of it started. */
 export interface GatewayParts {

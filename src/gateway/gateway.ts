@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ListenAddress } from './access/listen-address.ts';
 import type { GatewayInit } from './gateway-init.ts';
 import { createGatewayParts, type GatewayParts } from './gateway-parts.ts';
-import type { ListenAddress } from './listen-address.ts';
 
 export interface DrainOptions {
   /** Milliseconds for which requests are still taken, while readiness says no. */

@@ -5,14 +5,14 @@ import {
   parseTraceparent,
   type TraceContext,
 } from '../../protocols/trace-context.ts';
-import { OpenSpan, type SpanAttributes, type SpanSink } from '../swarm/span.ts';
 import type { InferResult } from '../client/infer-result.ts';
-import { type Caller, checkMayUse } from './api-keys.ts';
+import { OpenSpan, type SpanAttributes, type SpanSink } from '../swarm/span.ts';
+import { type Caller, checkMayUse } from './access/api-keys.ts';
 import { classify } from './classification.ts';
-import type { GatewayMetrics } from './gateway-metrics.ts';
 import { type InferRequest, nodePriority, type WantedOutput } from './infer-request.ts';
-import type { InferenceStatistics } from './inference-statistics.ts';
-import type { ModelDirectory, ServedModel } from './model-directory.ts';
+import type { GatewayMetrics } from './metrics/gateway-metrics.ts';
+import type { InferenceStatistics } from './metrics/inference-statistics.ts';
+import type { ModelDirectory, ServedModel } from './models/model-directory.ts';
 import { failureOf } from './refusal.ts';
 import type { AnsweredRequest, ApiProtocol } from './request-outcome.ts';
 import { cacheKey, type Outputs, type ResponseCache } from './response-cache.ts';

@@ -9,7 +9,7 @@ import { InvalidInputError } from '../../protocols/errors.ts';
 import type { GivenInput } from '../../protocols/input-check.ts';
 import { elementCount, Tensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
-import { shown } from './shown-name.ts';
+import { shown } from './models/shown-name.ts';
 
 /** Names of tensors that a message shows. */
 const MAX_SHOWN_NAMES = 20;

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ModelDirectory } from './models/model-directory.ts';
+import { shown } from './models/shown-name.ts';
 import { failureOf } from './refusal.ts';
-import type { ModelDirectory } from './model-directory.ts';
-import { shown } from './shown-name.ts';
 import type { SwarmAccess } from './swarm-access.ts';
 
 /** Milliseconds between two looks. */

@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
 import { status } from '@grpc/grpc-js';
+import { describe, expect, it } from 'vitest';
 import { createClient } from '../../src/index.ts';
 import { GrpcCaller } from '../support/grpc-caller.ts';
 import { addModel, loopModel } from '../support/models.ts';

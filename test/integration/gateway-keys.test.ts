@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createApiKey } from '../../src/gateway/api-key-file.ts';
+import { createApiKey } from '../../src/gateway/access/api-key-file.ts';
 import { writeDurably } from '../../src/swarm/durable-file.ts';
 import { GrpcCaller } from '../support/grpc-caller.ts';
 import { addModel } from '../support/models.ts';

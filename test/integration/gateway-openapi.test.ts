@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseRestPath } from '../../src/gateway/rest-path.ts';
+import { parseRestPath } from '../../src/gateway/rest/rest-path.ts';
 import { type DescribedOperation, OpenApiChecker } from '../support/openapi-checker.ts';
 import { startTestGateway, type TestGateway } from '../support/test-gateway.ts';
 import { createTestnet, type Testnet } from '../support/testnet.ts';

@@ -1,7 +1,7 @@
 import {
   Client,
-  credentials,
   type ClientDuplexStream,
+  credentials,
   Metadata,
   type ServiceError,
 } from '@grpc/grpc-js';
@@ -10,7 +10,7 @@ import {
   HEALTH_SERVICE,
   INFERENCE_SERVICE,
   loadDefinitions,
-} from '../../src/gateway/grpc-definition.ts';
+} from '../../src/gateway/grpc/grpc-definition.ts';
 
 const DEADLINE_MS = 20_000;
 

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { generateCertificate } from '@libp2p/tls/utils';
-import type { TlsInit } from '../../src/gateway/tls-files.ts';
+import type { TlsInit } from '../../src/gateway/access/tls-files.ts';
 
 /** A certificate that nobody trusts, in the two files that a server reads. */
 export interface TestCertificate {

@@ -6,7 +6,7 @@ import {
   createApiKey,
   MAX_API_KEYS,
   readApiKeys,
-} from '../../gateway/api-key-file.ts';
+} from '../../gateway/access/api-key-file.ts';
 import { writeDurably } from '../../swarm/durable-file.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';

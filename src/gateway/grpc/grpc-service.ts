@@ -1,0 +1,212 @@
+import type {
+  Metadata,
+  ServerDuplexStream,
+  ServerUnaryCall,
+  sendUnaryData,
+  status,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { ANYBODY, type ApiKeys, type Caller, checkMayUse } from '../access/api-keys.ts';
+import type { ApiGroup, RestrictedGroups } from '../access/restricted-groups.ts';
+import type { InferenceService } from '../inference-service.ts';
+import type { InferenceStatistics } from '../metrics/inference-statistics.ts';
+import { describeConfig, describeModel } from '../models/model-description.ts';
+import type { ModelDirectory, ServedModel } from '../models/model-directory.ts';
+import type { ModelRepository, RepositoryCall } from '../models/model-repository.ts';
+import type { Readiness } from '../readiness.ts';
+import { type Failure, failureOf, grpcStatus } from '../refusal.ts';
+import { describeServer } from '../server-description.ts';
+import type { SwarmAccess } from '../swarm-access.ts';
+import type {
+  GrpcInferRequest,
+  GrpcInferResponse,
+  GrpcModelRequest,
+  GrpcRepositoryRequest,
+  GrpcStreamResponse,
+} from './grpc-messages.ts';
+import { formatGrpcResponse, parametersOf, parseGrpcRequest } from './grpc-request.ts';
+import { InferenceStream } from './grpc-stream.ts';
+
+export interface GrpcServiceComponents {
+  readonly access: SwarmAccess;
+  readonly directory: ModelDirectory;
+  readonly repository: ModelRepository;
+  readonly service: InferenceService;
+  readonly statistics: InferenceStatistics;
+  readonly readiness: Readiness;
+  readonly keys: ApiKeys;
+  readonly restricted: RestrictedGroups;
+  /** What the server says its version is. */
+  readonly version: string;
+  /** Told of each failure, with what was thrown. */
+  readonly onFailure: (failure: Failure, error: unknown) => void;
+}
+
+/** What is known of a call beside its message. */
+export interface GrpcCall {
+  readonly caller: Caller;
+  readonly metadata: Metadata;
+  /** Milliseconds since the epoch; infinite when the caller set none. */
+  readonly deadlineAtMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** What calls of one message and of many have in common. */
+interface AnyCall {
+  readonly metadata: Metadata;
+  readonly cancelled: boolean;
+  getDeadline(): Date | number;
+  once(event: 'cancelled', listener: () => void): unknown;
+}
+
+/** The Open Inference Protocol over gRPC: each call as the library hands it in. */
+export class GrpcService {
+  readonly #components: GrpcServiceComponents;
+  readonly #streams = new Set<InferenceStream>();
+
+  constructor(components: GrpcServiceComponents) {
+    this.#components = components;
+  }
+
+  /** The methods by the names of `open_inference.proto`. */
+  get implementation(): UntypedServiceImplementation {
+    const { readiness, version, statistics, repository } = this.#components;
+    return {
+      ServerLive: this.#unary('health', async () => ({ live: true }), 'open'),
+      ServerReady: this.#unary('health', async () => ({ ready: readiness.ready }), 'open'),
+      ServerMetadata: this.#unary('metadata', async () => describeServer(version)),
+      ModelReady: this.#unary<GrpcModelRequest>('health', async (request, call) => {
+        const { cid } = await this.#find(request, call);
+        return { ready: this.#components.access.client.servable(cid).length > 0 };
+      }),
+      ModelMetadata: this.#unary<GrpcModelRequest>('metadata', async (request, call) =>
+        describeModel(await this.#find(request, call)),
+      ),
+      ModelConfig: this.#unary<GrpcModelRequest>('model-config', async (request, call) => ({
+        config: describeConfig(await this.#find(request, call)),
+      })),
+      ModelStatistics: this.#unary<GrpcModelRequest>('statistics', async (request, call) => ({
+        model_stats:
+          request.name === ''
+            ? statistics.all().filter(({ name }) => call.caller.mayUse(name))
+            : [statistics.of(await this.#find(request, call))],
+      })),
+      RepositoryIndex: this.#unary<{ readonly ready: boolean }>(
+        'model-repository',
+        async ({ ready }, { caller, signal }) => ({
+          models: await repository.index(caller, { ready, signal }),
+        }),
+      ),
+      RepositoryModelLoad: this.#unary<GrpcRepositoryRequest>(
+        'model-repository',
+        async (request, call) => {
+          await repository.load(changeOf(request, call));
+          return {};
+        },
+      ),
+      RepositoryModelUnload: this.#unary<GrpcRepositoryRequest>(
+        'model-repository',
+        async (request, call) => {
+          await repository.unload(changeOf(request, call));
+          return {};
+        },
+      ),
+      ModelInfer: this.#unary<GrpcInferRequest>('inference', async (request, call) =>
+        this.#infer(request, call),
+      ),
+      ModelStreamInfer: (stream: ServerDuplexStream<GrpcInferRequest, GrpcStreamResponse>) =>
+        this.#stream(stream),
+    };
+  }
+
+  /** Ends the streams that are open once what is in flight on them is answered. */
+  async drain(): Promise<void> {
+    await Promise.all([...this.#streams].map((stream) => stream.drain()));
+  }
+
+  /** `door` is open where callers need no key. */
+  #unary<Request>(
+    group: ApiGroup,
+    answer: (request: Request, call: GrpcCall) => Promise<object>,
+    door: 'open' | 'key' = 'key',
+  ) {
+    return (call: ServerUnaryCall<Request, object>, reply: sendUnaryData<object>): void => {
+      const answered = async (): Promise<object> => {
+        const opened = await this.#open(call, group, door);
+        return answer(call.request, opened);
+      };
+      answered().then(
+        (value) => reply(null, value),
+        (error: unknown) => reply(this.#status(error)),
+      );
+    };
+  }
+
+  async #open(call: AnyCall, group: ApiGroup, door: 'open' | 'key'): Promise<GrpcCall> {
+    const { metadata } = call;
+    const { keys, restricted } = this.#components;
+    restricted.checkGrpc(group, (key) => metadata.get(key).map(String)[0]);
+    const leaving = new AbortController();
+    const leave = (): void =>
+      leaving.abort(new DOMException('the call was cancelled', 'AbortError'));
+    if (call.cancelled) leave();
+    call.once('cancelled', leave);
+    const [authorization] = metadata.get('authorization').map(String);
+    const caller = door === 'key' ? await keys.authenticate(authorization) : ANYBODY;
+    return { caller, metadata, deadlineAtMs: Number(call.getDeadline()), signal: leaving.signal };
+  }
+
+  async #infer(
+    request: GrpcInferRequest,
+    { caller, metadata, deadlineAtMs, signal }: GrpcCall,
+  ): Promise<GrpcInferResponse> {
+    const answer = await this.#components.service.infer({
+      protocol: 'grpc',
+      model: request.model_name,
+      version: request.model_version,
+      caller,
+      signal,
+      deadlineMs: deadlineAtMs - Date.now(),
+      traceparent: metadata.get('traceparent').map(String)[0],
+      parse: ({ asked, manifest: { inputs, outputs } }) =>
+        parseGrpcRequest(request, { model: asked, inputs, outputs }),
+    });
+    return formatGrpcResponse(answer);
+  }
+
+  #stream(stream: ServerDuplexStream<GrpcInferRequest, GrpcStreamResponse>): void {
+    const opened = this.#open(stream, 'inference', 'open');
+    const [authorization] = stream.metadata.get('authorization').map(String);
+    const handler = new InferenceStream(stream, {
+      // Each request is of the key's rate, and a key that is revoked ends with the next.
+      infer: async (request) => {
+        const caller = await this.#components.keys.authenticate(authorization);
+        return this.#infer(request, { ...(await opened), caller });
+      },
+      status: (error) => this.#status(error),
+      endsOnError: String(stream.metadata.get('triton_grpc_error')[0]) === 'true',
+    });
+    this.#streams.add(handler);
+    opened.catch((error: unknown) => handler.fail(error));
+    stream.once('close', () => this.#streams.delete(handler));
+  }
+
+  async #find({ name, version }: GrpcModelRequest, call: GrpcCall): Promise<ServedModel> {
+    const found = await this.#components.directory.find(name, version, call);
+    checkMayUse(call.caller, found.name);
+    return found;
+  }
+
+  #status(error: unknown): { readonly code: status; readonly details: string } {
+    const failure = failureOf(error);
+    this.#components.onFailure(failure, error);
+    return { code: grpcStatus(failure.kind), details: failure.message };
+  }
+}
+
+function changeOf(
+  { model_name: model, parameters }: GrpcRepositoryRequest,
+  { caller, signal }: GrpcCall,
+): RepositoryCall {
+  return { model, parameters: parametersOf(parameters), caller, signal };
+}

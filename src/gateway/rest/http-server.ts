@@ -1,0 +1,217 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { ANYBODY, type ApiKeys, type Caller } from '../access/api-keys.ts';
+import type { ListenAddress } from '../access/listen-address.ts';
+import type { ApiGroup, RestrictedGroups } from '../access/restricted-groups.ts';
+import type { TlsFiles } from '../access/tls-files.ts';
+import type { Readiness } from '../readiness.ts';
+import { type Failure, failureOf, GatewayRefusal, httpStatus } from '../refusal.ts';
+import { decodeBody, encodeBody, selectEncoding } from './body-coding.ts';
+import { formatOpenAiError, isOpenAiPath, type OpenAiApi, openAiGroupOf } from './openai-api.ts';
+import { header, isProbe, type RestAnswer, type RestApi } from './rest-api.ts';
+import { groupOf, parseRestPath } from './rest-path.ts';
+import { jsonBody } from './rest-response.ts';
+
+/** Bytes of all headers of a request. */
+const MAX_HEADER_BYTES = 16 * 1024;
+
+/** Milliseconds a client has for its headers, and for the whole of a request: who dribbles holds memory. */
+const HEADERS_TIMEOUT_MS = 15_000;
+const REQUEST_TIMEOUT_MS = 120_000;
+
+/** Milliseconds a connection may stay without a request; longer than the 60 s of common load balancers. */
+const KEEP_ALIVE_MS = 72_000;
+
+/** A request id that a client may give: what a log line and a header can carry. */
+const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
+
+export interface HttpServerInit {
+  readonly listen: ListenAddress;
+  /** Bytes of a request's body, as sent and once decompressed. */
+  readonly maxBodyBytes: number;
+  /** The certificate it shows; undefined for plain HTTP. */
+  readonly tls: TlsFiles | undefined;
+}
+
+export interface HttpServerComponents {
+  readonly api: RestApi;
+  readonly openai: OpenAiApi;
+  readonly keys: ApiKeys;
+  readonly restricted: RestrictedGroups;
+  readonly readiness: Readiness;
+  readonly logger: Logger;
+}
+
+/** Who each request is from, known before its body is. */
+const callers = new WeakMap<FastifyRequest, Caller>();
+
+/** The HTTP side of the gateway: limits, keys, compression, request ids and the life of a connection; {@link RestApi} has the rest. */
+export class HttpServer {
+  readonly #app: FastifyInstance;
+  readonly #init: HttpServerInit;
+  readonly #components: HttpServerComponents;
+
+  constructor(init: HttpServerInit, components: HttpServerComponents) {
+    this.#init = init;
+    this.#components = components;
+    this.#app = createApp(init);
+    this.#app.removeAllContentTypeParsers();
+    // What a body is says the path, not its type: tensors come as JSON, octets and no type at all.
+    this.#app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
+      done(null, body),
+    );
+    this.#app.setErrorHandler((error, request, reply) => this.#refuse(error, request, reply));
+    this.#app.addHook('onRequest', async (request, reply) => this.#begin(request, reply));
+    this.#app.all('/*', (request, reply) => this.#serve(request, reply));
+  }
+
+  /** Resolves with the address in use. @throws the system's error when it cannot listen. */
+  async start(): Promise<ListenAddress> {
+    const { host, port } = this.#init.listen;
+    await this.#app.listen({ host, port });
+    return { host, port: (this.#app.server.address() as AddressInfo).port };
+  }
+
+  /** Stops accepting and resolves when what is in flight is answered. */
+  async close(): Promise<void> {
+    await this.#app.close();
+  }
+
+  /** Ends what {@link close} still waits for. */
+  abort(): void {
+    this.#app.server.closeAllConnections();
+  }
+
+  /** Before a body is read: who may not ask need not send one. */
+  async #begin(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    void reply.header('x-request-id', request.id);
+    // A client that keeps its connection would find out only when it is gone.
+    if (this.#components.readiness.draining) void reply.header('connection', 'close');
+    const { keys, restricted } = this.#components;
+    const path = pathOf(request);
+    const group = groupOfPath(path);
+    if (group !== undefined) restricted.checkHttp(group, (name) => header(request.headers, name));
+    if (isProbe(path)) return;
+    callers.set(request, await keys.authenticate(request.headers.authorization));
+  }
+
+  async #serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { headers, method } = request;
+    const leaving = new AbortController();
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) {
+        leaving.abort(new DOMException('the client went away', 'AbortError'));
+      }
+    });
+    const sent = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+    const { api, openai } = this.#components;
+    const path = pathOf(request);
+    const answer = await (isOpenAiPath(path) ? openai : api).answer({
+      method,
+      path,
+      headers,
+      body: await decodeBody(sent, headers['content-encoding'], this.#init.maxBodyBytes),
+      caller: callers.get(request) ?? ANYBODY,
+      requestId: request.id,
+      signal: leaving.signal,
+    });
+    return this.#send(request, reply, answer);
+  }
+
+  async #send(
+    { headers }: FastifyRequest,
+    reply: FastifyReply,
+    { status, headers: more, body }: RestAnswer,
+  ): Promise<FastifyReply> {
+    const accepted = headers['accept-encoding'];
+    if (!Buffer.isBuffer(body)) return reply.code(status).headers(more).send(body);
+    const encoding = selectEncoding(
+      Array.isArray(accepted) ? accepted.join(',') : accepted,
+      body.byteLength,
+    );
+    if (encoding !== undefined) void reply.header('content-encoding', encoding);
+    return reply
+      .code(status)
+      .headers(more)
+      .send(encoding === undefined ? body : await encodeBody(body, encoding));
+  }
+
+  async #refuse(
+    error: unknown,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    const failure = failureOf(fromFastify(error, this.#init.maxBodyBytes));
+    this.#log(failure, error, request);
+    const path = pathOf(request);
+    const { body, headers } = isOpenAiPath(path)
+      ? formatOpenAiError(failure, path)
+      : jsonBody({ error: failure.message });
+    if (failure.retryAfterMs !== undefined) {
+      void reply.header('retry-after', String(Math.max(1, Math.ceil(failure.retryAfterMs / 1000))));
+    }
+    return reply
+      .code(httpStatus(failure.kind))
+      .headers({ ...headers, ...failure.headers })
+      .send(body);
+  }
+
+  /** Never a payload; a stack only of what is a bug. */
+  #log({ kind, message }: Failure, error: unknown, { id, method, url }: FastifyRequest): void {
+    const fields = { requestId: id, method, url: url.slice(0, 500), kind };
+    if (kind === 'internal') this.#components.logger.error({ ...fields, err: error }, message);
+    else this.#components.logger.debug(fields, message);
+  }
+}
+
+function createApp({ maxBodyBytes, tls }: HttpServerInit): FastifyInstance {
+  const bounds = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_TIMEOUT_MS };
+  const options = {
+    bodyLimit: maxBodyBytes,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    // A request that is here when the server closes is answered, not refused.
+    return503OnClosing: false,
+    genReqId: ({ headers }: { headers: IncomingHttpHeaders }) => {
+      const given = headers['x-request-id'];
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+    },
+  } as const;
+  if (tls === undefined) return fastify({ ...options, http: bounds });
+  const app = fastify({ ...options, https: { ...bounds, ...tls.pair } });
+  tls.onChange((pair) => app.server.setSecureContext(pair));
+  return app;
+}
+
+/** The path as it was sent: escapes in a model's name are its own. */
+function pathOf({ url }: FastifyRequest): string {
+  return url.split('?', 1)[0] ?? url;
+}
+
+/** The group of the API that a path is of, in either form; undefined where there is nothing. */
+function groupOfPath(path: string): ApiGroup | undefined {
+  if (isOpenAiPath(path)) return openAiGroupOf(path);
+  const route = parseRestPath(path);
+  return route === undefined ? undefined : groupOf(route);
+}
+
+/** What the HTTP library refuses by itself, as ours. */
+function fromFastify(error: unknown, maxBodyBytes: number): unknown {
+  const { code, statusCode, message } = error as {
+    code?: string;
+    statusCode?: number;
+    message?: string;
+  };
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new GatewayRefusal(
+      'invalid',
+      `request has more than ${maxBodyBytes} bytes, expected at most that many (--max-body-bytes)`,
+    );
+  }
+  const known = code?.startsWith('FST_') === true && statusCode !== undefined && statusCode < 500;
+  return known ? new GatewayRefusal('invalid', message ?? 'bad request') : error;
+}

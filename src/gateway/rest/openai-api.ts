@@ -1,0 +1,141 @@
+import type { FoundModel } from '../../client/catalog-search.ts';
+import { checkMayUse } from '../access/api-keys.ts';
+import type { ApiGroup } from '../access/restricted-groups.ts';
+import type { ModelDirectory } from '../models/model-directory.ts';
+import { shown } from '../models/shown-name.ts';
+import { type Failure, GatewayRefusal, httpStatus } from '../refusal.ts';
+import type { SwarmAccess } from '../swarm-access.ts';
+import type { RestAnswer, RestCall } from './rest-api.ts';
+import { jsonBody, type RestBody } from './rest-response.ts';
+
+const NOT_YET = /^\/v1\/(?:chat\/completions|completions)$/;
+
+/** The words of OpenAI's clients for what went wrong, by HTTP status. */
+const ERROR_TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'invalid_request_error',
+  405: 'invalid_request_error',
+  400: 'invalid_request_error',
+  429: 'rate_limit_error',
+};
+
+/** True for a path whose answers, and errors, have OpenAI's form. */
+export function isOpenAiPath(path: string): boolean {
+  return path === '/v1' || path.startsWith('/v1/');
+}
+
+/** The group of the API, in Triton's sense, that a path is of. */
+export function openAiGroupOf(path: string): ApiGroup {
+  return /^\/v1\/models(?:\/|$)/.test(path) ? 'metadata' : 'inference';
+}
+
+/** OpenAI's API as far as it goes without generated text: which models there are. */
+export class OpenAiApi {
+  readonly #access: SwarmAccess;
+  readonly #directory: ModelDirectory;
+
+  constructor(access: SwarmAccess, directory: ModelDirectory) {
+    this.#access = access;
+    this.#directory = directory;
+  }
+
+  /** @throws what `failureOf` reads. */
+  async answer(call: RestCall): Promise<RestAnswer> {
+    const path = call.path.replace(/\/$/, '');
+    if (NOT_YET.test(path)) return this.#refuseText(call);
+    const [, id] = /^\/v1\/models(?:\/(.+))?$/.exec(path) ?? [];
+    if (id === undefined && path !== '/v1/models') {
+      throw new GatewayRefusal('not-found', `no such path: ${shown(path)}`);
+    }
+    if (call.method !== 'GET') {
+      throw new GatewayRefusal('wrong-method', 'Method Not Allowed', { headers: { allow: 'GET' } });
+    }
+    const body = id === undefined ? await this.#list(call) : await this.#one(call, decode(id));
+    return { status: 200, ...body };
+  }
+
+  async #list({ caller, signal }: RestCall): Promise<RestBody> {
+    const { models } = await this.#access.client.searchModels({}, { signal });
+    const data = models
+      .filter(({ publisher, name }) => {
+        const id = `${publisher}/${name}`;
+        return caller.mayUse(id) && !this.#directory.isRefused(id);
+      })
+      .map((model) => describe(model));
+    return jsonBody({ object: 'list', data });
+  }
+
+  async #one({ caller, signal }: RestCall, id: string): Promise<RestBody> {
+    const { name, ref } = await this.#directory.find(id, '', { signal });
+    checkMayUse(caller, name);
+    const { models } = await this.#access.client.searchModels(
+      { text: ref.name, publisher: ref.publisher },
+      { signal },
+    );
+    const found = models.find((model) => model.name === ref.name);
+    if (found === undefined) {
+      throw new GatewayRefusal('not-found', `The model ${shown(id)} does not exist`);
+    }
+    return jsonBody({ ...describe(found), id });
+  }
+
+  /** A model that is there cannot do it; one that is not is told first. */
+  async #refuseText({ method, body, caller, signal }: RestCall): Promise<RestAnswer> {
+    if (method !== 'POST') {
+      throw new GatewayRefusal('wrong-method', 'Method Not Allowed', {
+        headers: { allow: 'POST' },
+      });
+    }
+    const { name } = await this.#directory.find(modelOf(body), '', { signal });
+    checkMayUse(caller, name);
+    throw new GatewayRefusal('unsupported', `model '${name}' does not generate text`);
+  }
+}
+
+/** A failure in OpenAI's form. Its clients ask again after any status from 500 unless they are told not to. */
+export function formatOpenAiError(failure: Failure, path: string): RestAnswer {
+  const { kind, message } = failure;
+  const status = httpStatus(kind);
+  const ofModel = NOT_YET.test(path) || path.startsWith('/v1/models/');
+  const { body, headers } = jsonBody({
+    error: {
+      message,
+      type: ERROR_TYPES[status] ?? 'server_error',
+      param: null,
+      code: kind === 'not-found' && ofModel ? 'model_not_found' : kind.replaceAll('-', '_'),
+    },
+  });
+  const again = kind === 'unavailable' || kind === 'exhausted';
+  return { status, body, headers: { ...headers, 'x-should-retry': String(again) } };
+}
+
+function describe({ publisher, name, record }: FoundModel): object {
+  return {
+    id: `${publisher}/${name}`,
+    object: 'model',
+    created: Math.floor(record.issuedAtMs / 1000),
+    owned_by: publisher,
+  };
+}
+
+function modelOf(body: Buffer): string {
+  let request: unknown;
+  try {
+    request = JSON.parse(body.toString('utf8'));
+  } catch {
+    throw new GatewayRefusal('invalid', 'the request is not JSON');
+  }
+  if (typeof request === 'object' && request !== null && 'model' in request) {
+    if (typeof request.model === 'string') return request.model;
+  }
+  throw new GatewayRefusal('invalid', 'you must provide a model parameter');
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new GatewayRefusal('not-found', 'the path has a broken escape');
+  }
+}

@@ -4,20 +4,20 @@ import type { LoadedModel, RunResult } from '../../node/backend/backend.ts';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { isSwarmError } from '../../protocols/errors.ts';
 import { Tensor } from '../../protocols/tensor.ts';
-import { echoModel } from '../support/echo-model.ts';
 import {
   BAD_MODEL_ANSWERS,
   badModelInputs,
   badModelsThatAre,
   unknownBadModels,
 } from '../support/bad-models.ts';
+import { echoModel } from '../support/echo-model.ts';
+import { createModelFolder, describeFiles, type ModelFolder } from '../support/model-folder.ts';
 import {
   type BadModel,
   type LibraryTensors,
   MODEL_LIBRARY,
   MODEL_LIBRARY_ABSENT,
 } from '../support/model-library.ts';
-import { createModelFolder, describeFiles, type ModelFolder } from '../support/model-folder.ts';
 
 /** Milliseconds one run may take: the slow ones end in time, the endless one does not. */
 const LIMIT_MS = 5_000;

@@ -5,8 +5,8 @@ import type { InferenceBackend, LoadedModel } from '../../node/backend/backend.t
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { OnnxModel } from '../../node/backend/onnx-model.ts';
 import { checkGolden } from '../../node/golden/golden-check.ts';
-import { addModel } from '../support/models.ts';
 import { createModelFolder } from '../support/model-folder.ts';
+import { addModel } from '../support/models.ts';
 import { buildModel, type ModelInit } from '../support/onnx-builder.ts';
 import { refusal } from '../support/refusal.ts';
 import { createTestFolder } from '../support/test-folder.ts';

@@ -1,13 +1,13 @@
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
+import { describeFiles } from '../support/model-folder.ts';
 import {
   libraryModels,
   libraryTensor,
   MODEL_LIBRARY,
   MODEL_LIBRARY_ABSENT,
 } from '../support/model-library.ts';
-import { describeFiles } from '../support/model-folder.ts';
 import { tensorDifferences } from '../support/tensor-differences.ts';
 
 const LIMIT_MS = 30_000;

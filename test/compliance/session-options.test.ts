@@ -1,5 +1,5 @@
-import path from 'node:path';
 import { readdirSync } from 'node:fs';
+import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { OnnxModel } from '../../node/backend/onnx-model.ts';

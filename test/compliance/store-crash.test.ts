@@ -7,8 +7,8 @@ import { VersionStore } from '../../node/store/version-store.ts';
 import { digestText, sha256 } from '../../protocols/digest.ts';
 import { present } from '../support/present.ts';
 import { createTestFolder } from '../support/test-folder.ts';
-import { createRevision, createWrittenVersion } from '../support/written-version.ts';
 import { writeVersion as store } from '../support/version-writer.ts';
+import { createRevision, createWrittenVersion } from '../support/written-version.ts';
 import { storedFiles } from './store.suite.ts';
 
 const WRITER = fileURLToPath(new URL('../support/store-writer.ts', import.meta.url));

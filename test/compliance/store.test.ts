@@ -16,7 +16,7 @@ import { present } from '../support/present.ts';
 import { createTestFolder } from '../support/test-folder.ts';
 import { blockOf, manifestFile, type VersionFixture } from '../support/version-fixture.ts';
 import { beginVersion as begin, writeVersion as store } from '../support/version-writer.ts';
-import { changedVersion, storedFiles, smallVersion, tests, withBytes } from './store.suite.ts';
+import { changedVersion, smallVersion, storedFiles, tests, withBytes } from './store.suite.ts';
 
 const weights = present(smallVersion.files.get('weights.bin'));
 

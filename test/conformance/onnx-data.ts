@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { TEST_TOOLS, pythonCommand } from '../support/python-tools.ts';
+import { pythonCommand, TEST_TOOLS } from '../support/python-tools.ts';
 
 /** Name and digest of the wheel that has the test data. */
 const REQUIREMENTS = path.join(import.meta.dirname, 'requirements.txt');

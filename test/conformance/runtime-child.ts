@@ -3,9 +3,9 @@
  * is what a node should. It may die of any of them.
  */
 import { InferenceSession } from 'onnxruntime-node';
-import { type NamedTensor, Tensor } from '../../protocols/tensor.ts';
 import type { OrtTensor } from '../../node/backend/child/ort-tensor.ts';
 import type { Datatype } from '../../protocols/datatype.ts';
+import { type NamedTensor, Tensor } from '../../protocols/tensor.ts';
 import { elementTypeName } from '../../src/model/element-type.ts';
 import {
   describeOutputDifference,

@@ -1,9 +1,9 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { NamedTensor } from '../../protocols/tensor.ts';
+import type { SwarmNode } from '../../node/index.ts';
 import { isSwarmError } from '../../protocols/errors.ts';
 import type { Manifest } from '../../protocols/manifest/index.ts';
-import type { SwarmNode } from '../../node/index.ts';
+import type { NamedTensor } from '../../protocols/tensor.ts';
 import { publishVersion } from '../../src/client/publisher.ts';
 import type { SwarmClient } from '../../src/index.ts';
 import { formatGoldenFile } from '../../src/model/golden-file.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { RuntimeVerdict } from './runtime.ts';
 import type { SwarmVerdict } from './swarm-way.ts';
-import { reasonOf, resultOf, type Row, tallyOf } from './tally.ts';
+import { type Row, reasonOf, resultOf, tallyOf } from './tally.ts';
 
 const row = (runtime: Partial<RuntimeVerdict>, swarm: Partial<SwarmVerdict>): Row => ({
   test: 'node/test_x',

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { createClient, Tensor } from '../../src/index.ts';
 import { DAEMON_NODE_OPTIONS } from '../../src/cli/garbage-collection.ts';
+import { createClient, Tensor } from '../../src/index.ts';
 import { addModel } from '../support/models.ts';
 import { ProcessSwarm } from '../support/process-swarm.ts';
 

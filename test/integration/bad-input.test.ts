@@ -2,8 +2,8 @@ import { generateKeyPair } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type SwarmClient, Tensor } from '../../src/index.ts';
-import { buildModel } from '../support/onnx-builder.ts';
 import { addModel } from '../support/models.ts';
+import { buildModel } from '../support/onnx-builder.ts';
 import { createTestnet, type Testnet } from '../support/testnet.ts';
 
 const row = Tensor.from('FP32', [1, 4], [1, 2, 3, 4]);

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { type BlockSource, RateLimiter } from '../../protocols/transfer/index.ts';
 import { digestText } from '../../protocols/digest.ts';
+import { type BlockSource, RateLimiter } from '../../protocols/transfer/index.ts';
 import { DistrustedPeers } from '../../src/swarm/distrusted-peers.ts';
-import { CrowdPeer, joinCrowd } from '../support/transfer-crowd.ts';
 import { keepUntilTestEnds } from '../support/kept.ts';
 import { noise } from '../support/noise.ts';
+import { CrowdPeer, joinCrowd } from '../support/transfer-crowd.ts';
 import { createVersionFixture } from '../support/version-fixture.ts';
 
 const KIB = 1024;

@@ -1,7 +1,7 @@
+import { mkdir, writeFile } from 'node:fs/promises';
 import type { Stream } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { multiaddr } from '@multiformats/multiaddr';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeManifest } from '../../protocols/manifest/index.ts';
 import { protocolId } from '../../protocols/protocol-id.ts';

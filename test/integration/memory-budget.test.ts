@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { Tensor } from '../../src/index.ts';
 import type { SwarmNode } from '../../node/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
+import { Tensor } from '../../src/index.ts';
 import { addModel, lookupModel, loopModel } from '../support/models.ts';
 import { present } from '../support/present.ts';
 import { createTestnet, type Testnet } from '../support/testnet.ts';

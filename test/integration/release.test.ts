@@ -14,7 +14,7 @@ import {
   setVersion,
   startCanary,
 } from '../../src/client/release-editor.ts';
-import { findReady, type ReleaseSigner, moveRelease } from '../../src/client/release-move.ts';
+import { findReady, moveRelease, type ReleaseSigner } from '../../src/client/release-move.ts';
 import { Tensor } from '../../src/index.ts';
 import { peerIdText } from '../../src/swarm/identity.ts';
 import type { SwarmPeer } from '../../src/swarm/peer.ts';

@@ -1,5 +1,5 @@
-import { generateKeyPair } from '@libp2p/crypto/keys';
 import { setTimeout as delay } from 'node:timers/promises';
+import { generateKeyPair } from '@libp2p/crypto/keys';
 import { describe, expect, it } from 'vitest';
 import {
   BusyError,
@@ -8,8 +8,8 @@ import {
   LoadingError,
 } from '../../protocols/errors.ts';
 import type { InferenceHandler } from '../../protocols/inference/index.ts';
-import { HEDGE_BUDGET, RETRY_BUDGET } from '../../src/policy/call-budget.ts';
 import type { CallProgress } from '../../src/index.ts';
+import { HEDGE_BUDGET, RETRY_BUDGET } from '../../src/policy/call-budget.ts';
 import { hostileNode } from '../support/hostile-node.ts';
 import { echoHandler, inferAt, refusingHandler } from '../support/stand-in-calls.ts';
 import { IDLE, StandInNodes } from '../support/stand-in-nodes.ts';

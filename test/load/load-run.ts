@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createClient, type SwarmClient } from '../../src/index.ts';
 import { addModel } from '../support/models.ts';
-import { childrenOf } from '../support/process-tree.ts';
 import { ProcessSwarm } from '../support/process-swarm.ts';
+import { childrenOf } from '../support/process-tree.ts';
 import { randomFrom } from '../support/random.ts';
 import { type Disturbance, type LoadNode, type Planned, planDisturbance } from './disturbance.ts';
 import { LoadClient } from './load-client.ts';
-import { type LoadReport, type LoadModel, reportOf } from './load-report.ts';
+import { type LoadModel, type LoadReport, reportOf } from './load-report.ts';
 import { MemoryRecord } from './memory-record.ts';
 
 const NODES = 3;

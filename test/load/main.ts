@@ -1,6 +1,7 @@
 /** `npm run test:load`: clients against nodes that die, come back and stand still at random, with every answer checked. */
-import { Command } from 'commander';
+
 import { randomInt } from 'node:crypto';
+import { Command } from 'commander';
 import { positiveInteger, positiveNumber } from '../../bench/command.ts';
 import { formatReport } from './load-report.ts';
 import { runLoad } from './load-run.ts';

@@ -8,6 +8,7 @@ import type {
   RunOptions,
   RunResult,
 } from '../../node/backend/backend.ts';
+import { checkModelFile } from '../../node/backend/child/model-check.ts';
 import {
   ExecutionError,
   InvalidInputError,
@@ -17,9 +18,8 @@ import {
 import { checkInputs } from '../../protocols/input-check.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
-import { checkModelFile } from '../../node/backend/child/model-check.ts';
-import { describeFiles } from './model-folder.ts';
 import { ENDLESS_TRIPS } from './echo-model.ts';
+import { describeFiles } from './model-folder.ts';
 
 export interface FakeBackendInit {
   /** What models say they run on. @default 'cuda' */

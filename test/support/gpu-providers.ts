@@ -1,6 +1,6 @@
 import pino from 'pino';
-import type { AnnouncedDevice } from '../../protocols/capacity/index.ts';
 import { DeviceProber } from '../../node/device/device-prober.ts';
+import type { AnnouncedDevice } from '../../protocols/capacity/index.ts';
 import { createTestFolder } from './test-folder.ts';
 
 /** What this host's execution providers said when each was tried. */

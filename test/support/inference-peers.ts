@@ -1,5 +1,5 @@
-import { streamPair } from '@libp2p/utils';
 import type { Stream } from '@libp2p/interface';
+import { streamPair } from '@libp2p/utils';
 import { expect, vi } from 'vitest';
 import {
   CallerAccounts,

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { VersionCid } from '../../protocols/types.ts';
 import type { ModelFiles } from '../../node/backend/backend.ts';
 import type { Manifest } from '../../protocols/manifest/index.ts';
+import type { VersionCid } from '../../protocols/types.ts';
 import { openFileSource } from '../../src/model/byte-source.ts';
 import { checkOnnxGraph } from '../../src/model/model-scan.ts';
 import { readOnnxGraph } from '../../src/model/onnx-graph.ts';

@@ -1,5 +1,5 @@
-import { encodeElements, type ModelInit } from './onnx-builder.ts';
 import { noise } from './noise.ts';
+import { encodeElements, type ModelInit } from './onnx-builder.ts';
 
 const floats = (count: number): Uint8Array =>
   encodeElements(

@@ -1,7 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { PrivateKey, Stream } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
-import { randomBytes } from 'node:crypto';
 import { signAnnouncement, signOwnerCertificate } from '../../protocols/capacity/index.ts';
 import {
   handleInference,

@@ -4,8 +4,8 @@
  */
 import { VersionStore } from '../../node/store/version-store.ts';
 import type { VersionCid } from '../../protocols/types.ts';
-import { createRevision } from './written-version.ts';
 import { writeVersion } from './version-writer.ts';
+import { createRevision } from './written-version.ts';
 
 const [folder = '', first = '0'] = process.argv.slice(2);
 // The parent kills in answer to a line: each must leave at once.

@@ -1,5 +1,5 @@
-import { createServer, type Server, type Socket, connect as connectSocket } from 'node:net';
 import { once } from 'node:events';
+import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import type {
   ComponentLogger,
   Connection,

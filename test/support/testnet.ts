@@ -7,12 +7,12 @@ import pino from 'pino';
 import { type BootstrapServer, createBootstrapServer } from '../../bootstrap/index.ts';
 import { createNode, type NodeInit, type SwarmNode } from '../../node/index.ts';
 import { createMemorySequenceStore } from '../../protocols/release/index.ts';
-import { createClient, type SwarmClient, type SwarmClientInit } from '../../src/index.ts';
 import {
   type PublishOptions,
   type PublishResult,
   publishVersion,
 } from '../../src/client/publisher.ts';
+import { createClient, type SwarmClient, type SwarmClientInit } from '../../src/index.ts';
 import { packModel } from '../../src/model/package.ts';
 import { SwarmPeer } from '../../src/swarm/peer.ts';
 import { createTestFolder } from './test-folder.ts';

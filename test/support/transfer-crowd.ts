@@ -11,7 +11,7 @@ import {
   TransferConnection,
   UploadSlots,
 } from '../../protocols/transfer/index.ts';
-import { fetchVersion, type FetchVersionOptions } from '../../src/swarm/fetch.ts';
+import { type FetchVersionOptions, fetchVersion } from '../../src/swarm/fetch.ts';
 import { createTestFolder } from './test-folder.ts';
 import type { VersionFixture } from './version-fixture.ts';
 

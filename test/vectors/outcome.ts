@@ -1,5 +1,5 @@
-import { CID } from 'multiformats/cid';
 import * as dagCbor from '@ipld/dag-cbor';
+import { CID } from 'multiformats/cid';
 
 const CID_TEXT = 'bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
 

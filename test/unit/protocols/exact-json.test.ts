@@ -1,8 +1,8 @@
 import { f16round } from '@petamoriken/float16';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Tensor } from '../../../protocols/tensor.ts';
 import { formatNumber, formatShortFloat, parseExactJson } from '../../../protocols/exact-json.ts';
+import { Tensor } from '../../../protocols/tensor.ts';
 
 describe('parseExactJson', () => {
   it('gives an integer that a number would round as a bigint, and every other value as JSON.parse does', () => {

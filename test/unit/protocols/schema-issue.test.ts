@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { present } from '../../support/present.ts';
 import { describeSchemaIssue, listSchemaIssues } from '../../../protocols/schema-issue.ts';
+import { present } from '../../support/present.ts';
 
 function describeFault(schema: z.ZodType, value: unknown): string {
   const { error } = schema.safeParse(value);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { hostMemoryBytes } from '../../../../node/device/host-memory.ts';
 import { type OnnxBackendInit, resolveOnnxInit } from '../../../../node/backend/onnx-init.ts';
+import { hostMemoryBytes } from '../../../../node/device/host-memory.ts';
 import { MAX_BODY_BYTES } from '../../../../protocols/limits.ts';
 
 describe('resolveOnnxInit', () => {

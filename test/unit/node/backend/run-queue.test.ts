@@ -8,8 +8,8 @@ import {
   MAX_AHEAD_BYTES,
   MAX_AHEAD_RUNS,
   MAX_PENDING_RUNS,
-  RunQueue,
   type RunProcess,
+  RunQueue,
 } from '../../../../node/backend/run-queue.ts';
 import { decodeTensorFrame, encodeTensorFrame } from '../../../../node/backend/tensor-frame.ts';
 import { ExecutionError, NotFoundError } from '../../../../protocols/errors.ts';

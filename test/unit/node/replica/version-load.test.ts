@@ -6,8 +6,8 @@ import type { LoadOptions, ModelFiles } from '../../../../node/backend/backend.t
 import { checkHost, loadVersion } from '../../../../node/replica/version-load.ts';
 import { InvalidModelError } from '../../../../protocols/errors.ts';
 import type { Manifest } from '../../../../protocols/manifest/index.ts';
-import { FakeBackend, type FakeModel } from '../../../support/fake-backend.ts';
 import { echoModel } from '../../../support/echo-model.ts';
+import { FakeBackend, type FakeModel } from '../../../support/fake-backend.ts';
 import { bareManifest, createModelFolder } from '../../../support/model-folder.ts';
 import { refusal } from '../../../support/refusal.ts';
 

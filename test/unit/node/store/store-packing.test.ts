@@ -2,8 +2,6 @@ import { access, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { noise } from '../../../support/noise.ts';
-import { present } from '../../../support/present.ts';
-import { writeVersion as put } from '../../../support/version-writer.ts';
 import {
   CHUNK_BYTES,
   CHUNKS,
@@ -13,7 +11,9 @@ import {
   PackingStore,
   revision,
 } from '../../../support/packing-store.ts';
+import { present } from '../../../support/present.ts';
 import { createVersionFixture } from '../../../support/version-fixture.ts';
+import { writeVersion as put } from '../../../support/version-writer.ts';
 
 /** What links, and rounding to blocks, may add to a file. */
 const SLACK_BYTES = 32 * 1024;

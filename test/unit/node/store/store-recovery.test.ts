@@ -1,9 +1,9 @@
 import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { present } from '../../../support/present.ts';
-import { beginVersion as begin, writeVersion as put } from '../../../support/version-writer.ts';
 import { PackingStore, revision } from '../../../support/packing-store.ts';
+import { present } from '../../../support/present.ts';
 import { blockOf } from '../../../support/version-fixture.ts';
+import { beginVersion as begin, writeVersion as put } from '../../../support/version-writer.ts';
 
 const [v1, v2] = [revision(1), revision(2)];
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { signEnvelope } from '../../../../protocols/codec/signed-envelope.ts';
 import {
   openOwnerCertificate,
   signOwnerCertificate,
 } from '../../../../protocols/capacity/index.ts';
+import { signEnvelope } from '../../../../protocols/codec/signed-envelope.ts';
 import { refusal } from '../../../support/refusal.ts';
 import { NODE, nodeKey, OWNER, ownerKey } from '../../../vectors/capacity.ts';
 

@@ -15,8 +15,8 @@ import {
   HeldHandler,
   requestOf,
   resultOf,
-  serve,
   type ServedStream,
+  serve,
   WAIT,
 } from '../../../support/inference-peers.ts';
 import { createLibp2pPair, type Libp2pPair } from '../../../support/libp2p-pair.ts';

@@ -8,8 +8,8 @@ import {
   LoadingError,
   NotFoundError,
 } from '../../../../protocols/errors.ts';
-import { MAX_DATA_CHUNK_BYTES } from '../../../../protocols/limits.ts';
 import { BodyBudget } from '../../../../protocols/inference/index.ts';
+import { MAX_DATA_CHUNK_BYTES } from '../../../../protocols/limits.ts';
 import { Tensor } from '../../../../protocols/tensor.ts';
 import {
   closeInference,

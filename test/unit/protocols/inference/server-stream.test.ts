@@ -20,7 +20,6 @@ import { STATUS } from '../../../../protocols/status.ts';
 import { Tensor } from '../../../../protocols/tensor.ts';
 import type { TensorDescriptor } from '../../../../protocols/types.ts';
 import { hex } from '../../../support/hex.ts';
-import { createLibp2pPair } from '../../../support/libp2p-pair.ts';
 import {
   HeldHandler,
   LOAD,
@@ -29,6 +28,7 @@ import {
   serve,
   WAIT,
 } from '../../../support/inference-peers.ts';
+import { createLibp2pPair } from '../../../support/libp2p-pair.ts';
 import { RawPeer } from '../../../support/raw-peer.ts';
 import { frameVectors, refusedFrames } from '../../../vectors/frame.ts';
 import { refusedRequests } from '../../../vectors/inference.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { deploymentSchema } from '../../../../protocols/manifest/deployment.ts';
 import {
   DEFAULT_MAX_REPLICAS,
   DEFAULT_MIN_REPLICAS,
@@ -8,7 +9,6 @@ import {
   resolveDeployment,
   strictDeploymentSchema,
 } from '../../../../protocols/manifest/index.ts';
-import { deploymentSchema } from '../../../../protocols/manifest/deployment.ts';
 
 const UNSAID = {
   minReplicas: 2,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { toleranceSchema } from '../../../../protocols/manifest/golden.ts';
 import {
   DEFAULT_TOLERANCE,
   encodeManifest,
@@ -6,7 +7,6 @@ import {
   strictGoldenSchema,
   strictToleranceSchema,
 } from '../../../../protocols/manifest/index.ts';
-import { toleranceSchema } from '../../../../protocols/manifest/golden.ts';
 import { present } from '../../../support/present.ts';
 import { refusal } from '../../../support/refusal.ts';
 import { smallManifest } from '../../../vectors/manifest.ts';

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { present } from '../../../support/present.ts';
 import {
   decodeManifest,
   encodeManifest,
@@ -9,6 +8,7 @@ import {
 } from '../../../../protocols/manifest/index.ts';
 import type { VersionCid } from '../../../../protocols/types.ts';
 import { toHex } from '../../../support/hex.ts';
+import { present } from '../../../support/present.ts';
 import { refusal } from '../../../support/refusal.ts';
 import {
   manifestVectors,

@@ -3,17 +3,17 @@ import { generateKeyPair, generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { describe, expect, it } from 'vitest';
 import { signEnvelope } from '../../../../protocols/codec/signed-envelope.ts';
+import { cidOfDigest, sha256 } from '../../../../protocols/digest.ts';
 import { MAX_OUTCOME_BYTES } from '../../../../protocols/limits.ts';
 import {
   answeredCount,
   failedCount,
   LATENCY_BUCKETS,
   MAX_OUTCOME_VERSIONS,
-  openOutcome,
   type OutcomeDigest,
+  openOutcome,
   signOutcome,
 } from '../../../../protocols/outcome/index.ts';
-import { cidOfDigest, sha256 } from '../../../../protocols/digest.ts';
 import type { PublisherId, VersionCid } from '../../../../protocols/types.ts';
 import { brokenOutcomes, outcomePayload } from '../../../vectors/outcome.ts';
 

@@ -7,9 +7,9 @@ import {
   handleRouting,
   MAX_CATALOG_ENTRIES,
   MAX_SNAPSHOT_OUTCOMES,
+  type RoutingSnapshot,
   requestCatalog,
   requestSnapshot,
-  type RoutingSnapshot,
 } from '../../../../protocols/routing/index.ts';
 import type { VersionCid } from '../../../../protocols/types.ts';
 

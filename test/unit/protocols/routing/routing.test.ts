@@ -5,10 +5,10 @@ import {
   handleRouting,
   MAX_SNAPSHOT_ANNOUNCEMENTS,
   type RelayedAnnouncement,
-  requestSnapshot,
   type RoutingHandler,
   type RoutingQuery,
   type RoutingSnapshot,
+  requestSnapshot,
 } from '../../../../protocols/routing/index.ts';
 import { hex, toHex } from '../../../support/hex.ts';
 import { WAIT } from '../../../support/inference-peers.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { describeGuard, parseGuardOptions } from '../../../../src/cli/guard-options.ts';
-import { COMMANDS } from '../../../../src/cli/command-table.ts';
 import { DEFAULT_GUARD, resolveGuard } from '../../../../protocols/release/index.ts';
+import { COMMANDS } from '../../../../src/cli/command-table.ts';
+import { describeGuard, parseGuardOptions } from '../../../../src/cli/guard-options.ts';
 import { refusal } from '../../../support/refusal.ts';
 
 describe('parseGuardOptions', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeId, PublisherId, VersionCid } from '../../../../protocols/types.ts';
-import type { PublishResult } from '../../../../src/client/publisher.ts';
 import { PublishReport } from '../../../../src/cli/publish-report.ts';
+import type { PublishResult } from '../../../../src/client/publisher.ts';
 import { createHost, events } from './command-host.ts';
 
 const node = '12D3KooWGUNKy1gZGogRpZ4aGk51htsrmC2HmxoNueEhU8B3nAbD' as NodeId;

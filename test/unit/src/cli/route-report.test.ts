@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeId, OwnerId, VersionCid } from '../../../../protocols/types.ts';
-import type { ExplainedNode, RouteExplanation } from '../../../../src/client/route-explanation.ts';
 import { printRoute } from '../../../../src/cli/route-report.ts';
+import type { ExplainedNode, RouteExplanation } from '../../../../src/client/route-explanation.ts';
 import { createHost, events } from './command-host.ts';
 
 function explained(node: string, over: Partial<ExplainedNode>): ExplainedNode {

@@ -1,11 +1,11 @@
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { NotFoundError } from '../../../../protocols/errors.ts';
+import { WHOLE } from '../../../../protocols/transfer/index.ts';
 import { VersionFolder } from '../../../../src/client/version-folder.ts';
 import { fetchVersion } from '../../../../src/swarm/fetch.ts';
 import type { BlockConnection } from '../../../../src/swarm/fetch-peers.ts';
-import { NotFoundError } from '../../../../protocols/errors.ts';
-import { WHOLE } from '../../../../protocols/transfer/index.ts';
 import { readTree } from '../../../support/file-tree.ts';
 import { present } from '../../../support/present.ts';
 import { refusal } from '../../../support/refusal.ts';

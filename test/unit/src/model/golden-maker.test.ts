@@ -3,7 +3,7 @@ import { ExecutionError, InvalidInputError, LimitError } from '../../../../proto
 import { Tensor } from '../../../../protocols/tensor.ts';
 import type { TensorSpec } from '../../../../protocols/types.ts';
 import { readGoldenFile } from '../../../../src/model/golden-file.ts';
-import { makeGolden, type ModelRun } from '../../../../src/model/golden-maker.ts';
+import { type ModelRun, makeGolden } from '../../../../src/model/golden-maker.ts';
 import { refusal } from '../../../support/refusal.ts';
 
 const model = (shape: TensorSpec['shape'], datatype: TensorSpec['datatype'] = 'FP32') => ({

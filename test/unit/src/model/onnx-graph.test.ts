@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { present } from '../../../support/present.ts';
 import { DATATYPES } from '../../../../protocols/datatype.ts';
 import { isSwarmError } from '../../../../protocols/errors.ts';
 import { memorySource } from '../../../../src/model/byte-source.ts';
@@ -10,12 +9,13 @@ import {
   ELEMENT_TYPES,
   encodeGraph,
   type GraphInit,
-  mapType,
   type ModelInit,
+  mapType,
   optionalType,
   sequenceType,
   tensorType,
 } from '../../../support/onnx-builder.ts';
+import { present } from '../../../support/present.ts';
 import { ProtobufWriter } from '../../../support/protobuf-writer.ts';
 
 async function read(init: ModelInit | Uint8Array): Promise<OnnxGraph> {

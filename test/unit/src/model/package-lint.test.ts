@@ -1,8 +1,8 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { lintPackage } from '../../../../src/model/package-lint.ts';
 import { packModel } from '../../../../src/model/package.ts';
+import { lintPackage } from '../../../../src/model/package-lint.ts';
 import { addModel } from '../../../support/models.ts';
 import { buildModel } from '../../../support/onnx-builder.ts';
 import { createTestFolder } from '../../../support/test-folder.ts';

@@ -1,7 +1,6 @@
-import { appendFile, mkdir, rm, rename, truncate, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { present } from '../../../support/present.ts';
 import { digestOfCid, sha256 } from '../../../../protocols/digest.ts';
 import {
   decodeChunkList,
@@ -11,8 +10,9 @@ import {
 import { type PackedVersion, packModel } from '../../../../src/model/package.ts';
 import { addModel } from '../../../support/models.ts';
 import { noise } from '../../../support/noise.ts';
-import { refusal } from '../../../support/refusal.ts';
 import { buildModel } from '../../../support/onnx-builder.ts';
+import { present } from '../../../support/present.ts';
+import { refusal } from '../../../support/refusal.ts';
 import { createTestFolder } from '../../../support/test-folder.ts';
 
 type Files = Readonly<Record<string, Uint8Array | string>>;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { contenders, isNews, planProbes, PROBES } from '../../../../src/policy/probe-plan.ts';
+import { contenders, isNews, PROBES, planProbes } from '../../../../src/policy/probe-plan.ts';
 import { candidateOf, loadOf, seededRandom } from '../../../support/candidates.ts';
 
 function stale(count: number, serviceMs = 20) {

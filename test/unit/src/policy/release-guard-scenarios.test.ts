@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { latencyBucket, LATENCY_BUCKETS } from '../../../../protocols/outcome/index.ts';
+import { LATENCY_BUCKETS, latencyBucket } from '../../../../protocols/outcome/index.ts';
 import { type ResolvedReleaseGuard, resolveGuard } from '../../../../protocols/release/index.ts';
 import {
   describeVerdict,

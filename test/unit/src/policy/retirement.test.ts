@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isRetirable, RETIRE_AFTER_MS, lookIntervalMs } from '../../../../src/policy/retirement.ts';
+import { isRetirable, lookIntervalMs, RETIRE_AFTER_MS } from '../../../../src/policy/retirement.ts';
 
 describe('isRetirable', () => {
   const idle = { current: false, busy: false, idleMs: RETIRE_AFTER_MS };

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { NodeSelector } from '../../../../src/policy/routing.ts';
 import { replayKnowingAll } from '../../../../src/sim/oracle.ts';
 import { seededRandom } from '../../../../src/sim/random.ts';
-import { drawPools, simulate, type SwarmSpec } from '../../../../src/sim/simulation.ts';
+import { drawPools, type SwarmSpec, simulate } from '../../../../src/sim/simulation.ts';
 import { tally } from '../../../../src/sim/tally.ts';
 import {
   type NodeSpec,

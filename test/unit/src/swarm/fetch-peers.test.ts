@@ -8,12 +8,12 @@ import {
 } from '../../../../protocols/errors.ts';
 import { type Holdings, setBit, WHOLE } from '../../../../protocols/transfer/index.ts';
 import type { AbortOptions } from '../../../../protocols/types.ts';
+import { DistrustedPeers } from '../../../../src/swarm/distrusted-peers.ts';
 import {
   type BlockConnection,
   FetchPeers,
   type FetchPeersInit,
 } from '../../../../src/swarm/fetch-peers.ts';
-import { DistrustedPeers } from '../../../../src/swarm/distrusted-peers.ts';
 import type { BlockTask } from '../../../../src/swarm/fetch-queue.ts';
 import { noise } from '../../../support/noise.ts';
 

@@ -16,7 +16,7 @@ import {
   TransferConnection,
   WHOLE,
 } from '../../../../protocols/transfer/index.ts';
-import { fetchVersion, type FetchVersionOptions } from '../../../../src/swarm/fetch.ts';
+import { type FetchVersionOptions, fetchVersion } from '../../../../src/swarm/fetch.ts';
 import type { VersionTarget } from '../../../../src/swarm/version-sink.ts';
 import { noise } from '../../../support/noise.ts';
 import { present } from '../../../support/present.ts';

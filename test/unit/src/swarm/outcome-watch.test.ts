@@ -3,9 +3,9 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { cidOfDigest, sha256 } from '../../../../protocols/digest.ts';
 import {
+  type OutcomeDigest,
   openOutcome,
   outcomeBucket,
-  type OutcomeDigest,
   outcomeTopic,
   signOutcome,
 } from '../../../../protocols/outcome/index.ts';

@@ -1,6 +1,7 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { runKeysExport, runKeysImport } from '../../../../../src/cli/commands/key-transfer.ts';
 import {
   runKeysCreate,
   runKeysForget,
@@ -8,7 +9,6 @@ import {
   runKeysShow,
   runKeysTrust,
 } from '../../../../../src/cli/commands/keys.ts';
-import { runKeysExport, runKeysImport } from '../../../../../src/cli/commands/key-transfer.ts';
 import { refusal } from '../../../../support/refusal.ts';
 import { createTestFolder } from '../../../../support/test-folder.ts';
 import { OTHER, PUBLISHER } from '../../../../vectors/release.ts';

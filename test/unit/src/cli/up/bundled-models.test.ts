@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { packModel } from '../../../../../src/model/package.ts';
 import {
   findBundledModels,
   readBundledInput,
   readHeldoutSet,
 } from '../../../../../src/cli/up/bundled-models.ts';
+import { packModel } from '../../../../../src/model/package.ts';
 import { refusal } from '../../../../support/refusal.ts';
 import { createTestFolder } from '../../../../support/test-folder.ts';
 

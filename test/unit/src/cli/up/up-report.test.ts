@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Manifest } from '../../../../../protocols/manifest/index.ts';
 import type { NodeId, VersionCid } from '../../../../../protocols/types.ts';
-import { FailoverTally } from '../../../../../src/cli/up/failover-tally.ts';
 import type { Publication } from '../../../../../src/cli/up/demo-publication.ts';
+import { FailoverTally } from '../../../../../src/cli/up/failover-tally.ts';
 import { LocalSwarm } from '../../../../../src/cli/up/local-swarm.ts';
 import { UpReport } from '../../../../../src/cli/up/up-report.ts';
 import { createHost, events } from '../command-host.ts';

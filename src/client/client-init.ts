@@ -1,12 +1,12 @@
 import type { PrivateKey } from '@libp2p/interface';
 import { ConfigError } from '../../protocols/errors.ts';
 import { DEFAULT_NETWORK, parseNetwork } from '../../protocols/protocol-id.ts';
+import type { NodeSelector } from '../policy/routing.ts';
 import {
-  resolveSamplingInit,
   type ResolvedSamplingInit,
+  resolveSamplingInit,
   type SamplingInit,
 } from './sampling-init.ts';
-import type { NodeSelector } from '../policy/routing.ts';
 
 /** How long a call may take when it does not say: long enough for a cold model, short enough for a person. */
 export const DEFAULT_DEADLINE_MS = 30_000;

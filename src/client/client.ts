@@ -6,8 +6,7 @@ import { createMemorySequenceStore } from '../../protocols/release/index.ts';
 import type { AbortOptions, NodeId, VersionCid } from '../../protocols/types.ts';
 import { SwarmPeer } from '../swarm/peer.ts';
 import type { NodeView, ReplicaView } from '../swarm/view.ts';
-import { type CatalogResult, type CatalogSearch, searchCatalog } from './catalog-search.ts';
-import { resolveClientInit, type ResolvedClientInit, type SwarmClientInit } from './client-init.ts';
+import { AnswerSampler } from './answer-sampler.ts';
 import { CallClock } from './call-clock.ts';
 import {
   type CallInputs,
@@ -16,22 +15,23 @@ import {
   type ReadManifest,
   SingleInputs,
 } from './call-inputs.ts';
+import { type CatalogResult, type CatalogSearch, searchCatalog } from './catalog-search.ts';
+import { type ResolvedClientInit, resolveClientInit, type SwarmClientInit } from './client-init.ts';
+import type { Evidence } from './evidence.ts';
+import { EvidenceBook } from './evidence-book.ts';
+import { EvidenceFolder } from './evidence-folder.ts';
 import {
   type InferOptions,
   type ResolvedInferOptions,
   resolveInferOptions,
 } from './infer-options.ts';
 import { type InferResult, outputsOf, splitResult } from './infer-result.ts';
-import { InferenceRouter } from './inference-router.ts';
 import { failedCall, InferenceCall } from './inference-call.ts';
-import { AnswerSampler } from './answer-sampler.ts';
-import type { Evidence } from './evidence.ts';
-import { EvidenceBook } from './evidence-book.ts';
-import { EvidenceFolder } from './evidence-folder.ts';
+import { InferenceRouter } from './inference-router.ts';
 import { ManifestReader } from './manifest-reader.ts';
 import { ModelResolver, type ResolvedModel } from './model-resolver.ts';
-import { type DescribedModel, RemoteModel } from './remote-model.ts';
 import { findReleaseStatus, type ReleaseStatus } from './release-status.ts';
+import { type DescribedModel, RemoteModel } from './remote-model.ts';
 import type { RouteExplanation } from './route-explanation.ts';
 import { SampledInputs } from './sampled-inputs.ts';
 import { Verifier } from './verifier.ts';

@@ -1,6 +1,6 @@
 import type { NodeId, OwnerId } from '../../protocols/types.ts';
-import { type Avoided, NOBODY } from '../policy/routing.ts';
 import { avoidedUntilMs, DOUBT_MS, type StandingCharge } from '../policy/distrust.ts';
+import { type Avoided, NOBODY } from '../policy/routing.ts';
 import type { Evidence } from './evidence.ts';
 
 /** Pieces of evidence at most; doubts go first, those that are over before the others, then the oldest lie. */

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidRecordError, StoreError } from '../../protocols/errors.ts';
 import { writeDurably } from '../swarm/durable-file.ts';
-import { decodeEvidence, encodeEvidence, type Evidence, MAX_EVIDENCE_BYTES } from './evidence.ts';
+import { decodeEvidence, type Evidence, encodeEvidence, MAX_EVIDENCE_BYTES } from './evidence.ts';
 import { type EvidenceStore, MAX_EVIDENCE } from './evidence-book.ts';
 
 const SUFFIX = '.evidence';

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { openOwnerCertificate } from '../../protocols/capacity/index.ts';
 import { digestText, sameBytes, sha256 } from '../../protocols/digest.ts';
 import { InvalidRecordError } from '../../protocols/errors.ts';
-import { toleranceSchema, type Tolerance } from '../../protocols/manifest/index.ts';
+import { type Tolerance, toleranceSchema } from '../../protocols/manifest/index.ts';
 import { decodeTensors, openReceipt, type Receipt } from '../../protocols/receipt/index.ts';
 import { describeSchemaIssue } from '../../protocols/schema-issue.ts';
 import type { NodeId, OwnerId, PublisherId, VersionCid } from '../../protocols/types.ts';

@@ -2,11 +2,11 @@ import { LimitError } from '../../protocols/errors.ts';
 import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { formatModelRef, type ModelRef } from '../../protocols/reference.ts';
 import { bytesOf, elementsOf, type NamedTensor } from '../../protocols/tensor.ts';
+import type { OwnerId } from '../../protocols/types.ts';
 import { CallBudget, HEDGE_BUDGET, RETRY_BUDGET } from '../policy/call-budget.ts';
 import { requestShare } from '../policy/canary.ts';
 import { HedgeTimes } from '../policy/hedge.ts';
 import { type Avoided, bothAvoided, NOBODY, type NodeSelector } from '../policy/routing.ts';
-import type { OwnerId } from '../../protocols/types.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import type { CallClock } from './call-clock.ts';
 import type { CallInputs } from './call-inputs.ts';
@@ -14,13 +14,13 @@ import type { ResolvedInferOptions } from './infer-options.ts';
 import type { InferResult } from './infer-result.ts';
 import { NodeChooser } from './node-chooser.ts';
 import { NodeDirectory } from './node-directory.ts';
+import { explainRoute, type RouteExplanation } from './route-explanation.ts';
 import {
   type CallComponents,
   type CallInit,
   type CallResolver,
   RoutedCall,
 } from './routed-call.ts';
-import { explainRoute, type RouteExplanation } from './route-explanation.ts';
 
 export interface RouterInit {
   /** Chooses among the nodes instead of the built-in policy. */

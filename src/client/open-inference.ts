@@ -130,7 +130,7 @@ export function formatInferenceResponse(response: InferenceResponseFields): stri
 }
 
 /** A tensor whose data is not read yet. */
-interface UnreadTensor extends GivenInput {
+export interface UnreadTensor extends GivenInput {
   readonly data: unknown;
   /** Where it stands in the JSON. */
   readonly path: string;
@@ -154,17 +154,26 @@ function parseData(heads: readonly UnreadTensor[]): Record<string, Tensor> {
 }
 
 function parseHead(value: unknown, path: string): UnreadTensor {
-  const input = asObject(value, path);
-  refuseParameters(input, `${path}.parameters`);
-  const { datatype } = input;
+  const tensor = asObject(value, path);
+  refuseParameters(tensor, `${path}.parameters`);
+  return parseTensorHead(tensor, path);
+}
+
+/**
+ * Reads what a tensor's JSON says of it, its parameters apart.
+ *
+ * @throws {ERR_INVALID_INPUT} naming the field that is wrong, what was expected and what was found.
+ */
+export function parseTensorHead(tensor: JsonObject, path: string): UnreadTensor {
+  const { datatype } = tensor;
   if (!isDatatype(datatype)) {
     throw wrongField(`${path}.datatype`, `one of ${DATATYPES.join(', ')}`, datatype);
   }
   return {
-    name: parseName(input['name'], `${path}.name`),
+    name: parseName(tensor['name'], `${path}.name`),
     datatype,
-    shape: parseShape(input['shape'], `${path}.shape`),
-    data: input['data'],
+    shape: parseShape(tensor['shape'], `${path}.shape`),
+    data: tensor['data'],
     path,
   };
 }

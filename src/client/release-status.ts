@@ -1,7 +1,7 @@
 import {
   type ReleaseRecord,
-  resolveGuard,
   type ResolvedReleaseGuard,
+  resolveGuard,
 } from '../../protocols/release/index.ts';
 import type { PublisherId, VersionCid } from '../../protocols/types.ts';
 import { selectTarget } from '../policy/canary.ts';

@@ -1,7 +1,7 @@
 import type { NodeId, OwnerId, VersionCid } from '../../protocols/types.ts';
 import type { Judgement, Verdict } from '../policy/node-choice.ts';
-import type { CallComponents, CallInit } from './routed-call.ts';
 import type { LinkedCandidate } from './node-directory.ts';
+import type { CallComponents, CallInit } from './routed-call.ts';
 
 /** A node as the choice sees it. */
 export interface ExplainedNode {

@@ -9,21 +9,21 @@ import type { ModelRef } from '../../protocols/reference.ts';
 import { isRetryableElsewhere } from '../../protocols/status.ts';
 import type { Tensor } from '../../protocols/tensor.ts';
 import type { NodeId, OwnerId } from '../../protocols/types.ts';
-import { MIN_TIMEOUT_MS, outcomeOfError, type RequestOutcome } from '../swarm/outcome-tally.ts';
 import type { CallBudget } from '../policy/call-budget.ts';
 import { type HedgeTimes, isWorthHedging } from '../policy/hedge.ts';
 import type { NodeWish } from '../policy/node-wish.ts';
 import { type Avoided, bestKnown, estimateCompletion } from '../policy/routing.ts';
+import { MIN_TIMEOUT_MS, outcomeOfError, type RequestOutcome } from '../swarm/outcome-tally.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import { type CheckedResponse, createReceiptNonce, openAnswerReceipt } from './answer-receipt.ts';
 import type { CallClock } from './call-clock.ts';
 import type { ProgressReporter } from './call-progress.ts';
-import { AttemptFailure, HedgedAttempt, type HedgedAnswer } from './hedged-attempt.ts';
+import { AttemptFailure, type HedgedAnswer, HedgedAttempt } from './hedged-attempt.ts';
 import type { FailedAttempt, InferResult } from './infer-result.ts';
 import type { ModelResolver, ResolvedModel } from './model-resolver.ts';
 import { noNode } from './no-node.ts';
-import type { LinkedCandidate, NodeDirectory, RequestForm } from './node-directory.ts';
 import type { NodeChooser } from './node-chooser.ts';
+import type { LinkedCandidate, NodeDirectory, RequestForm } from './node-directory.ts';
 import { Refusals } from './refusals.ts';
 
 /** A model that fails while it runs is tried on this many nodes: one more than the first, lest a bad input visit all. */

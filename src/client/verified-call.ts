@@ -9,8 +9,8 @@ import type { SignedReceipt } from '../../protocols/receipt/index.ts';
 import { isRetryableElsewhere } from '../../protocols/status.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
 import type { NodeId, OwnerId } from '../../protocols/types.ts';
-import { type Avoided, NOBODY } from '../policy/routing.ts';
 import { describeOutputDifference, type OutputDifference } from '../policy/output-comparison.ts';
+import { type Avoided, NOBODY } from '../policy/routing.ts';
 import {
   dealOwners,
   differenceOfAnswers,

@@ -1,5 +1,5 @@
-import { DEFAULT_TOLERANCE } from '../../protocols/manifest/index.ts';
 import { digestText } from '../../protocols/digest.ts';
+import { DEFAULT_TOLERANCE } from '../../protocols/manifest/index.ts';
 import { encodeTensors } from '../../protocols/receipt/index.ts';
 import { formatModelRef, type ModelRef } from '../../protocols/reference.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
@@ -10,6 +10,7 @@ import { describeOutputDifference } from '../policy/output-comparison.ts';
 import type { VerificationRule } from '../policy/verification.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import { CallClock } from './call-clock.ts';
+import type { CallInputs, ReadManifest } from './call-inputs.ts';
 import {
   type DisputedTensors,
   type Evidence,
@@ -17,7 +18,6 @@ import {
   type Testimony,
 } from './evidence.ts';
 import type { EvidenceBook } from './evidence-book.ts';
-import type { CallInputs, ReadManifest } from './call-inputs.ts';
 import type { ResolvedInferOptions } from './infer-options.ts';
 import { type InferResult, outputsOf } from './infer-result.ts';
 import type { InferenceRouter } from './inference-router.ts';
@@ -25,8 +25,8 @@ import type { ModelResolver, ResolvedModel } from './model-resolver.ts';
 import {
   type SignedResult,
   type Verification,
-  VerifiedCall,
   type VerifiedAnswer,
+  VerifiedCall,
 } from './verified-call.ts';
 
 /** Characters of a difference that are kept: names of outputs may be long. */

@@ -3,13 +3,12 @@ import type {
   LoadedModel,
   LoadOptions,
   ModelFiles,
-  ModelState,
   RunOptions,
   RunResult,
 } from '../../node/backend/backend.ts';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { type NamedTensor, Tensor } from '../../protocols/tensor.ts';
-import type { TensorSpec } from '../../protocols/types.ts';
+import { WrappedModel } from './wrapped-model.ts';
 
 /** What a liar makes of the right outputs, at once or when it likes. */
 export type Lie = (
@@ -66,51 +65,22 @@ class LyingBackend implements InferenceBackend {
   }
 }
 
-class LyingModel implements LoadedModel {
+class LyingModel extends WrappedModel {
   readonly #liar: Liar;
-  readonly #model: LoadedModel;
 
-  constructor(liar: Liar, model: LoadedModel) {
+  constructor(liar: Liar, below: LoadedModel) {
+    super(below);
     this.#liar = liar;
-    this.#model = model;
   }
 
-  get inputs(): readonly TensorSpec[] {
-    return this.#model.inputs;
-  }
-
-  get outputs(): readonly TensorSpec[] {
-    return this.#model.outputs;
-  }
-
-  get provider(): string {
-    return this.#liar.provider ?? this.#model.provider;
-  }
-
-  get state(): ModelState {
-    return this.#model.state;
-  }
-
-  get memoryBytes(): number | null {
-    return this.#model.memoryBytes;
-  }
-
-  get pid(): number | undefined {
-    return this.#model.pid;
-  }
-
-  onStateChange(callback: (state: ModelState, reason: string) => void): void {
-    this.#model.onStateChange(callback);
+  override get provider(): string {
+    return this.#liar.provider ?? super.provider;
   }
 
   async run(inputs: readonly NamedTensor[], options: RunOptions): Promise<RunResult> {
-    const result = await this.#model.run(inputs, options);
+    const result = await this.below.run(inputs, options);
     this.#liar.answers += 1;
     const outputs = (await this.#liar.lie?.(result.outputs)) ?? result.outputs;
     return { ...result, outputs };
-  }
-
-  unload(): Promise<void> {
-    return this.#model.unload();
   }
 }

@@ -4,13 +4,13 @@ import type {
   LoadedModel,
   LoadOptions,
   ModelFiles,
-  ModelState,
   RunOptions,
   RunResult,
 } from '../../node/backend/backend.ts';
 import { ExecutionError, NotFoundError } from '../../protocols/errors.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
-import type { AbortOptions, TensorSpec } from '../../protocols/types.ts';
+import type { AbortOptions } from '../../protocols/types.ts';
+import { WrappedModel } from './wrapped-model.ts';
 
 /** When a run of these inputs ends that begins at `beginMs`; both on the clock of {@link epochNow}. */
 export type Pace = (beginMs: number, inputs: readonly NamedTensor[]) => number;
@@ -52,16 +52,14 @@ export class PacedBackend implements InferenceBackend {
   }
 }
 
-export class PacedModel implements LoadedModel {
-  readonly #below: LoadedModel;
+export class PacedModel extends WrappedModel {
   readonly #pace: Pace;
   readonly #gone = new AbortController();
-  /** When the last run ends, and when it was answered. */
   #freeAtMs = Number.NEGATIVE_INFINITY;
   #answeredAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(below: LoadedModel, pace: Pace) {
-    this.#below = below;
+    super(below);
     this.#pace = pace;
     below.onStateChange((state) => {
       if (state === 'unloaded' || state === 'failed') {
@@ -70,37 +68,9 @@ export class PacedModel implements LoadedModel {
     });
   }
 
-  get inputs(): readonly TensorSpec[] {
-    return this.#below.inputs;
-  }
-
-  get outputs(): readonly TensorSpec[] {
-    return this.#below.outputs;
-  }
-
-  get provider(): string {
-    return this.#below.provider;
-  }
-
-  get state(): ModelState {
-    return this.#below.state;
-  }
-
-  get memoryBytes(): number | null {
-    return this.#below.memoryBytes;
-  }
-
-  get pid(): number | undefined {
-    return this.#below.pid;
-  }
-
-  onStateChange(callback: (state: ModelState, reason: string) => void): void {
-    this.#below.onStateChange(callback);
-  }
-
   async run(inputs: readonly NamedTensor[], options: RunOptions): Promise<RunResult> {
     const handedInMs = epochNow();
-    const { outputs } = await this.#below.run(inputs, options);
+    const { outputs } = await this.below.run(inputs, options);
     const waited = handedInMs - Math.max(this.#freeAtMs, this.#answeredAtMs) <= HAND_OVER_MS;
     const beginMs = waited ? this.#freeAtMs : handedInMs;
     const endMs = this.#pace(beginMs, inputs);
@@ -112,10 +82,6 @@ export class PacedModel implements LoadedModel {
       throw new ExecutionError(`model was stopped after ${limitMs} ms`, { details: { limitMs } });
     }
     return { outputs, executeMs: endMs - beginMs };
-  }
-
-  async unload(): Promise<void> {
-    await this.#below.unload();
   }
 
   async #until(moment: number, signal: AbortSignal | undefined): Promise<void> {

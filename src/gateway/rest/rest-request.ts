@@ -6,11 +6,10 @@
  * @see https://github.com/triton-inference-server/server, docs/protocol/extension_binary_data.md
  */
 
-import { DATATYPES, elementBytes, isDatatype } from '../../../protocols/datatype.ts';
+import { elementBytes } from '../../../protocols/datatype.ts';
 import { joinElements } from '../../../protocols/element-encoder.ts';
 import { InvalidInputError, isSwarmError } from '../../../protocols/errors.ts';
 import { parseExactJson } from '../../../protocols/exact-json.ts';
-import type { GivenInput } from '../../../protocols/input-check.ts';
 import { parseElements } from '../../../protocols/json-elements.ts';
 import type { Tensor } from '../../../protocols/tensor.ts';
 import {
@@ -18,10 +17,10 @@ import {
   asObject,
   type JsonObject,
   parseName,
-  parseShape,
   parseText,
   wrongField,
 } from '../../client/json-field.ts';
+import { parseTensorHead, type UnreadTensor } from '../../client/open-inference.ts';
 import type { InferRequest, WantedOutput } from '../infer-request.ts';
 import { parseClasses, parseSchedule, refuseUnsupported } from '../infer-request.ts';
 import {
@@ -36,11 +35,9 @@ import { shown } from '../models/shown-name.ts';
 /** Levels of arrays and objects in the JSON; a tensor has at most 32 dimensions, and stands three levels deep. */
 export const MAX_JSON_DEPTH = 100;
 
-interface JsonInput extends GivenInput {
-  readonly data: unknown;
+interface JsonInput extends UnreadTensor {
   /** Bytes after the JSON; undefined when `data` has the elements. */
   readonly binaryBytes: number | undefined;
-  readonly path: string;
 }
 
 /**
@@ -202,18 +199,7 @@ function parseInput(value: unknown, path: string): JsonInput {
   const input = asObject(value, path);
   const parameters = parametersOf(input, `${path}.parameters`);
   refuseUnsupported(parameters);
-  const { datatype } = input;
-  if (!isDatatype(datatype)) {
-    throw wrongField(`${path}.datatype`, `one of ${DATATYPES.join(', ')}`, datatype);
-  }
-  return {
-    name: parseName(input['name'], `${path}.name`),
-    datatype,
-    shape: parseShape(input['shape'], `${path}.shape`),
-    data: input['data'],
-    binaryBytes: parseBinarySize(parameters, path),
-    path,
-  };
+  return { ...parseTensorHead(input, path), binaryBytes: parseBinarySize(parameters, path) };
 }
 
 function parseBinarySize(parameters: JsonObject, path: string): number | undefined {

@@ -6,7 +6,7 @@ const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
 /** Commands that run until they are stopped, when no subcommand follows them. */
-const DAEMONS = ['node', 'bootstrap'];
+const DAEMONS = ['node', 'bootstrap', 'gateway'];
 
 /**
  * MiB of half a daemon's space for new objects; V8 would let it have 32. Buffers that nobody holds any more are freed when it is

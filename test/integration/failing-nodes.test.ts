@@ -195,7 +195,7 @@ describe('A call', () => {
     await using nodes = await StandInNodes.create({
       selector: (candidates) => {
         asked.push(candidates.length);
-        return candidates.toSorted((a, b) => a.node.localeCompare(b.node))[0]?.node;
+        return candidates.map(({ node }) => node).toSorted()[0];
       },
     });
     const ids = [await nodes.add(echoHandler()), await nodes.add(echoHandler())]

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { seededRandom } from '../src/sim/random.ts';
 import { type NodeSpec, poissonTraffic, type Traffic } from '../src/sim/traffic.ts';
 import { epochNow } from '../test/support/paced-backend.ts';
-import { benchCommand, type BenchHost, positiveNumber, someOf } from './command.ts';
+import { type BenchHost, benchCommand, positiveNumber, someOf } from './command.ts';
 import { CutNetwork } from './failover/network.ts';
 import type { Sent } from './paced/client.ts';
 import { type PacedNode, PacedSwarm } from './paced/swarm.ts';

@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
+import { stableHash } from '../../src/policy/stable-hash.ts';
 import { replayKnowingAll } from '../../src/sim/oracle.ts';
 import { seededRandom } from '../../src/sim/random.ts';
-import { drawPools, simulate, type SwarmSpec } from '../../src/sim/simulation.ts';
+import { drawPools, type SwarmSpec, simulate } from '../../src/sim/simulation.ts';
 import { tally } from '../../src/sim/tally.ts';
 import { type NodeSpec, poissonTraffic } from '../../src/sim/traffic.ts';
-import { stableHash } from '../../src/policy/stable-hash.ts';
 import type { BenchHost } from '../command.ts';
 import { ORACLE, type PolicyName, selectorOf } from './policies.ts';
 import { type BalanceRow, toRow } from './row.ts';

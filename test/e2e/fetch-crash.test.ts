@@ -4,10 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { VersionStore } from '../../node/store/version-store.ts';
 import type { VersionCid } from '../../protocols/types.ts';
+import { seededRandom } from '../../src/sim/random.ts';
 import { lookupModel } from '../support/models.ts';
 import { noise } from '../support/noise.ts';
 import { ProcessSwarm } from '../support/process-swarm.ts';
-import { randomFrom } from '../support/random.ts';
 import { runSwarm } from '../support/swarm-command.ts';
 
 const MODEL_BYTES = 64 * 1024 * 1024;
@@ -32,7 +32,7 @@ describe('A node that is killed while it fetches', () => {
   it('never leaves a store that does not verify, and ends with the whole version', async () => {
     const seed = Number(process.env['SWARM_TEST_SEED'] ?? Date.now() % 1_000_000);
     console.log(`SWARM_TEST_SEED=${seed}`);
-    const random = randomFrom(seed);
+    const random = seededRandom(seed);
     await using swarm = await ProcessSwarm.create();
     await swarm.startNode('source', '--upload-limit', '16MiB');
     const files = {

@@ -8,12 +8,12 @@ import { DEFAULT_NETWORK } from '../../protocols/protocol-id.ts';
 import { decodeRelease, type ReleaseRecord } from '../../protocols/release/index.ts';
 import { KeptReleases } from '../../src/cli/kept-releases.ts';
 import { createClient, type SwarmClient, Tensor } from '../../src/index.ts';
+import { seededRandom } from '../../src/sim/random.ts';
 import { type DoomedResult, runDoomed } from '../support/doomed-command.ts';
 import { addModel } from '../support/models.ts';
 import { noise } from '../support/noise.ts';
 import { present } from '../support/present.ts';
 import { ProcessSwarm } from '../support/process-swarm.ts';
-import { randomFrom } from '../support/random.ts';
 import { checkStore } from '../support/store-check.ts';
 import type { Daemon } from '../support/swarm-command.ts';
 
@@ -47,7 +47,7 @@ describe(`Publishing under kill -9 (SWARM_CHAOS_SEED=${SEED} repeats it)`, () =>
     await using scene = await Scene.open(swarm);
     await scene.publish(0);
     await scene.expectServed();
-    const random = randomFrom(SEED);
+    const random = seededRandom(SEED);
     for (const [index, { victim, after }] of ROUNDS.entries()) {
       const round = index + 1;
       const share = random();

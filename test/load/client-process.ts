@@ -1,7 +1,7 @@
 /** A client of the load in a process of its own: calls at random moments, checks every answer, says each second what it saw. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CallProgress, createClient, isSwarmError, Tensor } from '../../src/index.ts';
-import { randomFrom } from '../support/random.ts';
+import { seededRandom } from '../../src/sim/random.ts';
 import type { CallFailure, CallStory, ClientLine } from './client-report.ts';
 
 /** How long a call may take, finding another node included: longer than a frozen node is waited for. */
@@ -51,7 +51,7 @@ interface Init {
 const { bootstrap, mode, seed, callsPerSecond, models } = JSON.parse(
   process.argv[2] ?? '{}',
 ) as Init;
-const random = randomFrom(seed);
+const random = seededRandom(seed);
 const ending = new AbortController();
 process.stdin.resume().once('end', () => ending.abort());
 

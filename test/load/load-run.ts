@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createClient, type SwarmClient } from '../../src/index.ts';
+import { seededRandom } from '../../src/sim/random.ts';
 import { addModel } from '../support/models.ts';
 import { ProcessSwarm } from '../support/process-swarm.ts';
 import { childrenOf } from '../support/process-tree.ts';
-import { randomFrom } from '../support/random.ts';
 import { type Disturbance, type LoadNode, type Planned, planDisturbance } from './disturbance.ts';
 import { LoadClient } from './load-client.ts';
 import { type LoadModel, type LoadReport, reportOf } from './load-report.ts';
@@ -91,7 +91,7 @@ class LoadRun implements AsyncDisposable {
   ) {
     this.#swarm = swarm;
     this.#init = init;
-    this.#random = randomFrom(init.seed);
+    this.#random = seededRandom(init.seed);
     this.#nodes = parts.nodes;
     this.#models = parts.models;
     this.#observer = parts.observer;

@@ -44,14 +44,3 @@ export function routingOf(over: Partial<RoutingRequest> = {}): RoutingRequest {
     ...over,
   };
 }
-
-/** The same numbers from 0 to below 1 in every run. */
-export function seededRandom(seed = 1): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

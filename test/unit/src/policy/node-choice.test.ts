@@ -3,20 +3,21 @@ import { describe, expect, it } from 'vitest';
 import type { NodeId, OwnerId } from '../../../../protocols/types.ts';
 import { judgeCandidates, selectable, selectNode } from '../../../../src/policy/node-choice.ts';
 import type { Candidate, RoutingRequest } from '../../../../src/policy/routing.ts';
-import { candidateOf, loadOf, routingOf, seededRandom } from '../../../support/candidates.ts';
+import { seededRandom } from '../../../../src/sim/random.ts';
+import { candidateOf, loadOf, routingOf } from '../../../support/candidates.ts';
 
 const NOW_MS = 1_000_000;
 
 function choose(
   candidates: readonly Candidate[],
   request: Partial<RoutingRequest> = {},
-  random = seededRandom(),
+  random = seededRandom(1),
 ): string | undefined {
   return selectNode(candidates, routingOf(request), { nowMs: NOW_MS, random })?.node;
 }
 
 function verdicts(candidates: readonly Candidate[], request: Partial<RoutingRequest> = {}) {
-  const context = { nowMs: NOW_MS, random: seededRandom() };
+  const context = { nowMs: NOW_MS, random: seededRandom(1) };
   const judged = judgeCandidates(candidates, routingOf(request), context);
   return Object.fromEntries(judged.map(({ candidate, verdict }) => [candidate.node, verdict]));
 }
@@ -25,7 +26,7 @@ function verdicts(candidates: readonly Candidate[], request: Partial<RoutingRequ
 function shares(candidates: readonly Candidate[], requests: number): number[] {
   const lastSentAtMs = new Map<string, number>();
   const counts = new Map<string, number>(candidates.map(({ node }) => [node, 0]));
-  const random = seededRandom();
+  const random = seededRandom(1);
   for (let sent = 0; sent < requests; sent += 1) {
     const seen = candidates.map((candidate) => ({
       ...candidate,

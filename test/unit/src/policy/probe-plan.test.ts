@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { contenders, isNews, PROBES, planProbes } from '../../../../src/policy/probe-plan.ts';
-import { candidateOf, loadOf, seededRandom } from '../../../support/candidates.ts';
+import { seededRandom } from '../../../../src/sim/random.ts';
+import { candidateOf, loadOf } from '../../../support/candidates.ts';
 
 function stale(count: number, serviceMs = 20) {
   return Array.from({ length: count }, (_, index) =>
@@ -20,24 +21,24 @@ describe('isNews', () => {
 
 describe('planProbes', () => {
   it('asks nobody when there is no choice, or no need', () => {
-    expect(planProbes(stale(1), seededRandom()).nodes).toEqual([]);
-    expect(planProbes([candidateOf('a'), candidateOf('b')], seededRandom()).nodes).toEqual([]);
+    expect(planProbes(stale(1), seededRandom(1)).nodes).toEqual([]);
+    expect(planProbes([candidateOf('a'), candidateOf('b')], seededRandom(1)).nodes).toEqual([]);
   });
 
   it('asks all of few, and three of many', () => {
-    expect(planProbes(stale(5), seededRandom()).nodes).toEqual(['n0', 'n1', 'n2', 'n3', 'n4']);
-    const { nodes } = planProbes(stale(16), seededRandom());
+    expect(planProbes(stale(5), seededRandom(1)).nodes).toEqual(['n0', 'n1', 'n2', 'n3', 'n4']);
+    const { nodes } = planProbes(stale(16), seededRandom(1));
     expect(new Set(nodes).size).toBe(PROBES);
   });
 
   it('waits for the answer where the request is expected to take at least four round trips', () => {
-    expect(planProbes(stale(3, 4), seededRandom()).waitMs).toBe(2);
-    expect(planProbes(stale(3, 40), seededRandom()).waitMs).toBe(10);
-    expect(planProbes(stale(3, 3.9), seededRandom()).waitMs).toBe(0);
+    expect(planProbes(stale(3, 4), seededRandom(1)).waitMs).toBe(2);
+    expect(planProbes(stale(3, 40), seededRandom(1)).waitMs).toBe(10);
+    expect(planProbes(stale(3, 3.9), seededRandom(1)).waitMs).toBe(0);
     const queued = stale(3, 3.9).map((candidate) => ({ ...candidate, waiting: 1 }));
-    expect(planProbes(queued, seededRandom()).waitMs).toBe(2);
+    expect(planProbes(queued, seededRandom(1)).waitMs).toBe(2);
     const unmeasured = stale(3).map((candidate) => ({ ...candidate, roundTripMs: null }));
-    expect(planProbes(unmeasured, seededRandom()).waitMs).toBe(0);
+    expect(planProbes(unmeasured, seededRandom(1)).waitMs).toBe(0);
   });
 
   it('draws the faster ones more often', () => {
@@ -48,7 +49,7 @@ describe('planProbes', () => {
         node: `slow ${candidate.node}` as typeof candidate.node,
       })),
     ];
-    const random = seededRandom();
+    const random = seededRandom(1);
     let slow = 0;
     for (let round = 0; round < 500; round += 1) {
       slow += planProbes(nodes, random).nodes.filter((node) => node.startsWith('slow')).length;
@@ -61,14 +62,14 @@ describe('planProbes', () => {
 describe('contenders', () => {
   it('are all of few, and of many those whose load is news with some drawn by their speed', () => {
     const few = stale(5);
-    expect(contenders(few, seededRandom())).toBe(few);
+    expect(contenders(few, seededRandom(1))).toBe(few);
     const fresh = [candidateOf('x'), candidateOf('y')];
-    const found = contenders([...stale(10), ...fresh], seededRandom());
+    const found = contenders([...stale(10), ...fresh], seededRandom(1));
     expect(found.slice(0, 2)).toEqual(fresh);
     expect(found).toHaveLength(2 + PROBES);
   });
 
   it('are some drawn by their speed when no load is news', () => {
-    expect(contenders(stale(10), seededRandom())).toHaveLength(PROBES);
+    expect(contenders(stale(10), seededRandom(1))).toHaveLength(PROBES);
   });
 });

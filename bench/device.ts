@@ -9,8 +9,8 @@ import { Tensor } from '../protocols/tensor.ts';
 import type { VersionCid } from '../protocols/types.ts';
 import { findGpuProviders } from '../test/support/gpu-providers.ts';
 import {
-  benchCommand,
   type BenchHost,
+  benchCommand,
   positiveIntegers,
   positiveNumber,
   someOf,

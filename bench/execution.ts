@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { benchCommand, type BenchHost, positiveNumber } from './command.ts';
+import { type BenchHost, benchCommand, positiveNumber } from './command.ts';
 import { type DeviceModel, deviceModels } from './device/models.ts';
 import type { ClientQuestions } from './execution/client.ts';
 import type { OfflineBatch, OfflineQuestions } from './execution/offline.ts';

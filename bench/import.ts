@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { Command } from 'commander';
-import { benchCommand, type BenchHost, positiveInteger } from './command.ts';
+import { type BenchHost, benchCommand, positiveInteger } from './command.ts';
 import { type Column, describeCommit, describeMachine, printReport, rounded } from './report.ts';
 
 const ROOT = path.dirname(import.meta.dirname);

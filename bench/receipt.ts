@@ -3,8 +3,8 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Command } from 'commander';
 import {
-  benchCommand,
   type BenchHost,
+  benchCommand,
   positiveInteger,
   positiveIntegers,
   positiveNumber,

@@ -3,8 +3,8 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Command } from 'commander';
 import {
-  benchCommand,
   type BenchHost,
+  benchCommand,
   positiveInteger,
   positiveIntegers,
   positiveNumber,
@@ -13,7 +13,7 @@ import {
 import { type Column, describeCommit, describeMachine, printReport, rounded } from './report.ts';
 import { FLOAT_BYTES, writeTinyModel } from './rpc/model.ts';
 import { bestOf, type Cell, Pair, type Sample } from './rpc/pair.ts';
-import { type Mode, MODES } from './rpc/service.ts';
+import { MODES, type Mode } from './rpc/service.ts';
 import { type RpcRow, rpcTargets } from './rpc/targets.ts';
 import { DIRECT, OURS, TRANSPORT_NAMES, type TransportName } from './rpc/transport.ts';
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { benchCommand, type BenchHost, positiveInteger, someOf } from './command.ts';
+import { type BenchHost, benchCommand, positiveInteger, someOf } from './command.ts';
 import { describeCommit, describeMachine, printReport } from './report.ts';
 import { installBitswap } from './transfer/bitswap-package.ts';
 import { measureDedup, type Revision } from './transfer/dedup.ts';
@@ -10,7 +10,7 @@ import { measureFlashCrowd } from './transfer/flash-crowd.ts';
 import { TENSOR_BYTES, writeModel } from './transfer/model.ts';
 import { BITSWAP, MOVER_NAMES, type MoverName } from './transfer/mover.ts';
 import { measureOneSource } from './transfer/one-source.ts';
-import { COLUMNS, MIB, toRow, type TransferRow } from './transfer/row.ts';
+import { COLUMNS, MIB, type TransferRow, toRow } from './transfer/row.ts';
 import {
   ALONE,
   CROWD_NODES,

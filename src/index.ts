@@ -6,8 +6,9 @@
 export { DATATYPES, type Datatype } from '../protocols/datatype.ts';
 export * from '../protocols/errors.ts';
 export type { ImagePreprocessing, Manifest, Preprocessing } from '../protocols/manifest/index.ts';
-export { formatModelRef, type ModelRef, parseModelRef } from '../protocols/reference.ts';
 export type { NestedArray, PlainElement } from '../protocols/nested-array.ts';
+export { formatModelRef, type ModelRef, parseModelRef } from '../protocols/reference.ts';
+export type { CatalogMetadata } from '../protocols/routing/index.ts';
 export { type NamedTensor, Tensor, type TensorData, type TypedArray } from '../protocols/tensor.ts';
 export { joinRows, splitRows } from '../protocols/tensor-rows.ts';
 export type {
@@ -20,10 +21,8 @@ export type {
   VersionCid,
 } from '../protocols/types.ts';
 export { type ModelAnswer, type RankedLabel, readAnswers } from './client/answer-reader.ts';
-export type { CallEvent, CallProgress, ProgressListener } from './client/call-progress.ts';
 export type { InferInputs } from './client/call-inputs.ts';
-export type { PlainInput } from './client/plain-input.ts';
-export type { CatalogMetadata } from '../protocols/routing/index.ts';
+export type { CallEvent, CallProgress, ProgressListener } from './client/call-progress.ts';
 export type { CatalogResult, CatalogSearch, FoundModel } from './client/catalog-search.ts';
 export { createClient, SwarmClient } from './client/client.ts';
 export {
@@ -36,14 +35,15 @@ export { imageToTensor, MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS } from './client/image
 export type { InferOptions } from './client/infer-options.ts';
 export type { FailedAttempt, InferResult } from './client/infer-result.ts';
 export { InferenceCall } from './client/inference-call.ts';
-export type { SamplingInit } from './client/sampling-init.ts';
-export type { Verification, Witness } from './client/verified-call.ts';
-export type { VerifyOptions } from './client/verify-options.ts';
 export type { ResolvedModel } from './client/model-resolver.ts';
 export type { NodePreference } from './client/node-preference.ts';
+export type { PlainInput } from './client/plain-input.ts';
 export type { ChannelStatus, GuardStatus, ReleaseStatus } from './client/release-status.ts';
 export { type DescribedModel, RemoteModel } from './client/remote-model.ts';
 export type { ExplainedNode, RouteExplanation } from './client/route-explanation.ts';
+export type { SamplingInit } from './client/sampling-init.ts';
+export type { Verification, Witness } from './client/verified-call.ts';
+export type { VerifyOptions } from './client/verify-options.ts';
 export { defaultSelector, type Verdict } from './policy/node-choice.ts';
 export type { GuardVerdict } from './policy/release-guard.ts';
 export type {

@@ -1,11 +1,11 @@
 import type { Datatype } from '../../protocols/datatype.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
+import { noise } from '../../test/support/noise.ts';
 import {
   buildModel,
   type InitializerInit,
   type NodeInit,
 } from '../../test/support/onnx-builder.ts';
-import { noise } from '../../test/support/noise.ts';
 
 /** A model of the benchmark, made here: seeded weights, nothing to download. */
 export interface DeviceModel {

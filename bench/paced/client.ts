@@ -1,7 +1,7 @@
 /** A client of the swarm in a process of its own, which sends what it is told when it is told, whatever became of the rest. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isSwarmError } from '../../protocols/errors.ts';
-import { type ProgressListener, createClient, type SwarmClient } from '../../src/index.ts';
+import { createClient, type ProgressListener, type SwarmClient } from '../../src/index.ts';
 import { epochNow } from '../../test/support/paced-backend.ts';
 import { type PolicyName, selectorOf } from '../balance/policies.ts';
 import { answerQuestions } from '../worker.ts';

@@ -1,6 +1,6 @@
+import { type NamedTensor, Tensor } from '../../protocols/tensor.ts';
 import { echoModel } from '../../test/support/echo-model.ts';
 import { buildModel } from '../../test/support/onnx-builder.ts';
-import { type NamedTensor, Tensor } from '../../protocols/tensor.ts';
 
 export const MODEL_NAME = 'paced';
 

@@ -1,7 +1,7 @@
 /** A whole node in a process of its own, whose models take as long as they are told to. */
 import pino from 'pino';
-import { createNode, type SwarmNode } from '../../node/index.ts';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
+import { createNode, type SwarmNode } from '../../node/index.ts';
 import { tuneGarbageCollection } from '../../src/cli/garbage-collection.ts';
 import { endOf, type NodeSpec } from '../../src/sim/traffic.ts';
 import { PacedBackend } from '../../test/support/paced-backend.ts';

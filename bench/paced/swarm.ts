@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeSpec, Traffic } from '../../src/sim/traffic.ts';
 import { createTestnet, type Testnet } from '../../test/support/testnet.ts';
 import type { PolicyName } from '../balance/policies.ts';

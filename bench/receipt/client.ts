@@ -5,7 +5,7 @@ import { publishVersion } from '../../src/client/publisher.ts';
 import { createClient, type SwarmClient } from '../../src/index.ts';
 import { packModel } from '../../src/model/package.ts';
 import { SwarmPeer } from '../../src/swarm/peer.ts';
-import { type Measurement, measure, type MeasureOptions } from '../rpc/measure.ts';
+import { type Measurement, type MeasureOptions, measure } from '../rpc/measure.ts';
 import { createPayload, expectedReply, floats } from '../rpc/service.ts';
 import type { RpcClient } from '../rpc/transport.ts';
 import { NETWORK } from '../swarm-libp2p.ts';

@@ -1,7 +1,8 @@
 /** The node of the comparison: a whole one, in a process of its own, which signs receipts for those requests that ask. */
-import { tuneGarbageCollection } from '../../src/cli/garbage-collection.ts';
+
 import pino from 'pino';
 import { createNode } from '../../node/index.ts';
+import { tuneGarbageCollection } from '../../src/cli/garbage-collection.ts';
 import { NETWORK } from '../swarm-libp2p.ts';
 import { answerQuestions } from '../worker.ts';
 

@@ -1,10 +1,10 @@
 import {
   ChannelCredentials,
   Client,
-  type sendUnaryData,
   Server,
   ServerCredentials,
   type ServerUnaryCall,
+  type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
 import { createCertificate, UNVERIFIED } from './certificate.ts';

@@ -1,4 +1,3 @@
-import { ADDED, FLOAT_BYTES, MAX_REPLY_BYTES, MODEL_INPUTS, MODEL_OUTPUTS } from './model.ts';
 import type { LoadedModel } from '../../node/backend/backend.ts';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { InferenceService } from '../../node/inference-service.ts';
@@ -10,6 +9,7 @@ import { Tensor } from '../../protocols/tensor.ts';
 import type { LoadReport, PublisherId, VersionCid } from '../../protocols/types.ts';
 import type { RunTiming } from '../../src/policy/service-time.ts';
 import { OutcomeTally } from '../../src/swarm/outcome-tally.ts';
+import { ADDED, FLOAT_BYTES, MAX_REPLY_BYTES, MODEL_INPUTS, MODEL_OUTPUTS } from './model.ts';
 
 /** `echo` is the transport alone; `executor` puts the child process and the tiny model behind it. */
 export type Mode = 'echo' | 'executor';

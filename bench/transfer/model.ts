@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
-import { buildModel } from '../../test/support/onnx-builder.ts';
 import { noise } from '../../test/support/noise.ts';
+import { buildModel } from '../../test/support/onnx-builder.ts';
 
 /** Bytes of one tensor of weights. */
 export const TENSOR_BYTES = 4 * 1024 * 1024;

@@ -2,11 +2,11 @@ import type { RunCommand } from './command-context.ts';
 import { API_KEY_COMMANDS, GATEWAY_COMMAND } from './gateway-commands.ts';
 import { KEY_COMMANDS } from './key-commands.ts';
 import { NODE_COMMANDS } from './node-commands.ts';
-import { IMPORTABLE, IMPORT_OPTIONS, PACKAGE_COMMANDS } from './package-commands.ts';
+import { IMPORT_OPTIONS, IMPORTABLE, PACKAGE_COMMANDS } from './package-commands.ts';
 import { GUARD_OPTIONS, RELEASE_COMMANDS } from './release-commands.ts';
+import { SETTING_KEYS, type SettingKey } from './settings.ts';
 import { STORE_COMMANDS } from './store-commands.ts';
 import { TRUST_COMMANDS } from './trust-commands.ts';
-import { SETTING_KEYS, type SettingKey } from './settings.ts';
 
 /** A command of `swarm`, as help and the parser know it; its code is loaded when it runs. */
 export interface CommandSpec {

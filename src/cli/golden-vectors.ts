@@ -10,7 +10,7 @@ import {
 import { MAX_GOLDEN_BYTES } from '../../protocols/manifest/index.ts';
 import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import { goldenMadeFor } from '../model/golden-file.ts';
-import { type MadeGolden, makeGolden, type MakeGoldenOptions } from '../model/golden-maker.ts';
+import { type MadeGolden, type MakeGoldenOptions, makeGolden } from '../model/golden-maker.ts';
 import type { OpenedPackage } from '../model/import/package-import.ts';
 import { digestModel } from '../model/model-digest.ts';
 import { placeOf } from '../model/package-fault.ts';

@@ -1,7 +1,6 @@
 import { InvalidModelError } from '../../protocols/errors.ts';
-import type { OperatorUse, TensorInfo, UnsupportedValue } from './onnx-graph.ts';
-import type { TensorValue } from './onnx-graph.ts';
 import { type FunctionBody, normaliseDomain, operatorKey } from './model-function.ts';
+import type { OperatorUse, TensorInfo, TensorValue, UnsupportedValue } from './onnx-graph.ts';
 
 /**
  * Bytes of names, shapes and records kept of one file. 300 000 tensors fit; a file made of nothing but names, each

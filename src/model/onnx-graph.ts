@@ -2,7 +2,7 @@ import { InvalidModelError } from '../../protocols/errors.ts';
 import type { AbortOptions, TensorSpec } from '../../protocols/types.ts';
 import type { ByteSource } from './byte-source.ts';
 import { FORMAT_HEAD_BYTES, foreignFormat } from './foreign-format.ts';
-import { type FunctionBody, expandedNodeCount, mergeOperators } from './model-function.ts';
+import { expandedNodeCount, type FunctionBody, mergeOperators } from './model-function.ts';
 import { ModelCollector } from './onnx-collector.ts';
 import { MODEL_SCHEMA } from './onnx-schema.ts';
 import { walkMessage } from './protobuf-reader.ts';

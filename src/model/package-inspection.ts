@@ -11,8 +11,8 @@ import {
   checkTensorReferences,
   MAX_PACKAGE_FILE_BYTES,
   PACKAGE_FILE_NAME,
-  packageFileFault,
   type PackageSettings,
+  packageFileFault,
   parsePackageFile,
 } from './package-file.ts';
 import { chooseEntry, chooseGolden, measureFile, type PackageFolder } from './package-folder.ts';

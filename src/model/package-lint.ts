@@ -1,4 +1,4 @@
-import { cidOfDigest, DIGEST_BYTES, type BlockCid } from '../../protocols/digest.ts';
+import { type BlockCid, cidOfDigest, DIGEST_BYTES } from '../../protocols/digest.ts';
 import { InvalidModelError, isSwarmError } from '../../protocols/errors.ts';
 import { encodeManifest } from '../../protocols/manifest/index.ts';
 import type { AbortOptions } from '../../protocols/types.ts';

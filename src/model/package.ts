@@ -4,9 +4,9 @@ import {
   type ChunkList,
   decodeManifest,
   type EncodedChunkList,
+  type EncodedManifest,
   encodeChunkList,
   encodeManifest,
-  type EncodedManifest,
   type Manifest,
   type ManifestFile,
 } from '../../protocols/manifest/index.ts';

@@ -1,5 +1,5 @@
-import { elementCount, type NamedTensor, Tensor, type TensorData } from '../../protocols/tensor.ts';
 import type { Datatype } from '../../protocols/datatype.ts';
+import { elementCount, type NamedTensor, Tensor, type TensorData } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 
 /** Floats are multiples of its inverse: exact in every float, and short in JSON. */

@@ -3,7 +3,7 @@ import { CallBudget, HEDGE_BUDGET, RETRY_BUDGET } from '../policy/call-budget.ts
 import { HedgeTimes } from '../policy/hedge.ts';
 import { selectable, selectNode } from '../policy/node-choice.ts';
 import { NodeRecord } from '../policy/node-record.ts';
-import { planProbes, type ProbePlan } from '../policy/probe-plan.ts';
+import { type ProbePlan, planProbes } from '../policy/probe-plan.ts';
 import type { Candidate, NodeSelector, RoutingRequest } from '../policy/routing.ts';
 import type { EventQueue } from './event-queue.ts';
 import { ELEMENTS, type SimulatedNode } from './simulated-node.ts';

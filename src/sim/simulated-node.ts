@@ -1,5 +1,5 @@
 import type { LoadReport } from '../../protocols/types.ts';
-import { decideAdmission, DEFAULT_MAX_QUEUED_BYTES, estimateWaitMs } from '../policy/admission.ts';
+import { DEFAULT_MAX_QUEUED_BYTES, decideAdmission, estimateWaitMs } from '../policy/admission.ts';
 import { FairOrder } from '../policy/fair-order.ts';
 import { ServiceTime } from '../policy/service-time.ts';
 import type { EventQueue } from './event-queue.ts';

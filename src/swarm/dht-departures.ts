@@ -1,5 +1,5 @@
-import type { QueryEvent } from '@libp2p/kad-dht';
 import type { PeerId } from '@libp2p/interface';
+import type { QueryEvent } from '@libp2p/kad-dht';
 import type { AbortOptions } from '../../protocols/types.ts';
 import type { SwarmLibp2p } from './libp2p.ts';
 

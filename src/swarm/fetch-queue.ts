@@ -1,4 +1,4 @@
-import { hasBit, type Holdings } from '../../protocols/transfer/index.ts';
+import { type Holdings, hasBit } from '../../protocols/transfer/index.ts';
 
 /** One block that is wanted, and what is done with it. */
 export interface BlockTask {

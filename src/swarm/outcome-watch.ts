@@ -4,11 +4,11 @@ import { BoundedMap } from '../../protocols/bounded-map.ts';
 import { isSwarmError } from '../../protocols/errors.ts';
 import {
   MAX_OUTCOME_VERSIONS,
-  openOutcome,
   OUTCOME_TOPIC_COUNT,
+  type OutcomeDigest,
+  openOutcome,
   outcomeBucket,
   outcomeTopic,
-  type OutcomeDigest,
   signOutcome,
   type VersionOutcome,
 } from '../../protocols/outcome/index.ts';

@@ -2,10 +2,10 @@ import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
 import {
   decodeRelease,
   RELEASE_TOPIC_COUNT,
+  type ReleaseValidator,
   releaseBucket,
   releaseKey,
   releaseTopic,
-  type ReleaseValidator,
 } from '../../protocols/release/index.ts';
 import { GossipTopics } from './gossip-topics.ts';
 import type { SwarmLibp2p } from './libp2p.ts';

@@ -1,4 +1,4 @@
-import { type TraceContext, childOf } from '../../protocols/trace-context.ts';
+import { childOf, type TraceContext } from '../../protocols/trace-context.ts';
 
 export type SpanAttributes = Readonly<Record<string, string | number | boolean>>;
 

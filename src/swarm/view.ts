@@ -1,4 +1,4 @@
-import type { Announcement, AnnouncedVersion } from '../../protocols/capacity/index.ts';
+import type { AnnouncedVersion, Announcement } from '../../protocols/capacity/index.ts';
 import type { NodeId, VersionCid } from '../../protocols/types.ts';
 
 /** Nodes remembered at most; the ones not heard for longest go first. */

@@ -1,10 +1,10 @@
+import { ConfigError, NotFoundError } from '../../../protocols/errors.ts';
 import {
   MAX_DELEGATED_MOVES,
   moveChannels,
   type ReleaseRecord,
   signDelegation,
 } from '../../../protocols/release/index.ts';
-import { ConfigError, NotFoundError } from '../../../protocols/errors.ts';
 import { moveRelease } from '../../client/release-move.ts';
 import { withDeadline } from '../call-deadline.ts';
 import type { CommandContext } from '../command-context.ts';

@@ -15,7 +15,7 @@ import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
 import { parseInteger } from '../config.ts';
 import { EXIT } from '../exit-code.ts';
-import { formatMs, formatConfidence, roundMs } from '../figures.ts';
+import { formatConfidence, formatMs, roundMs } from '../figures.ts';
 import { checkNewFile, writeNewFile } from '../new-file.ts';
 import { printable, shortId } from '../printable.ts';
 import { resolveModelRef } from '../publisher-names.ts';

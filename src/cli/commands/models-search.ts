@@ -5,8 +5,8 @@ import type { CommandOptions } from '../command-table.ts';
 import { EXIT } from '../exit-code.ts';
 import { printable, shortId } from '../printable.ts';
 import { resolvePublisher } from '../publisher-names.ts';
-import { channelsOf } from '../swarm-survey.ts';
 import { joinSwarm } from '../swarm-join.ts';
+import { channelsOf } from '../swarm-survey.ts';
 import { printTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 

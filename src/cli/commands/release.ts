@@ -13,12 +13,12 @@ import { withDeadline } from '../call-deadline.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
 import { EXIT } from '../exit-code.ts';
-import { parseCid } from '../version-operand.ts';
 import { parseGuardOptions } from '../guard-options.ts';
 import { parseShare } from '../quantity.ts';
 import { delegateOf, printRelease, releaseFacts, validityMs } from '../release-report.ts';
 import { openModelSigner } from '../release-signer.ts';
 import { joinSwarm } from '../swarm-join.ts';
+import { parseCid } from '../version-operand.ts';
 
 /** Shares that a partial channel can have: above nothing, at most all. */
 const WEIGHT_RANGE = [1e-6, 1] as const;

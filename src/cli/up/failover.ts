@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Tensor } from '../../../protocols/tensor.ts';
 import { isSwarmError, NoNodeError } from '../../../protocols/errors.ts';
+import type { Tensor } from '../../../protocols/tensor.ts';
 import type { NodeId } from '../../../protocols/types.ts';
 import { readAnswers } from '../../client/answer-reader.ts';
 import type { SwarmClient } from '../../client/client.ts';

@@ -1,12 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidInputError, InvalidModelError, NotFoundError } from '../../../protocols/errors.ts';
-import type { AbortOptions } from '../../../protocols/types.ts';
 import { GOLDEN_FILE_NAME } from '../../../protocols/manifest/index.ts';
+import type { AbortOptions } from '../../../protocols/types.ts';
 import { goldenFileOf } from '../package-folder.ts';
+import type { PackageStaging } from '../package-staging.ts';
 import { mapHubTexts } from './hub-settings.ts';
 import { checkoutOf, findSnapshot, type HubSnapshot, resolveHubFile } from './hub-snapshot.ts';
-import type { PackageStaging } from '../package-staging.ts';
 import { writeSettings } from './settings-file.ts';
 import { readServableGraph, type StagedModel } from './staged-model.ts';
 

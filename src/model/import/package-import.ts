@@ -4,10 +4,10 @@ import { InvalidInputError, StoreError } from '../../../protocols/errors.ts';
 import { GOLDEN_FILE_NAME } from '../../../protocols/manifest/index.ts';
 import type { AbortOptions } from '../../../protocols/types.ts';
 import { readPackage } from '../package-contents.ts';
+import { PackageStaging, type StagingOptions } from '../package-staging.ts';
 import { importHubModel } from './hub-import.ts';
 import { downloadModel, parseModelAddress } from './model-download.ts';
 import { type ModelOrigin, recogniseOrigin } from './model-origin.ts';
-import { PackageStaging, type StagingOptions } from '../package-staging.ts';
 import type { StagedModel } from './staged-model.ts';
 import { importTritonModel } from './triton-import.ts';
 

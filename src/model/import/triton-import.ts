@@ -11,9 +11,9 @@ import {
   type PackageSettings,
   parsePackageFile,
 } from '../package-file.ts';
+import { mustBeFile, type PackageStaging } from '../package-staging.ts';
 import { ConfigMessage } from './config-message.ts';
 import { MAX_LABEL_FILE_BYTES, parseLabelFile } from './label-file.ts';
-import { mustBeFile, type PackageStaging } from '../package-staging.ts';
 import { writeSettings } from './settings-file.ts';
 import { readServableGraph, type StagedModel } from './staged-model.ts';
 import {

@@ -7,7 +7,7 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 const text = { type: 'string' };
 const flag = { type: 'boolean' };
 const count = { type: 'integer', minimum: 0 };
-const any = {};
+const anything = {};
 
 /** An object of these fields, and of others that whoever reads it ignores. */
 function object(
@@ -26,7 +26,7 @@ export function reference(name: keyof typeof SCHEMAS): JsonSchema {
   return { $ref: `#/components/schemas/${name}` };
 }
 
-const parameters = { type: 'object', additionalProperties: any };
+const parameters = { type: 'object', additionalProperties: anything };
 const datatype = { type: 'string', enum: [...DATATYPES] };
 /** -1 is a free dimension. */
 const declared = list({ type: 'integer', minimum: -1 });
@@ -95,8 +95,8 @@ export const SCHEMAS = {
           cache_hit: duration,
           cache_miss: duration,
         }),
-        batch_stats: list(any),
-        memory_usage: list(any),
+        batch_stats: list(anything),
+        memory_usage: list(anything),
         response_stats: { type: 'object' },
       }),
     ),

@@ -8,15 +8,12 @@ import type {
 } from '@grpc/grpc-js';
 import { ANYBODY, type ApiKeys, type Caller, checkMayUse } from '../access/api-keys.ts';
 import type { ApiGroup, RestrictedGroups } from '../access/restricted-groups.ts';
-import type { InferenceService } from '../inference-service.ts';
-import type { InferenceStatistics } from '../metrics/inference-statistics.ts';
+import type { ApiComponents } from '../api-components.ts';
 import { describeConfig, describeModel } from '../models/model-description.ts';
-import type { ModelDirectory, ServedModel } from '../models/model-directory.ts';
-import type { ModelRepository, RepositoryCall } from '../models/model-repository.ts';
-import type { Readiness } from '../readiness.ts';
+import type { ServedModel } from '../models/model-directory.ts';
+import type { RepositoryCall } from '../models/model-repository.ts';
 import { type Failure, failureOf, grpcStatus } from '../refusal.ts';
 import { describeServer } from '../server-description.ts';
-import type { SwarmAccess } from '../swarm-access.ts';
 import type {
   GrpcInferRequest,
   GrpcInferResponse,
@@ -27,17 +24,9 @@ import type {
 import { formatGrpcResponse, parametersOf, parseGrpcRequest } from './grpc-request.ts';
 import { InferenceStream } from './grpc-stream.ts';
 
-export interface GrpcServiceComponents {
-  readonly access: SwarmAccess;
-  readonly directory: ModelDirectory;
-  readonly repository: ModelRepository;
-  readonly service: InferenceService;
-  readonly statistics: InferenceStatistics;
-  readonly readiness: Readiness;
+export interface GrpcServiceComponents extends ApiComponents {
   readonly keys: ApiKeys;
   readonly restricted: RestrictedGroups;
-  /** What the server says its version is. */
-  readonly version: string;
   /** Told of each failure, with what was thrown. */
   readonly onFailure: (failure: Failure, error: unknown) => void;
 }

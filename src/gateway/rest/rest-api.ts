@@ -1,18 +1,15 @@
 import { InvalidInputError } from '../../../protocols/errors.ts';
 import { asObject, type JsonObject } from '../../client/json-field.ts';
 import { type Caller, checkMayUse } from '../access/api-keys.ts';
+import type { ApiComponents } from '../api-components.ts';
 import type { InferRequest } from '../infer-request.ts';
-import type { Answer, InferenceService } from '../inference-service.ts';
+import type { Answer } from '../inference-service.ts';
 import type { ExpectedTensors } from '../input-validation.ts';
-import type { InferenceStatistics } from '../metrics/inference-statistics.ts';
 import { describeConfig, describeModel } from '../models/model-description.ts';
-import type { ModelDirectory, ServedModel } from '../models/model-directory.ts';
-import type { ModelRepository } from '../models/model-repository.ts';
+import type { ServedModel } from '../models/model-directory.ts';
 import { shown } from '../models/shown-name.ts';
-import type { Readiness } from '../readiness.ts';
 import { failureOf, GatewayRefusal } from '../refusal.ts';
 import { describeServer } from '../server-description.ts';
-import type { SwarmAccess } from '../swarm-access.ts';
 import { EVENT_STREAM_HEADERS, openEventStream } from './event-stream.ts';
 import { formatGenerateAnswer, parseGenerateRequest } from './generate-request.ts';
 import { describeApi } from './openapi-document.ts';
@@ -41,17 +38,6 @@ export interface RestAnswer extends RestBody {
   readonly status: number;
 }
 
-export interface RestApiComponents {
-  readonly access: SwarmAccess;
-  readonly directory: ModelDirectory;
-  readonly repository: ModelRepository;
-  readonly service: InferenceService;
-  readonly statistics: InferenceStatistics;
-  readonly readiness: Readiness;
-  /** What the server says its version is. */
-  readonly version: string;
-}
-
 /** True for what a probe asks, who has no key. */
 export function isProbe(path: string): boolean {
   return /^\/v2\/health\/(?:live|ready)\/?$/.test(path);
@@ -63,9 +49,9 @@ export function isProbe(path: string): boolean {
  * @see https://github.com/kserve/open-inference-protocol, specification/protocol/inference_rest.md
  */
 export class RestApi {
-  readonly #components: RestApiComponents;
+  readonly #components: ApiComponents;
 
-  constructor(components: RestApiComponents) {
+  constructor(components: ApiComponents) {
     this.#components = components;
   }
 

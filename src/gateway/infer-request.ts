@@ -1,4 +1,5 @@
 import { InvalidInputError } from '../../protocols/errors.ts';
+import { describeValue } from '../../protocols/nested-array.ts';
 import type { Tensor } from '../../protocols/tensor.ts';
 
 /** An output that a caller wants, and in which form. */
@@ -92,11 +93,6 @@ function integerParameter(parameters: Readonly<Record<string, unknown>>, name: s
   const number = typeof value === 'bigint' ? Number(value) : value;
   if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number;
   throw new InvalidInputError(
-    `parameter '${name}' is ${describe(value)}, expected an integer from 0`,
+    `parameter '${name}' is ${describeValue(value)}, expected an integer from 0`,
   );
-}
-
-function describe(value: unknown): string {
-  if (typeof value === 'bigint') return String(value).slice(0, 40);
-  return (JSON.stringify(value) ?? typeof value).slice(0, 40);
 }

@@ -28,6 +28,9 @@ describe('parseSchedule', () => {
     [{ shared_memory_region: 'r' }, /share no memory/],
     [{ triton_mine: 1 }, /reserved for Triton usage/],
     [{ timeout: 1n << 70n }, /'timeout' is 1180591620717411303424/],
+    // JSON's integers beyond 2^53 are bigints, which JSON.stringify does not take.
+    [{ timeout: [-(1n << 53n)] }, /'timeout' is an array of 1, expected an integer/],
+    [{ priority: { of: 1n << 53n } }, /'priority' is an object, expected an integer/],
   ])('refuses %o', (parameters, message) => {
     expect(() => parseSchedule(parameters)).toThrow(message);
   });

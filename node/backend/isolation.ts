@@ -68,7 +68,8 @@ exec "$setpriv" --no-new-privs --ambient-caps=-all --inh-caps=-all --bounding-se
 
 /**
  * Makes a tree of its own from a table of mounts, gives all privileges away as {@link LAUNCH_SCRIPT} does,
- * and becomes the rest in there.
+ * and becomes the rest in there. Of `/proc` it can write what is its own: CUDA's driver names its threads there, and does not
+ * start (error 304) where it cannot.
  */
 const CONFINE_SCRIPT = `
 mount=$1; mkdir=$2; chroot=$3; setpriv=$4; sh=$5; root=$6; folder=$7; table=$8; shift 8
@@ -81,6 +82,7 @@ done
 shift
 printf %s "$table" > "$root/fstab"
 "$mount" --all --fstab "$root/fstab" || exit 125
+"$mount" --bind "/proc/$$" "$root/proc/$$" || exit 125
 "$mount" -o remount,bind,ro "$root" || exit 125
 ulimit -c 0
 exec "$chroot" "$root" "$sh" -c 'cd "$1" && shift && exec "$@"' enter "$folder" \

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { copyFile, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { findIsolation, hostIsolation } from '../../node/backend/isolation.ts';
 import { createOnnxBackend, type OnnxBackendInit } from '../../node/backend/onnx-backend.ts';
@@ -133,9 +135,28 @@ describe.runIf(kind === 'namespaces')("A model's process on a host that can shut
       expect(await readdir(data)).not.toContain('root');
       const mounts = (await readFile(`${proc}/mounts`, 'utf8')).split('\n');
       const writable = mounts.filter((mount) => / rw[, ]/.test(mount) && !/ \/dev\//.test(mount));
-      expect(writable.map((mount) => path.dirname(mount.split(' ')[1] ?? ''))).toEqual([
+      const places = writable.map((mount) => mount.split(' ')[1] ?? '');
+      expect(places.filter((place) => place !== proc).map((place) => path.dirname(place))).toEqual([
         path.join(data, 'run'),
       ]);
+    },
+  );
+
+  test.runIf(confine !== undefined)(
+    "can write of /proc what is its own, as CUDA's driver must, and nothing of the kernel's or of others",
+    async () => {
+      const launcher = confine?.({ folder: await folder(), writable: [], readable: [] }) ?? [];
+      const script = `
+        echo named > /proc/self/task/$$/comm || exit 1
+        for file in "$@"; do ! (echo > "$file") 2> /dev/null || exit 2; done
+      `;
+      const forbidden = [
+        '/proc/1/comm',
+        '/proc/sys/kernel/core_pattern',
+        '/proc/sys/vm/drop_caches',
+      ];
+      const [command = '', ...args] = [...launcher, '/bin/sh', '-c', script, 'write', ...forbidden];
+      await expect(promisify(execFile)(command, args, { env: {} })).resolves.toBeDefined();
     },
   );
 

@@ -15,7 +15,8 @@ import {
   positiveNumber,
   someOf,
 } from './command.ts';
-import { type DeviceModel, deviceModels } from './device/models.ts';
+import { deviceModels } from './device/models.ts';
+import type { BenchModel } from './graph-writer.ts';
 import { type Column, describeCommit, describeMachine, printReport, rounded } from './report.ts';
 
 /** Runs before the clock starts: the first ones compile kernels and fill allocators. */
@@ -89,7 +90,7 @@ export function deviceCommand({ signal, progress }: BenchHost): Command {
 }
 
 async function measureModel(
-  model: DeviceModel,
+  model: BenchModel,
   provider: string,
   { batch: batches, seconds, rounds }: DeviceOptions,
   signal: AbortSignal,

@@ -3,7 +3,8 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { type BenchHost, benchCommand, positiveNumber } from './command.ts';
-import { type DeviceModel, deviceModels } from './device/models.ts';
+import { deviceModels } from './device/models.ts';
+import type { BenchModel } from './graph-writer.ts';
 import type { ClientQuestions } from './execution/client.ts';
 import type { OfflineBatch, OfflineQuestions } from './execution/offline.ts';
 import { CAN_PIN } from './execution/pin.ts';
@@ -105,7 +106,7 @@ interface MeasureOptions {
   readonly signal: AbortSignal;
 }
 
-async function measureModel(model: DeviceModel, options: MeasureOptions): Promise<ExecutionRow> {
+async function measureModel(model: BenchModel, options: MeasureOptions): Promise<ExecutionRow> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'gpu-swarm-bench-'));
   const file = path.join(folder, 'model.onnx');
   const start = async <Q extends Questions>(end: string) =>

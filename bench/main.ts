@@ -5,6 +5,7 @@ import { deviceCommand } from './device.ts';
 import { executionCommand } from './execution.ts';
 import { failoverCommand } from './failover.ts';
 import { importCommand } from './import.ts';
+import { prepackedCommand } from './prepacked.ts';
 import { receiptCommand } from './receipt.ts';
 import { rpcCommand } from './rpc.ts';
 import { transferCommand } from './transfer.ts';
@@ -28,6 +29,7 @@ const program = new Command('npm run bench --')
   .addCommand(transferCommand(host))
   .addCommand(executionCommand(host))
   .addCommand(deviceCommand(host))
+  .addCommand(prepackedCommand(host))
   .addCommand(balanceCommand(host))
   .addCommand(failoverCommand(host))
   .addCommand(receiptCommand(host))

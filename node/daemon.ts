@@ -18,6 +18,7 @@ import type { InferenceBackend } from './backend/backend.ts';
 import { CoreTurns } from './backend/core-turns.ts';
 import type { Isolation } from './backend/isolation.ts';
 import { createOnnxBackend } from './backend/onnx-backend.ts';
+import { PrepackedCache } from './backend/prepacked-cache.ts';
 import { DeviceProber } from './device/device-prober.ts';
 import { InferenceService, type InferenceServiceComponents } from './inference-service.ts';
 import { type NodeInit, type ResolvedNodeInit, resolveNodeInit } from './node-init.ts';
@@ -200,7 +201,7 @@ async function assemble(
   const isolation = await isolateModels(init);
   const devices = new DeviceProber({ cacheDir: dataDir, logger, isolation });
   opened.push(() => devices.stop());
-  const backend = init.backend ?? onnxBackendOf(init, { isolation, devices });
+  const backend = init.backend ?? onnxBackendOf(init, { isolation, devices, store });
   const peer: SwarmPeer = await SwarmPeer.start({
     network: init.network,
     privateKey,
@@ -333,13 +334,18 @@ async function assemble(
 
 function onnxBackendOf(
   init: ResolvedNodeInit,
-  { isolation, devices }: Pick<NodeParts, 'isolation' | 'devices'>,
+  { isolation, devices, store }: Pick<NodeParts, 'isolation' | 'devices' | 'store'>,
 ): InferenceBackend {
   return createOnnxBackend({
     workDir: path.join(init.dataDir, 'run'),
     threads: Math.min(init.threads, init.maxCores),
     loopLimitMs: init.loopLimitMs,
     isolation,
+    prepackedCache: new PrepackedCache({
+      folder: store.derivedFolder,
+      hasRoom: (bytes) => store.hasRoom(bytes),
+      logger: init.logger,
+    }),
     maxMemoryBytes: init.maxMemoryBytes + RUNTIME_BYTES,
     providers: (options) => devices.providers(options),
     needsHostFiles: (provider) => devices.needsHostFiles(provider),

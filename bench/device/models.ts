@@ -1,29 +1,12 @@
-import type { Datatype } from '../../protocols/datatype.ts';
-import type { TensorSpec } from '../../protocols/types.ts';
-import { noise } from '../../test/support/noise.ts';
-import {
-  buildModel,
-  type InitializerInit,
-  type NodeInit,
-} from '../../test/support/onnx-builder.ts';
-
-/** A model of the benchmark, made here: seeded weights, nothing to download. */
-export interface DeviceModel {
-  readonly name: string;
-  /** Of one item of its FP32 input; a batch dimension comes before it. */
-  readonly itemShape: readonly number[];
-  readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly TensorSpec[];
-  readonly bytes: Uint8Array;
-}
+import { type BenchModel, GraphWriter } from '../graph-writer.ts';
 
 /** One of each kind that people serve, by cost of an item: 0.3, 180 and 400 million multiplications. */
-export function deviceModels(): readonly DeviceModel[] {
+export function deviceModels(): readonly BenchModel[] {
   return [perceptron(), convolutions(), encoder()];
 }
 
 /** 128 → 512 → 512 → 16, as a recommender's last stage. */
-function perceptron(): DeviceModel {
+function perceptron(): BenchModel {
   const widths = [128, 512, 512, 16];
   const graph = new GraphWriter();
   let value = 'x';
@@ -35,7 +18,7 @@ function perceptron(): DeviceModel {
 }
 
 /** Six 3 × 3 convolutions over 64 × 64 pixels, twice halved, as a small image classifier. */
-function convolutions(): DeviceModel {
+function convolutions(): BenchModel {
   const graph = new GraphWriter();
   let value = 'x';
   let channels = 3;
@@ -53,7 +36,7 @@ function convolutions(): DeviceModel {
 }
 
 /** Two layers of a transformer's encoder, 128 positions of 256 numbers, 4 heads, as a text embedding. */
-function encoder(): DeviceModel {
+function encoder(): BenchModel {
   const [positions, width, heads] = [128, 256, 4];
   const graph = new GraphWriter();
   let value = 'x';
@@ -87,81 +70,4 @@ function encoder(): DeviceModel {
   }
   const mean = graph.node('ReduceMean', [value], { axes: { ints: [1] }, keepdims: { int: 0 } });
   return graph.model('encoder', [positions, width], mean, width);
-}
-
-/** Writes a graph node by node; each method returns the name of the value it made. */
-class GraphWriter {
-  readonly #nodes: NodeInit[] = [];
-  readonly #initializers: InitializerInit[] = [];
-
-  node(
-    op: string,
-    inputs: readonly string[],
-    attributes: NonNullable<NodeInit['attributes']> = {},
-  ): string {
-    const output = `v${this.#nodes.length}`;
-    this.#nodes.push({ op, inputs, outputs: [output], attributes });
-    return output;
-  }
-
-  dense(value: string, from: number, to: number, activation?: string): string {
-    const product = this.node('MatMul', [value, this.#weights([from, to], from)]);
-    const sum = this.node('Add', [product, this.#weights([to], from)]);
-    return activation === undefined ? sum : this.node(activation, [sum]);
-  }
-
-  convolution(value: string, from: number, to: number, stride: number): string {
-    const weights = this.#weights([to, from, 3, 3], from * 9);
-    const made = this.node('Conv', [value, weights], {
-      kernel_shape: { ints: [3, 3] },
-      pads: { ints: [1, 1, 1, 1] },
-      strides: { ints: [stride, stride] },
-    });
-    return this.node('Relu', [made]);
-  }
-
-  normalise(value: string, width: number): string {
-    return this.node('LayerNormalization', [
-      value,
-      this.#weights([width], 1),
-      this.#weights([width], 1),
-    ]);
-  }
-
-  reshape(value: string, shape: readonly number[]): string {
-    return this.node('Reshape', [value, this.#constant('INT64', [shape.length], shape)]);
-  }
-
-  scalar(value: number): string {
-    return this.#constant('FP32', [], [value]);
-  }
-
-  model(name: string, itemShape: readonly number[], output: string, width: number): DeviceModel {
-    const inputs: TensorSpec[] = [{ name: 'x', datatype: 'FP32', shape: ['batch', ...itemShape] }];
-    const outputs: TensorSpec[] = [{ name: output, datatype: 'FP32', shape: ['batch', width] }];
-    const bytes = buildModel({
-      inputs,
-      outputs,
-      nodes: this.#nodes,
-      initializers: this.#initializers,
-    });
-    return { name, itemShape, inputs, outputs, bytes };
-  }
-
-  /** Seeded numbers within ±1/√fan, so that values neither vanish nor explode through the layers. */
-  #weights(shape: readonly number[], fan: number): string {
-    const count = shape.reduce((product, size) => product * size, 1);
-    const words = new Int32Array(noise(count * 4, this.#initializers.length + 1).slice().buffer);
-    const bound = 2 ** 31 * Math.sqrt(fan);
-    const raw = new Uint8Array(Float32Array.from(words, (word) => word / bound).buffer);
-    const name = `w${this.#initializers.length}`;
-    this.#initializers.push({ name, datatype: 'FP32', shape, data: raw });
-    return name;
-  }
-
-  #constant(datatype: Datatype, shape: readonly number[], data: readonly number[]): string {
-    const name = `w${this.#initializers.length}`;
-    this.#initializers.push({ name, datatype, shape, data });
-    return name;
-  }
 }

@@ -19,6 +19,11 @@ export interface LoadOptions extends AbortOptions {
   readonly providers?: readonly string[] | undefined;
   /** How the publisher wants its sessions made; threads beyond the backend's own are not given. */
   readonly session?: SessionOptions | undefined;
+  /**
+   * Whether the model may be loaded in a form that this host has derived from its files. Where it is, the caller has the answers
+   * checked, and says {@link InferenceBackend.refuseDerived} when they are wrong. @default false
+   */
+  readonly derived?: boolean | undefined;
   /** Threads inside one operator; more than the backend's own are not given. @default the backend's */
   readonly threads?: number | undefined;
   /** The only GPU that the model's process sees, as `CUDA_VISIBLE_DEVICES` names it. @default those that this process sees */
@@ -64,6 +69,8 @@ export interface LoadedModel {
   readonly state: ModelState;
   /** Resident bytes of the process that holds the model, as last seen; null when unknown. */
   readonly memoryBytes: number | null;
+  /** Bytes of weights that its process reads in place from a file: in memory once for all processes of the version. @default 0 */
+  readonly mappedBytes?: number | undefined;
   /** Process id of its process, to measure it by; undefined while there is none. */
   readonly pid?: number | undefined;
   /** Runs that execute at the same time; further ones wait for one of these. @default 1 */
@@ -110,6 +117,13 @@ export interface InferenceBackend {
    * @throws {ERR_EXECUTION} when its process was killed from outside or could not be started.
    */
   load(model: ModelFiles, options?: LoadOptions): Promise<LoadedModel>;
+
+  /**
+   * The form that was derived from a version's files answered wrongly: it is not used again.
+   *
+   * @returns false when there was none: then it was the files that answered
+   */
+  refuseDerived?(cid: VersionCid, reason: string): Promise<boolean>;
 
   /** Unloads every model and waits for their processes to end. Idempotent. */
   stop(): Promise<void>;

@@ -1,4 +1,4 @@
-import type { AbortOptions } from '../../protocols/types.ts';
+import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import type { InferenceBackend, LoadedModel, LoadOptions, ModelFiles } from './backend.ts';
 import type { CoreTurns } from './core-turns.ts';
 import { ModelInstances } from './model-instances.ts';
@@ -33,6 +33,10 @@ export class CoreBoundBackend implements InferenceBackend {
     const model = await this.#backend.load(files, { ...options, threads });
     if (model.provider !== 'cpu') return model;
     return new ModelInstances(model, { turns: this.#turns, version: files.cid, threads });
+  }
+
+  async refuseDerived(cid: VersionCid, reason: string): Promise<boolean> {
+    return (await this.#backend.refuseDerived?.(cid, reason)) ?? false;
   }
 
   async stop(): Promise<void> {

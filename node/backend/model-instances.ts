@@ -80,6 +80,10 @@ export class ModelInstances implements LoadedModel {
     return known.length === 0 ? null : known.reduce((sum, bytes) => sum + bytes, 0);
   }
 
+  get mappedBytes(): number {
+    return this.#instances[0]?.model.mappedBytes ?? 0;
+  }
+
   /** That of the first process. */
   get pid(): number | undefined {
     return this.#instances[0]?.model.pid;

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -13,6 +14,7 @@ import { hostIsolation, withHostFiles } from './isolation.ts';
 import { parseLoadReport } from './load-report.ts';
 import { ModelProcess } from './model-process.ts';
 import type { ResolvedOnnxInit } from './onnx-init.ts';
+import type { PrepackedModel } from './prepacked-cache.ts';
 import { PIPE_FRAME } from './pipe-frame.ts';
 import {
   decodeFailure,
@@ -30,10 +32,12 @@ export interface StartedModel {
   readonly process: ModelProcess;
   readonly report: LoadReport;
   readonly provider: string;
+  /** The form it was loaded in; undefined for the files themselves. */
+  readonly prepacked: PrepackedModel | undefined;
 }
 
 /** What is the same for each load; the providers to try are an argument of their own. */
-export type ModelLoaderInit = Omit<ResolvedOnnxInit, 'workDir' | 'providers'> & {
+export type ModelLoaderInit = Omit<ResolvedOnnxInit, 'workDir' | 'providers' | 'prepackedCache'> & {
   readonly workDir: string;
   /** How the publisher wants sessions made. @default {} */
   readonly session?: SessionOptions | undefined;
@@ -41,6 +45,8 @@ export type ModelLoaderInit = Omit<ResolvedOnnxInit, 'workDir' | 'providers'> & 
   readonly device?: string | undefined;
   /** Whether the model is the node's own. @default false */
   readonly trusted?: boolean | undefined;
+  /** The form of the model for the CPU; where it does not load, the files do. @default none */
+  readonly prepacked?: PrepackedModel | undefined;
 };
 
 /**
@@ -56,20 +62,50 @@ export async function startModel(
 ): Promise<StartedModel> {
   let failure: unknown;
   for (const provider of providers) {
-    try {
-      // A process for each attempt: a provider that fails may leave anything behind.
-      return await startOn(files, provider, init, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      failure = error;
+    const forms = provider === 'cpu' && init.prepacked ? [init.prepacked, undefined] : [undefined];
+    for (const prepacked of forms) {
+      try {
+        // A process for each attempt: a provider that fails may leave anything behind.
+        return await startOn(files, { provider, prepacked, make: false }, init, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        failure = error;
+      }
     }
   }
   throw failure;
 }
 
+/**
+ * Has a process of its own make the prepacked form of a model for the CPU.
+ *
+ * @returns absolute path of the folder with it, which the caller removes
+ * @throws as {@link startModel}
+ */
+export async function prepackModel(
+  files: ModelFiles,
+  init: ModelLoaderInit,
+  signal: AbortSignal,
+): Promise<string> {
+  const how = { provider: 'cpu', prepacked: undefined, make: true };
+  const { process } = await startOn(files, how, init, signal);
+  // Before its files are looked at: what has ended cannot change them any more.
+  process.kill();
+  await process.exited;
+  return process.folder;
+}
+
+/** One attempt. */
+interface Attempt {
+  readonly provider: string;
+  readonly prepacked: PrepackedModel | undefined;
+  /** Whether the prepacked form is made, in the process's folder, which outlives it then. */
+  readonly make: boolean;
+}
+
 async function startOn(
   files: ModelFiles,
-  provider: string,
+  { provider, prepacked, make }: Attempt,
   init: ModelLoaderInit,
   signal: AbortSignal,
 ): Promise<StartedModel> {
@@ -81,7 +117,8 @@ async function startOn(
     maxFrameBytes: init.maxResponseBytes + FRAME_OVERHEAD_BYTES,
     niceness: init.niceness,
     isolation: init.needsHostFiles(provider) ? withHostFiles(isolation) : isolation,
-    readable: [path.resolve(files.directory)],
+    readable: [files, prepacked ?? []].flat().map(({ directory }) => path.resolve(directory)),
+    keepFolder: make,
     trusted: init.trusted,
     device: init.device,
   });
@@ -90,15 +127,20 @@ async function startOn(
   const settings = { provider, deviceId, threads, cpuFallback, session };
   try {
     const refuseLoops = loopLimitMs === 0;
-    const command: LoadCommand = { directory, entry, settings, maxResponseBytes, refuseLoops };
+    const form = make ? ({ make } as const) : prepacked && { directory: prepacked.directory };
+    const command: LoadCommand = {
+      ...{ directory, entry, settings, maxResponseBytes, refuseLoops },
+      prepacked: form,
+    };
     process.send(PIPE_FRAME.load, 0, [Buffer.from(JSON.stringify(command))]);
     const report = await loaded(process, files, init, signal);
     checkDeclared('input', files.inputs, report.inputs, []);
     checkDeclared('output', files.outputs, report.outputs, report.notes);
-    return { process, report, provider };
+    return { process, report, provider, prepacked };
   } catch (error) {
     process.kill();
     await process.exited;
+    if (make) await rm(process.folder, { recursive: true, force: true });
     throw error;
   }
 }

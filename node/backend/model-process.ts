@@ -31,6 +31,8 @@ export interface ModelProcessInit {
    * start from; others only read it, for the node starts from it too. @default false
    */
   readonly trusted?: boolean | undefined;
+  /** Whether its working directory, with what it has left there, outlives it. @default false */
+  readonly keepFolder?: boolean | undefined;
   /** The only GPU it sees. @default those that this process sees */
   readonly device?: string | undefined;
 }
@@ -50,8 +52,16 @@ export class ModelProcess {
   /** What it did against the pipe's protocol. */
   #breach: string | undefined;
 
-  private constructor(child: ChildProcess, directory: string, maxFrameBytes: number) {
+  /** Absolute path of its working directory. */
+  readonly folder: string;
+
+  private constructor(
+    child: ChildProcess,
+    directory: string,
+    { maxFrameBytes, keepFolder = false }: ModelProcessInit,
+  ) {
     this.#child = child;
+    this.folder = path.resolve(directory);
     this.#pipe = child.stdio[3] as Socket;
     const decoder = new PipeFrameDecoder(maxFrameBytes);
     this.#pipe.on('data', (chunk: Buffer) => {
@@ -68,6 +78,7 @@ export class ModelProcess {
       this.#stderr = (this.#stderr + chunk.toString('latin1')).slice(-MAX_STDERR);
     });
     this.exited = this.#watch().then(async (exit) => {
+      if (keepFolder) return exit;
       await rm(directory, { recursive: true, force: true }).catch(() => {
         // An empty folder that cannot be removed harms nobody; the backend empties its work folder when it starts.
       });
@@ -98,7 +109,7 @@ export class ModelProcess {
       windowsHide: true,
     });
     lowerPriority(child.pid, init.niceness);
-    return new ModelProcess(child, directory, init.maxFrameBytes);
+    return new ModelProcess(child, directory, init);
   }
 
   get pid(): number | undefined {

@@ -2,11 +2,12 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { InvalidModelError } from '../../protocols/errors.ts';
-import type { AbortOptions } from '../../protocols/types.ts';
+import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import type { InferenceBackend, LoadedModel, LoadOptions, ModelFiles } from './backend.ts';
-import { startModel } from './model-loader.ts';
+import { type ModelLoaderInit, prepackModel, startModel } from './model-loader.ts';
 import { type OnnxBackendInit, type ResolvedOnnxInit, resolveOnnxInit } from './onnx-init.ts';
 import { OnnxModel } from './onnx-model.ts';
+import type { PrepackedModel } from './prepacked-cache.ts';
 
 export type { OnnxBackendInit } from './onnx-init.ts';
 
@@ -62,9 +63,24 @@ class OnnxBackend implements InferenceBackend {
     if (workDir !== undefined) await rm(workDir, { recursive: true, force: true });
   }
 
+  async refuseDerived(cid: VersionCid, reason: string): Promise<boolean> {
+    return (await this.#init.prepackedCache?.refuse(cid, reason)) ?? false;
+  }
+
+  async #prepacked(
+    files: ModelFiles,
+    init: Omit<ModelLoaderInit, 'prepacked'>,
+    signal: AbortSignal,
+  ): Promise<PrepackedModel | undefined> {
+    const { graphOptimizationLevel } = init.session ?? {};
+    return this.#init.prepackedCache?.of(files, graphOptimizationLevel, async () =>
+      prepackModel(files, init, signal),
+    );
+  }
+
   async #load(
     files: ModelFiles,
-    { signal, providers, session = {}, device, ...options }: LoadOptions,
+    { signal, providers, session = {}, device, derived = false, ...options }: LoadOptions,
   ): Promise<OnnxModel> {
     this.#stopping.signal.throwIfAborted();
     this.#workDir ??= makeWorkDir(this.#init.workDir);
@@ -74,8 +90,11 @@ class OnnxBackend implements InferenceBackend {
     const stopping = this.#stopping.signal;
     const either = signal === undefined ? stopping : AbortSignal.any([signal, stopping]);
     const tried = providers ?? (await this.providers({ signal: either }));
-    const started = await startModel(files, tried, init, either);
-    const model = new OnnxModel(files, started, init);
+    const prepacked =
+      derived && tried.includes('cpu') ? await this.#prepacked(files, init, either) : undefined;
+    const loader = { ...init, prepacked };
+    const started = await startModel(files, tried, loader, either);
+    const model = new OnnxModel(files, started, loader);
     this.#models.add(model);
     model.onStateChange((state) => {
       if (state === 'unloaded') this.#models.delete(model);

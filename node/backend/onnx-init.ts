@@ -4,6 +4,7 @@ import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
 import { hostMemoryBytes } from '../device/host-memory.ts';
 import type { Isolation } from './isolation.ts';
+import type { PrepackedCache } from './prepacked-cache.ts';
 
 /** Milliseconds to load a model; the largest that one GPU holds, from a slow disk. */
 export const DEFAULT_LOAD_TIMEOUT_MS = 120_000;
@@ -60,6 +61,8 @@ export interface OnnxBackendInit {
   readonly niceness?: number | undefined;
   /** Milliseconds one run of a model that can loop may take, within `RunOptions.limitMs`; 0 refuses such models. @default 5000 */
   readonly loopLimitMs?: number | undefined;
+  /** Keeps models in the form that this host's processor takes as it is. @default models are loaded from their files */
+  readonly prepackedCache?: PrepackedCache | undefined;
   /** How models' processes are shut in. @default as far as this host allows, found out at the first load */
   readonly isolation?: Isolation | undefined;
   /** Whether processes on this provider see the files of the host even where they can be confined. @default none does */
@@ -71,7 +74,7 @@ export type ResolvedOnnxInit = {
   readonly [Field in keyof Omit<OnnxBackendInit, Unset>]-?: NonNullable<OnnxBackendInit[Field]>;
 } & Pick<OnnxBackendInit, Unset>;
 
-type Unset = 'workDir' | 'isolation';
+type Unset = 'workDir' | 'isolation' | 'prepackedCache';
 
 /**
  * Fills in defaults and checks ranges.
@@ -92,6 +95,7 @@ export function resolveOnnxInit(init: OnnxBackendInit): ResolvedOnnxInit {
     niceness: init.niceness ?? DEFAULT_NICENESS,
     loopLimitMs: init.loopLimitMs ?? DEFAULT_LOOP_LIMIT_MS,
     isolation: init.isolation,
+    prepackedCache: init.prepackedCache,
     needsHostFiles: init.needsHostFiles ?? (() => false),
   };
   if (Array.isArray(resolved.providers) && resolved.providers.length === 0) {

@@ -26,6 +26,7 @@ export class OnnxModel implements LoadedModel {
   readonly outputs: readonly TensorSpec[];
   readonly provider: string;
   readonly ahead = MAX_AHEAD_RUNS;
+  readonly mappedBytes: number;
   readonly #files: ModelFiles;
   readonly #init: ModelLoaderInit;
   readonly #inputIndex: ReadonlyMap<string, number>;
@@ -53,6 +54,7 @@ export class OnnxModel implements LoadedModel {
     this.inputs = started.report.inputs;
     this.outputs = started.report.outputs;
     this.provider = started.provider;
+    this.mappedBytes = started.prepacked?.weightBytes ?? 0;
     this.#maxLimitMs = started.report.loops.length > 0 ? init.loopLimitMs : Infinity;
     this.#inputIndex = new Map(this.inputs.map(({ name }, index) => [name, index]));
     this.#outputIndex = new Map(this.outputs.map(({ name }, index) => [name, index]));

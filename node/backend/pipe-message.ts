@@ -39,6 +39,8 @@ export interface LoadCommand {
   readonly maxResponseBytes: number;
   /** Whether a model that can loop is refused. */
   readonly refuseLoops: boolean;
+  /** Makes the prepacked form of the model in the working directory, or loads it from a folder. @default the files as they are */
+  readonly prepacked?: { readonly make: true } | { readonly directory: string } | undefined;
 }
 
 /** What a child says of the model it loaded. */

@@ -11,7 +11,7 @@ import { tryInstances } from './instance-trial.ts';
 import type { MemoryLease, MemoryLedger } from './memory-ledger.ts';
 import type { BatchFinding } from '../scheduler/batch-probe.ts';
 import type { VersionExperience } from './version-experience.ts';
-import { filesOf, type LoadableVersion } from './version-load.ts';
+import { filesOf, type LoadableVersion, mayDerive } from './version-load.ts';
 
 /** Of the memory that is free, what one more process may take: the rest is for versions that are not loaded yet. */
 const FREE_SHARE = 0.5;
@@ -131,7 +131,8 @@ export class VersionInstances {
     if (lease === undefined) return undefined;
     try {
       const { session } = resolveDeployment(version.manifest.deployment);
-      const load = { signal, session, threads, providers: [provider] };
+      const derived = mayDerive(version.manifest);
+      const load = { signal, session, threads, derived, providers: [provider] };
       const model = await this.#components.backend.load(filesOf(version), load);
       let hostBytes: number | null = null;
       lease.settle('host', () => {

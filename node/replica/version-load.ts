@@ -4,7 +4,7 @@ import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import { checkMemory, chooseProviders } from '../../src/policy/host-fit.ts';
 import type { InferenceBackend, LoadedModel, LoadOptions, ModelFiles } from '../backend/backend.ts';
 import { hostMemoryBytes } from '../device/host-memory.ts';
-import { checkGolden } from '../golden/golden-check.ts';
+import { checkGolden, type GoldenVectors } from '../golden/golden-check.ts';
 
 /** A version whose files are on this host's disk. */
 export interface LoadableVersion {
@@ -29,6 +29,11 @@ export interface LoadVersionOptions extends CheckHostOptions {
   readonly place?: ((provider: string) => Promise<Placement>) | undefined;
   /** Hears of each provider that did not work, after whatever was loaded on it is gone. */
   readonly passedOver?: ((provider: string, error: unknown) => void) | undefined;
+}
+
+/** Whether a form that this host derives may serve: where golden vectors tell that it answers as the publisher's files do. */
+export function mayDerive({ golden }: Pick<Manifest, 'golden'>): boolean {
+  return golden !== undefined;
 }
 
 /** Where an attempt runs, and with how many threads. */
@@ -80,9 +85,11 @@ export async function loadVersion(
   let failure: unknown;
   for (const provider of chooseProviders(manifest.deployment, { providers: works })) {
     try {
-      const load = { signal, session, providers: [provider], ...(await options.place?.(provider)) };
+      const derived = provider === 'cpu' && mayDerive(manifest);
+      const placement = await options.place?.(provider);
+      const load = { signal, session, derived, providers: [provider], ...placement };
       if (golden !== undefined && proven?.has(provider) !== true) {
-        await checkGolden(backend, files, { ...golden, tolerance }, load);
+        await checkAnswers(backend, files, { ...golden, tolerance }, load);
         proven?.add(provider);
       }
       return await backend.load(files, load);
@@ -97,4 +104,22 @@ export async function loadVersion(
     }
   }
   throw failure;
+}
+
+/** Runs golden vectors on what will serve; on the publisher's files where what was derived from them does not answer right. */
+async function checkAnswers(
+  backend: InferenceBackend,
+  files: ModelFiles,
+  vectors: GoldenVectors,
+  load: LoadOptions & { readonly signal: AbortSignal },
+): Promise<void> {
+  try {
+    await checkGolden(backend, files, vectors, load);
+  } catch (error) {
+    load.signal.throwIfAborted();
+    const reason = error instanceof Error ? error.message : String(error);
+    const derived = load.derived === true && (await backend.refuseDerived?.(files.cid, reason));
+    if (derived !== true) throw error;
+    await checkGolden(backend, files, vectors, load);
+  }
 }

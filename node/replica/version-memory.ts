@@ -195,7 +195,10 @@ export class VersionMemory {
     // While its process is being restarted a model says nothing: what it had is about to be had again.
     let hostBytes: number | null = null;
     lease.settle('host', () => {
-      hostBytes = privateBytes(model.pid) ?? model.memoryBytes ?? hostBytes;
+      const ownBytes = privateBytes(model.pid);
+      // Weights that are read in place count once, with the first of the processes that share them.
+      const shared = model.mappedBytes ?? 0;
+      hostBytes = ownBytes === null ? (model.memoryBytes ?? hostBytes) : ownBytes + shared;
       return hostBytes;
     });
     if (gpu !== null) lease.settle(gpu, () => this.#components.gpus.bytesOf(model.pid));

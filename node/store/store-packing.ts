@@ -187,7 +187,9 @@ export class StorePacking {
       before === undefined
         ? path.join(folders.versions, cid)
         : packedRoot(folders.packed, cid, before);
-    await rm(old, { recursive: true, force: true });
+    for (const folder of [old, path.join(folders.derived, cid)]) {
+      await rm(folder, { recursive: true, force: true });
+    }
     return true;
   }
 

@@ -15,6 +15,8 @@ export interface StoreFolders {
   readonly partial: string;
   /** Complete versions that are kept as their difference from others, `PackedFolder`. */
   readonly packed: string;
+  /** What the node has derived from complete versions for itself; it can be made again at any time. */
+  readonly derived: string;
 }
 
 /**
@@ -43,6 +45,11 @@ export async function recoverFolders(folders: StoreFolders, index: StoreIndex): 
     else if (entry.packed === undefined) await rmTree(path.join(folders.partial, name));
     else if (entry.damaged) await recoverFiles(folders, name as VersionCid);
     else await rmTree(path.join(folders.versions, name));
+  }
+  for (const cid of await readdir(folders.derived)) {
+    if (complete.get(cid)?.packed !== undefined || !complete.has(cid)) {
+      await rmTree(path.join(folders.derived, cid));
+    }
   }
   for (const cid of await readdir(folders.packed)) {
     await recoverPacked(folders, cid, complete.get(cid));

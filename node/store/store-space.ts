@@ -73,6 +73,11 @@ async function filesOf(folders: StoreFolders): Promise<MeasuredFile[]> {
   for (const cid of await namesIn(folders.partial)) {
     await add(cid, path.join(folders.partial, cid, 'files'));
   }
+  for (const cid of await namesIn(folders.derived)) {
+    for (const kind of await namesIn(path.join(folders.derived, cid))) {
+      await add(cid, path.join(folders.derived, cid, kind));
+    }
+  }
   for (const cid of await namesIn(folders.packed)) {
     for (const packed of await namesIn(path.join(folders.packed, cid))) {
       const root = packedRoot(folders.packed, cid, Number(packed));

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { digestOfCid, digestText } from '../../protocols/digest.ts';
-import { StoreError } from '../../protocols/errors.ts';
+import { cidOfDigest, digestOfCid, digestText } from '../../protocols/digest.ts';
+import { InvalidInputError, StoreError } from '../../protocols/errors.ts';
 import {
   type ChunkList,
   decodeChunkList,
@@ -72,4 +72,14 @@ export async function readBlocks(
     if (!blocks.has(key)) put(key, await folder.list(key));
   }
   return blocks;
+}
+
+/**
+ * A CID is a folder's name here: only the one text that this program itself makes of it will do.
+ *
+ * @throws {ERR_INVALID_INPUT} when it is another.
+ */
+export function checkCid(cid: VersionCid): void {
+  if (cidOfDigest(digestOfCid(cid)).toString() === cid) return;
+  throw new InvalidInputError(`CID ${JSON.stringify(cid)} is not in base32, expected bafyrei…`);
 }

@@ -2,7 +2,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Level } from 'level';
 import { cidOfDigest, digestOfCid, digestText } from '../../protocols/digest.ts';
-import { InvalidInputError, StoreError } from '../../protocols/errors.ts';
+import { StoreError } from '../../protocols/errors.ts';
 import { decodeManifest, type Manifest, manifestBytes } from '../../protocols/manifest/index.ts';
 import { type BlockSource, type Holdings, NOTHING, WHOLE } from '../../protocols/transfer/index.ts';
 import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
@@ -22,7 +22,7 @@ import { type RemovedVersion, StoreUpkeep, type VersionKnowledge } from './store
 import { takeBack } from './take-back.ts';
 import { findTwins, linkTwins, type TwinFile } from './twin-files.ts';
 import { unpackVersion } from './unpack-version.ts';
-import { hasFiles, readBlocks } from './version-files.ts';
+import { checkCid, hasFiles, readBlocks } from './version-files.ts';
 import { VersionUses } from './version-uses.ts';
 import { type WantedVersion, WantedVersions } from './wanted-versions.ts';
 
@@ -121,6 +121,7 @@ export class VersionStore implements BlockSource, VersionTarget {
       versions: path.join(root, 'versions'),
       partial: path.join(root, 'partial'),
       packed: path.join(root, 'packed'),
+      derived: path.join(root, 'derived'),
     };
     let level: Level | undefined;
     try {
@@ -210,7 +211,8 @@ export class VersionStore implements BlockSource, VersionTarget {
       await new PartialFolder(this.#folders.partial, cid).remove();
       if ((await this.#index.version(cid)) === undefined) return;
       await this.#index.removeVersion(cid);
-      for (const folder of [this.#folders.versions, this.#folders.packed]) {
+      const { partial: _gone, ...whole } = this.#folders;
+      for (const folder of Object.values(whole)) {
         await rm(path.join(folder, cid), { recursive: true, force: true });
       }
       await this.#uses.forget(cid);
@@ -221,6 +223,19 @@ export class VersionStore implements BlockSource, VersionTarget {
     } finally {
       this.#underway.delete(cid);
     }
+  }
+
+  /**
+   * Absolute path of the folder for what the node derives from versions, a folder named by its CID for each. It counts as the
+   * version's, and goes when the version is removed or packed.
+   */
+  get derivedFolder(): string {
+    return this.#folders.derived;
+  }
+
+  /** Whether so many bytes more fit on the disk and in the quota, without anything leaving for them. */
+  async hasRoom(bytes: number): Promise<boolean> {
+    return lackingBytes(await this.#room(bytes)) === 0;
   }
 
   /** Remembers, over restarts, that a version is to be served. */
@@ -381,10 +396,4 @@ export class VersionStore implements BlockSource, VersionTarget {
   #partials(): PartialVersion[] {
     return [...this.#underway.values()].flatMap(({ partial }) => partial ?? []);
   }
-}
-
-/** A CID is a folder's name here: only the one text that this program itself makes of it will do. */
-function checkCid(cid: VersionCid): void {
-  if (cidOfDigest(digestOfCid(cid)).toString() === cid) return;
-  throw new InvalidInputError(`CID ${JSON.stringify(cid)} is not in base32, expected bafyrei…`);
 }

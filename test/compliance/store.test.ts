@@ -41,6 +41,7 @@ describe('VersionStore', () => {
     });
 
     openTests(() => folder.path);
+    derivedTests(() => opened, at);
     damageTests(() => opened, at, damage);
 
     describe('after a crash', () => {
@@ -228,6 +229,51 @@ function damageTests(
       await writeFile(path.join(files, 'extra.bin'), 'x');
       await store(opened(), smallVersion);
       expect(await storedFiles(opened(), smallVersion)).toEqual(smallVersion.files);
+    });
+  });
+}
+
+function derivedTests(opened: () => VersionStore, at: (...names: string[]) => string): void {
+  describe('what is derived from a version', () => {
+    const derive = async (version: VersionFixture, bytes: number): Promise<void> => {
+      const form = path.join(opened().derivedFolder, version.cid, 'form');
+      await mkdir(form, { recursive: true });
+      await writeFile(path.join(form, 'weights.bin'), new Uint8Array(bytes).fill(1));
+    };
+
+    test('counts as the version, and leaves with it alone', async () => {
+      await store(opened(), smallVersion);
+      await store(opened(), changedVersion);
+      const sizes = async (): Promise<Map<string, number>> =>
+        new Map((await opened().upkeep.list()).map(({ cid, bytes }) => [cid, bytes]));
+      const before = await sizes();
+      await derive(smallVersion, 2 ** 20);
+      await derive(changedVersion, 2 ** 20);
+      const after = await sizes();
+      for (const { cid } of [smallVersion, changedVersion]) {
+        expect(after.get(cid)).toBe((before.get(cid) ?? 0) + 2 ** 20);
+      }
+      await opened().remove(smallVersion.cid);
+      expect(await readdir(opened().derivedFolder)).toEqual([changedVersion.cid]);
+    });
+
+    test('goes when the store is opened, if its version has gone without it', async () => {
+      await store(opened(), smallVersion);
+      await derive(smallVersion, 1);
+      await derive(changedVersion, 1);
+      await opened().close();
+      const again = await VersionStore.open(at());
+      expect(await readdir(again.derivedFolder)).toEqual([smallVersion.cid]);
+      await again.close();
+    });
+
+    test('has room as long as the quota has', async () => {
+      await opened().close();
+      const bounded = await VersionStore.open(at(), { quotaBytes: 2 ** 20 });
+      await store(bounded, smallVersion);
+      expect(await bounded.hasRoom(2 ** 20)).toBe(false);
+      expect(await bounded.hasRoom(2 ** 19)).toBe(true);
+      await bounded.close();
     });
   });
 }

@@ -5,6 +5,7 @@ import { ConfigError, InvalidModelError, LimitError } from '../../../protocols/e
 import { bytesOf, formatShape } from '../../../protocols/tensor.ts';
 import type { DeclaredDimension, TensorSpec } from '../../../protocols/types.ts';
 import type { LoadCommand, SessionSettings } from '../pipe-message.ts';
+import { PREPACKED_MODEL, PREPACKED_WEIGHTS } from '../prepacked-files.ts';
 import type { IndexedTensor } from '../tensor-frame.ts';
 import { classifyLoadError, classifyRunError } from './ort-error.ts';
 import { datatypeOfOrt, fromOrtTensor, type OrtTensor, toOrtTensor } from './ort-tensor.ts';
@@ -51,7 +52,7 @@ export class ModelSession {
    * @throws {ERR_INVALID_MODEL} when it refuses the model, or the model's inputs or outputs cannot travel.
    */
   static async load(ort: Ort, command: LoadCommand): Promise<ModelSession> {
-    const { directory, entry, settings } = command;
+    const { directory, entry } = command;
     // The runtime tells the two formats apart by the name alone, and takes no .ort from a path that says .onnx.
     if (extname(entry) === '.ort') {
       throw new InvalidModelError(`${entry} is in ORT format, expected an ONNX protobuf`);
@@ -59,7 +60,7 @@ export class ModelSession {
     const modelPath = join(directory, entry);
     let session: InferenceSession;
     try {
-      session = await ort.InferenceSession.create(modelPath, sessionOptions(settings));
+      session = await ort.InferenceSession.create(...sessionSource(command, modelPath));
     } catch (error) {
       throw classifyLoadError(error, entry, modelPath);
     }
@@ -141,6 +142,31 @@ export async function importRuntime(): Promise<Ort> {
       cause,
     });
   }
+}
+
+/** Which file the session is made of, and how. */
+function sessionSource(
+  { settings, prepacked }: LoadCommand,
+  modelPath: string,
+): [string, InferenceSession.SessionOptions] {
+  const options = sessionOptions(settings);
+  if (prepacked === undefined) return [modelPath, options];
+  if ('directory' in prepacked) {
+    // What there was to optimize was when it was made.
+    const form = join(prepacked.directory, PREPACKED_MODEL);
+    return [form, { ...options, graphOptimizationLevel: 'disabled' }];
+  }
+  const extra = {
+    session: {
+      ...(options.extra?.['session'] as object),
+      optimized_model_external_initializers_file_name: PREPACKED_WEIGHTS,
+      save_external_prepacked_constant_initializers: '1',
+    },
+  };
+  return [
+    modelPath,
+    { ...options, extra, optimizedModelFilePath: join(process.cwd(), PREPACKED_MODEL) },
+  ];
 }
 
 function sessionOptions(settings: SessionSettings): InferenceSession.SessionOptions {

@@ -152,6 +152,44 @@ describe('loadVersion', () => {
     expect(backend.models[1]).toBe(serving);
   });
 
+  it('allows for a derived form on the CPU of a version with golden vectors, and of no other', async () => {
+    await using checked = await echoVersion({}, vectors(2));
+    await using unchecked = await echoVersion({});
+    for (const [made, provider, derived] of [
+      [checked, 'cpu', [true, true]],
+      [checked, 'cuda', [false, false]],
+      [unchecked, 'cpu', [false]],
+    ] as const) {
+      const backend = new HostBackend([provider]);
+      await loadVersion(backend, made.version, OPTIONS);
+      expect(backend.loads.map((load) => load.derived)).toEqual(derived);
+    }
+  });
+
+  it('gives a derived form up whose golden vectors come out wrong, when they come out right on the files', async () => {
+    await using made = await echoVersion({}, vectors(2));
+    await using strange = await createModelFolder(
+      echoModel({ y: { datatype: 'FP32', shape: [] } }),
+    );
+    const refused: string[] = [];
+    class DerivingBackend extends HostBackend {
+      override async load(files: ModelFiles, options: LoadOptions = {}): Promise<FakeModel> {
+        const wrong = options.derived === true && refused.length === 0;
+        return super.load(wrong ? strange.files : files, options);
+      }
+
+      async refuseDerived(cid: string, reason: string): Promise<boolean> {
+        return refused.push(`${cid}: ${reason}`) > 0;
+      }
+    }
+    const backend = new DerivingBackend(['cpu']);
+    const model = await loadVersion(backend, made.version, OPTIONS);
+    expect(model.state).toBe('ready');
+    expect(refused).toEqual([expect.stringContaining(`${made.version.cid}: golden vector 0`)]);
+    expect(backend.loads.map((load) => load.derived)).toEqual([true, true, true]);
+    expect(backend.models.map(({ state }) => state)).toEqual(['unloaded', 'unloaded', 'ready']);
+  });
+
   it('refuses a version whose golden vectors come out wrong on every provider, and serves nothing', async () => {
     await using made = await echoVersion({}, vectors(3));
     const backend = new HostBackend(['cuda', 'cpu']);

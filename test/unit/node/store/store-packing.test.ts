@@ -1,4 +1,4 @@
-import { access, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { noise } from '../../../support/noise.ts';
@@ -49,6 +49,12 @@ describe('StorePacking', () => {
       expect(entry.bytes).toBeGreaterThanOrEqual(CHUNK_BYTES);
       expect(entry.bytes).toBeLessThan(CHUNK_BYTES + SLACK_BYTES);
       expect(await readdir(at('versions'))).toEqual([v2.cid]);
+    });
+
+    it('loses what was derived from it, which the one in use keeps', async () => {
+      for (const { cid } of [v1, v2]) await mkdir(at('derived', cid, 'form'), { recursive: true });
+      await under.pack();
+      expect(await readdir(at('derived'))).toEqual([v2.cid]);
     });
 
     it('gives every block to others, stays so after a restart, and verifies', async () => {

@@ -9,6 +9,7 @@ import {
   isSwarmError,
   LimitError,
 } from '../errors.ts';
+import { IdTable } from '../id-table.ts';
 import {
   MAX_BODY_BYTES,
   MAX_FRAME_BYTES,
@@ -115,7 +116,7 @@ interface Pending {
 export class InferenceConnection {
   readonly #frames: FrameStream;
   readonly #maxResponseBytes: number;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new IdTable<Pending>();
   readonly #memory = new HeaderMemory();
   readonly #silence: PeerSilence;
   readonly #pings: Pings;
@@ -374,7 +375,8 @@ export class InferenceConnection {
   #end(error: Error | undefined): void {
     if (this.#failure !== undefined) return;
     this.#failure = error ?? new ConnectionError('node ended the inference stream');
-    for (const [id, pending] of this.#pending) this.#settle(id, pending).reject(this.#failure);
+    for (const [id, pending] of this.#pending.entries())
+      this.#settle(id, pending).reject(this.#failure);
     this.#silence.stop();
     this.#pings.end();
     for (const listener of this.#closeListeners.splice(0)) listener();

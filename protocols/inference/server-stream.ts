@@ -10,6 +10,7 @@ import {
   isSwarmError,
   LimitError,
 } from '../errors.ts';
+import { IdTable } from '../id-table.ts';
 import {
   FRAME_TIMEOUT_MS,
   MAX_REQUESTS_PER_STREAM,
@@ -99,7 +100,7 @@ class ServerStream {
   readonly #init: ServerStreamInit;
   readonly #account: CallerAccount;
   readonly #frames: FrameStream;
-  readonly #open = new Map<number, OpenRequest>();
+  readonly #open = new IdTable<OpenRequest>();
   readonly #memory = new HeaderMemory();
 
   constructor(stream: Stream, caller: string, handler: InferenceHandler, init: ServerStreamInit) {
@@ -326,7 +327,7 @@ class ServerStream {
 
   #end(error: Error | undefined): void {
     const gone = error ?? new ConnectionError('caller ended the stream');
-    for (const id of this.#open.keys()) this.#cancel(id, gone);
+    for (const [id] of this.#open.entries()) this.#cancel(id, gone);
     this.#init.onEnd(isSwarmError(error) && error.code === 'ERR_CONNECTION' ? undefined : error);
   }
 }

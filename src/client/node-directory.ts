@@ -27,6 +27,8 @@ export interface RequestForm {
   /** Elements over all inputs. */
   readonly elements: number;
   readonly prefer: NodeWish;
+  /** Whether the answer is to come with a receipt. */
+  readonly receipt: boolean;
 }
 
 export interface LinkedCandidate extends Candidate {
@@ -141,6 +143,7 @@ export class NodeDirectory {
       roundTripMs: link.roundTripMs,
       bytesPerMs: link.bytesPerMs,
       coolingUntilMs: record.coolingUntilMs,
+      forbiddenUntilMs: record.forbiddenUntilMs(form.receipt),
       penaltyMs: record.penaltyMs(nowMs),
       startShare: record.startShare(nowMs),
       suspect: link.suspect,

@@ -45,6 +45,14 @@ export interface SendInit {
   readonly check?: ((response: InferenceResponse) => Promise<void>) | undefined;
 }
 
+/** What a request that failed was. */
+interface FailedRequest {
+  readonly sentAtMs: number;
+  readonly bodyBytes: number;
+  /** Whether it asked for a receipt. */
+  readonly receipt: boolean;
+}
+
 /**
  * This client's side of one node: the long-lived stream to it, what was measured of it, and how it last failed.
  *
@@ -119,6 +127,7 @@ export class NodeLink {
    */
   async infer(request: InferenceRequest, init: SendInit): Promise<InferenceResponse> {
     const { signal, bodyBytes } = init;
+    const receipt = request.receiptNonce !== undefined;
     const record = this.recordOf(request.version);
     const sentAtMs = Date.now();
     record.reserve(sentAtMs);
@@ -135,7 +144,7 @@ export class NodeLink {
       record.answered(elementsOf(request.inputs), response.executeMs);
       return response;
     } catch (error) {
-      if (!signal.aborted) this.#failed(error, record, { sentAtMs, bodyBytes });
+      if (!signal.aborted) this.#failed(error, record, { sentAtMs, bodyBytes, receipt });
       throw error;
     } finally {
       record.release();
@@ -163,7 +172,7 @@ export class NodeLink {
   #failed(
     error: unknown,
     record: NodeRecord,
-    { sentAtMs, bodyBytes }: { readonly sentAtMs: number; readonly bodyBytes: number },
+    { sentAtMs, bodyBytes, receipt }: FailedRequest,
   ): void {
     const nowMs = Date.now();
     const code = isSwarmError(error) ? error.code : 'ERR_CONNECTION';
@@ -185,6 +194,9 @@ export class NodeLink {
       case 'ERR_STORE':
       case 'ERR_CORRUPT':
         return record.failed(nowMs);
+      case 'ERR_FORBIDDEN':
+        for (const any of this.#records.values()) any.forbade(nowMs, receipt);
+        return;
       case 'ERR_LIMIT':
         return isRemote(error) ? record.refused(bodyBytes) : undefined;
       default:

@@ -37,10 +37,10 @@ export interface RouteExplanation {
 
 /** Chooses as a call would, and sends nothing but probes. */
 export async function explainRoute(
-  { model, elements, prefer, bodyBytes, affinity, avoid, clock, ref }: CallInit,
+  { model, elements, prefer, receipt, bodyBytes, affinity, avoid, clock, ref }: CallInit,
   { directory, chooser, resolver }: CallComponents,
 ): Promise<RouteExplanation> {
-  const form = { version: model.cid, elements, prefer };
+  const form = { version: model.cid, elements, prefer, receipt };
   const routing = () => ({
     ...{ bodyBytes, affinity, avoid },
     remainingMs: clock.remainingMs(),

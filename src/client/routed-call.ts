@@ -324,8 +324,8 @@ export class RoutedCall {
   }
 
   #form(): RequestForm {
-    const { elements, prefer } = this.#init;
-    return { version: this.#model.cid, elements, prefer };
+    const { elements, prefer, receipt } = this.#init;
+    return { version: this.#model.cid, elements, prefer, receipt };
   }
 
   #routing() {

@@ -37,6 +37,7 @@ export type Verdict =
   | 'tried'
   | 'cooling'
   | 'silent'
+  | 'forbidden'
   | 'too small'
   | 'not drawn'
   | 'not preferred'
@@ -56,8 +57,8 @@ export interface Judgement<C extends Candidate = Candidate> {
 /**
  * Judges every candidate for a request; one at most is `chosen`.
  *
- * Whoever must not be asked is left out; then, while any are left, those that cool or owe a sign of life, those that refused a
- * request of this size, of many those that were not drawn, those that meet less of the caller's preference, and those of owners
+ * Whoever must not be asked is left out; then, while any are left, those that refused this caller, that cool or owe a sign of
+ * life, those that refused a request of this size, of many those that were not drawn, those that meet less of the caller's preference, and those of owners
  * that failed already. Of the others the hot are left out, and the least estimated completion time wins, or the node of the
  * request's affinity while it keeps up. Equals take turns: the one that this client asked longest ago.
  *
@@ -105,8 +106,8 @@ export function defaultSelector(
 }
 
 /**
- * The candidates that a selector may choose from: none that is barred, none that is silent while others are not, and none that
- * cools while others do not.
+ * The candidates that a selector may choose from: none that is barred, none that is silent while others are not, none that
+ * cools while others do not, and none that refused this caller while others did not.
  */
 export function selectable<C extends Candidate>(
   candidates: readonly C[],
@@ -126,6 +127,7 @@ const ACCEPTED_AILMENTS: readonly (readonly (Verdict | undefined)[])[] = [
   [undefined],
   ['silent'],
   ['cooling'],
+  ['forbidden'],
 ];
 
 function barredBy(candidate: Candidate, request: RoutingRequest): Verdict | undefined {
@@ -136,6 +138,8 @@ function barredBy(candidate: Candidate, request: RoutingRequest): Verdict | unde
 
 /** Liveness before load: a dead node has nothing in flight. */
 function ailment(candidate: Candidate, nowMs: number): Verdict | undefined {
+  // Before all else: it answers at once, and always the same.
+  if (candidate.forbiddenUntilMs > nowMs) return 'forbidden';
   if (candidate.coolingUntilMs > nowMs) return 'cooling';
   return candidate.suspect ? 'silent' : undefined;
 }

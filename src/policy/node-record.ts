@@ -17,6 +17,12 @@ const FAILURE_EXECUTIONS = 10;
 const MAX_PENALTY_MS = 30_000;
 const PENALTY_HALF_LIFE_MS = 5_000;
 
+/**
+ * Milliseconds for which a node that refused this caller is taken to refuse it again. Its owner may change that at any time, and
+ * where nobody else is left it is asked all the same.
+ */
+export const FORBIDDEN_MS = 60_000;
+
 /** Answers from which on this client's own measurements of the execution count. */
 const MIN_ANSWERS = 3;
 
@@ -45,6 +51,9 @@ export class NodeRecord {
   #outpacedMs = 0;
   #outpacedUntilMs = 0;
   #refusedBytes = Number.POSITIVE_INFINITY;
+  /** Until when it is taken to refuse this caller, and only what asks for a receipt. */
+  #forbiddenUntilMs = 0;
+  #noReceiptUntilMs = 0;
 
   constructor(nowMs: number) {
     this.#knownSinceMs = nowMs;
@@ -84,6 +93,7 @@ export class NodeRecord {
     this.#coolingUntilMs = 0;
     this.#penaltyMs /= 2;
     this.#outpacedMs = 0;
+    this.#forbiddenUntilMs = 0;
   }
 
   /** The node failed to run a request: that counts as a very slow answer. */
@@ -119,6 +129,12 @@ export class NodeRecord {
     this.#refusedBytes = Math.min(this.#refusedBytes, bytes);
   }
 
+  /** The node refused this caller; where a receipt was asked for, it may be that which it refused. */
+  forbade(nowMs: number, receipt: boolean): void {
+    if (receipt) this.#noReceiptUntilMs = nowMs + FORBIDDEN_MS;
+    else this.#forbiddenUntilMs = nowMs + FORBIDDEN_MS;
+  }
+
   /** The freshest report. */
   get load(): LoadReport {
     return this.#load;
@@ -145,6 +161,13 @@ export class NodeRecord {
 
   get refusedBytes(): number {
     return this.#refusedBytes;
+  }
+
+  /** Milliseconds until which the node is taken to refuse a request, with a receipt or without; 0 when it refused none. */
+  forbiddenUntilMs(receipt: boolean): number {
+    return receipt
+      ? Math.max(this.#forbiddenUntilMs, this.#noReceiptUntilMs)
+      : this.#forbiddenUntilMs;
   }
 
   loadAgeMs(nowMs: number): number {

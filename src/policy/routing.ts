@@ -20,6 +20,8 @@ export interface Candidate {
   readonly bytesPerMs: number | null;
   /** Milliseconds on the caller's clock until which the node is avoided after a failure; 0 when it is not. */
   readonly coolingUntilMs: number;
+  /** Milliseconds on the same clock until which it is taken to refuse this caller, as it did lately; 0 when it did not. */
+  readonly forbiddenUntilMs: number;
   /** Milliseconds that its latest failures add to what it is expected to take; 0 when they are long past. */
   readonly penaltyMs: number;
   /** How far a newcomer is on its way to a full share of the requests, above 0; 1 when it is none. */

@@ -79,6 +79,7 @@ export class SimulatedClient {
         roundTripMs: this.#measured.has(peer) ? peer.roundTripMs : null,
         bytesPerMs: null,
         coolingUntilMs: record.coolingUntilMs,
+        forbiddenUntilMs: 0,
         penaltyMs: record.penaltyMs(nowMs),
         startShare: record.startShare(nowMs),
         suspect: false,

@@ -1,6 +1,6 @@
 import type { Stream } from '@libp2p/interface';
 import { describe, expect, it } from 'vitest';
-import { BusyError, LoadingError } from '../../protocols/errors.ts';
+import { BusyError, ForbiddenError, LoadingError } from '../../protocols/errors.ts';
 import { FRAME } from '../../protocols/inference/frame-type.ts';
 import type { InferenceHandler } from '../../protocols/inference/index.ts';
 import { encodeResponse } from '../../protocols/inference/message.ts';
@@ -123,6 +123,23 @@ describe('A call', () => {
     const result = await inferAt(nodes);
     expect(result.node).toBe(id);
     expect(result.failedAttempts.map(({ code }) => code)).toEqual(['ERR_BUSY', 'ERR_BUSY']);
+  });
+
+  it('asks a node that refused its caller once, and again only where no other is left', async () => {
+    await using nodes = await StandInNodes.create();
+    const closed = refusingHandler(() => new ForbiddenError('not you'));
+    await nodes.add(closed, { ...IDLE, serviceMs: 0.1 });
+    const open = await nodes.add(echoHandler(), { ...IDLE, serviceMs: 500 });
+    const first = await inferAt(nodes);
+    expect(first.failedAttempts.map(({ code }) => code)).toEqual(['ERR_FORBIDDEN']);
+    for (let calls = 0; calls < 4; calls += 1) {
+      const { node, failedAttempts } = await inferAt(nodes);
+      expect({ node, failedAttempts }).toEqual({ node: open.id, failedAttempts: [] });
+    }
+    expect(closed.asked.count).toBe(1);
+    const avoid = { nodes: new Set([open.id]), owners: new Set<never>() };
+    await expect(inferAt(nodes, { avoid })).rejects.toMatchObject({ code: 'ERR_FORBIDDEN' });
+    expect(closed.asked.count).toBe(2);
   });
 
   it('waits for a load that ends within its deadline, and hears at once of one that does not', async () => {

@@ -18,6 +18,7 @@ export function candidateOf(
     roundTripMs: 1,
     bytesPerMs: null,
     coolingUntilMs: 0,
+    forbiddenUntilMs: 0,
     penaltyMs: 0,
     startShare: 1,
     suspect: false,

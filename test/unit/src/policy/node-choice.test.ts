@@ -100,6 +100,15 @@ describe('selectNode', () => {
     expect(choose([later, sooner])).toBe('sooner');
   });
 
+  it('asks a node that refused this caller last of all, until that is old', () => {
+    const forbidden = candidateOf('forbidden', { forbiddenUntilMs: NOW_MS + 1 });
+    const cooling = candidateOf('cooling', { coolingUntilMs: NOW_MS + 9, waiting: 50 });
+    expect(choose([forbidden, cooling])).toBe('cooling');
+    expect(verdicts([forbidden, cooling])).toEqual({ forbidden: 'forbidden', cooling: 'chosen' });
+    expect(choose([forbidden])).toBe('forbidden');
+    expect(choose([{ ...forbidden, forbiddenUntilMs: NOW_MS }, cooling])).toBe('forbidden');
+  });
+
   it('tries a single node that cools, lest one failure lose it', () => {
     expect(choose([candidateOf('only', { coolingUntilMs: NOW_MS + 1 })])).toBe('only');
   });
@@ -210,6 +219,7 @@ describe('selectNode', () => {
         loadAgeMs: fc.nat(2_000),
         coolingUntilMs: fc.integer({ min: NOW_MS - 50, max: NOW_MS + 50 }),
         startShare: fc.double({ min: 0.1, max: 1, noNaN: true }),
+        forbiddenUntilMs: fc.constantFrom(0, NOW_MS + 50),
         suspect: fc.boolean(),
         wishesMet: fc.nat(2),
         refusedBytes: fc.constantFrom(5, Number.POSITIVE_INFINITY),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  FORBIDDEN_MS,
   MIN_START_SHARE,
   NodeRecord,
   START_ANSWERS,
@@ -124,5 +125,18 @@ describe('NodeRecord', () => {
     record.refused(5_000);
     record.refused(9_000);
     expect(record.refusedBytes).toBe(5_000);
+  });
+
+  it('remembers for a minute that this caller was refused, and what for', () => {
+    const record = new NodeRecord(0);
+    record.forbade(NOW_MS, true);
+    expect(record.forbiddenUntilMs(true)).toBe(NOW_MS + FORBIDDEN_MS);
+    expect(record.forbiddenUntilMs(false)).toBe(0);
+    record.forbade(NOW_MS + 1, false);
+    expect(record.forbiddenUntilMs(true)).toBe(NOW_MS + 1 + FORBIDDEN_MS);
+    expect(record.forbiddenUntilMs(false)).toBe(NOW_MS + 1 + FORBIDDEN_MS);
+    record.answered(1, 1);
+    expect(record.forbiddenUntilMs(false)).toBe(0);
+    expect(record.forbiddenUntilMs(true)).toBe(NOW_MS + FORBIDDEN_MS);
   });
 });

@@ -12,18 +12,27 @@ export interface Turn {
 
 /** Those of one caller. */
 interface Waiting<T extends Turn> {
+  readonly caller: string;
   readonly items: OwnOrder<T>;
   /** Cost it may still take in this turn; below zero when it went along with another's. */
   credit: number;
 }
 
+/** Those of one priority: the callers, none without items, whose turn it is first. */
+interface Lane<T extends Turn> {
+  readonly priority: number;
+  readonly callers: Waiting<T>[];
+}
+
 /**
  * Order of those that wait: higher priority first; within one priority deficit round robin over callers (Shreedhar and Varghese,
  * 1995), so that who sends much waits behind itself; within one caller the higher of its own priorities, then first come first. Pure.
+ *
+ * All in arrays: what waits is hundreds at most, and sets whose members come and go hold on to them (`protocols/id-table.ts`).
  */
 export class FairOrder<T extends Turn> {
-  /** By priority, never empty; few are in use at once. In each the callers, whose turn it is first. */
-  readonly #lanes = new Map<number, Map<string, Waiting<T>>>();
+  /** The highest priority first, none empty; few are in use at once. */
+  readonly #lanes: Lane<T>[] = [];
   #length = 0;
 
   get length(): number {
@@ -31,45 +40,53 @@ export class FairOrder<T extends Turn> {
   }
 
   add(item: T): void {
-    const lane = this.#lanes.get(item.priority) ?? new Map<string, Waiting<T>>();
-    this.#lanes.set(item.priority, lane);
-    const waiting = lane.get(item.caller) ?? { items: new OwnOrder<T>(), credit: 0 };
-    lane.set(item.caller, waiting);
+    const { callers } = rankOf(this.#lanes, item.priority, (priority) => ({
+      priority,
+      callers: [],
+    }));
+    let waiting = callers.find(({ caller }) => caller === item.caller);
+    if (waiting === undefined) {
+      waiting = { caller: item.caller, items: new OwnOrder<T>(), credit: 0 };
+      callers.push(waiting);
+    }
     waiting.items.add(item);
     this.#length += 1;
   }
 
   /** Takes an item out; false when it is not there. */
   remove(item: T): boolean {
-    const lane = this.#lanes.get(item.priority);
-    const waiting = lane?.get(item.caller);
-    if (lane === undefined || waiting?.items.remove(item) !== true) return false;
+    const laneIndex = this.#lanes.findIndex(({ priority }) => priority === item.priority);
+    const callers = this.#lanes[laneIndex]?.callers ?? [];
+    const index = callers.findIndex(({ caller }) => caller === item.caller);
+    const items = callers[index]?.items;
+    if (items?.remove(item) !== true) return false;
     this.#length -= 1;
-    if (waiting.items.size > 0) return true;
+    if (items.first !== undefined) return true;
     // What it saved up goes with it: an idle caller must not come back with a claim.
-    lane.delete(item.caller);
-    if (lane.size === 0) this.#lanes.delete(item.priority);
+    callers.splice(index, 1);
+    if (callers.length === 0) this.#lanes.splice(laneIndex, 1);
     return true;
   }
 
   /** Takes the item whose turn it is. */
   take(): T | undefined {
-    const lane = this.#lanes.get(Math.max(...this.#lanes.keys()));
-    if (lane === undefined) return undefined;
+    const callers = this.#lanes[0]?.callers;
+    if (callers === undefined) return undefined;
     // As much as the dearest, so that who owes nothing gets one within two rounds.
-    const quantum = Math.max(...[...lane.values()].map(({ items }) => items.first?.cost ?? 0));
+    let quantum = 0;
+    for (const { items } of callers) quantum = Math.max(quantum, items.first?.cost ?? 0);
     // Rounds that nobody can use are given at once: a caller may owe for far more than the next ones cost.
-    const idle = Math.min(...[...lane.values()].map((waiting) => idleRounds(waiting, quantum)));
-    for (const waiting of lane.values()) waiting.credit += idle * quantum;
+    let idle = Number.POSITIVE_INFINITY;
+    for (const waiting of callers) idle = Math.min(idle, idleRounds(waiting, quantum));
+    if (idle > 0) for (const waiting of callers) waiting.credit += idle * quantum;
     for (;;) {
-      const [entry] = lane;
-      const head = entry === undefined ? undefined : entry[1].items.first;
-      if (entry === undefined || head === undefined) return undefined;
-      const [caller, waiting] = entry;
+      const [waiting] = callers;
+      const head = waiting?.items.first;
+      if (waiting === undefined || head === undefined) return undefined;
       if (waiting.credit >= head.cost) return this.#charge(head, waiting);
       waiting.credit += quantum;
-      lane.delete(caller);
-      lane.set(caller, waiting);
+      callers.shift();
+      callers.push(waiting);
     }
   }
 
@@ -78,8 +95,8 @@ export class FairOrder<T extends Turn> {
    * that going along is no way past the others.
    */
   takeAlong(accepts: (item: T) => boolean): T | undefined {
-    for (const priority of [...this.#lanes.keys()].sort((a, b) => b - a)) {
-      for (const waiting of this.#lanes.get(priority)?.values() ?? []) {
+    for (const { callers } of this.#lanes) {
+      for (const waiting of callers) {
         for (const item of waiting.items) {
           if (accepts(item)) return this.#charge(item, waiting);
         }
@@ -95,40 +112,54 @@ export class FairOrder<T extends Turn> {
   }
 }
 
+/** Those of one caller that have one of its own priorities, first come first. */
+interface Rank<T> {
+  readonly priority: number;
+  readonly items: T[];
+}
+
 /** One caller's, by its own priorities. */
 class OwnOrder<T extends Turn> {
-  /** By own priority, never empty. */
-  readonly #ranks = new Map<number, Set<T>>();
-
-  get size(): number {
-    let size = 0;
-    for (const rank of this.#ranks.values()) size += rank.size;
-    return size;
-  }
+  /** The highest first, none empty. */
+  readonly #ranks: Rank<T>[] = [];
 
   get first(): T | undefined {
-    const [first] = this.#ranks.get(Math.max(...this.#ranks.keys())) ?? [];
-    return first;
+    return this.#ranks[0]?.items[0];
   }
 
   add(item: T): void {
-    const rank = this.#ranks.get(item.ownPriority ?? 0) ?? new Set<T>();
-    this.#ranks.set(item.ownPriority ?? 0, rank);
-    rank.add(item);
+    const own = item.ownPriority ?? 0;
+    rankOf(this.#ranks, own, (priority) => ({ priority, items: [] })).items.push(item);
   }
 
   remove(item: T): boolean {
-    const rank = this.#ranks.get(item.ownPriority ?? 0);
-    if (rank?.delete(item) !== true) return false;
-    if (rank.size === 0) this.#ranks.delete(item.ownPriority ?? 0);
+    const own = item.ownPriority ?? 0;
+    const rankIndex = this.#ranks.findIndex(({ priority }) => priority === own);
+    const items = this.#ranks[rankIndex]?.items ?? [];
+    const index = items.indexOf(item);
+    if (index < 0) return false;
+    items.splice(index, 1);
+    if (items.length === 0) this.#ranks.splice(rankIndex, 1);
     return true;
   }
 
   *[Symbol.iterator](): Iterator<T> {
-    for (const priority of [...this.#ranks.keys()].sort((a, b) => b - a)) {
-      yield* this.#ranks.get(priority) ?? [];
-    }
+    for (const { items } of this.#ranks) yield* items;
   }
+}
+
+/** The one of a priority among those that are in order, the highest first; made and put in its place where there is none. */
+function rankOf<R extends { readonly priority: number }>(
+  ranks: R[],
+  priority: number,
+  create: (priority: number) => R,
+): R {
+  const index = ranks.findIndex((rank) => rank.priority <= priority);
+  const found = ranks[index];
+  if (found?.priority === priority) return found;
+  const created = create(priority);
+  ranks.splice(index < 0 ? ranks.length : index, 0, created);
+  return created;
 }
 
 /** Whole rounds after which a caller still has not enough credit for its first item. */

@@ -15,7 +15,7 @@ export interface RunUnderWay {
 export class RunsUnderWay {
   readonly #model: Pick<LoadedModel, 'parallel' | 'ahead'>;
   readonly #clock: Clock;
-  readonly #runs = new Set<RunUnderWay>();
+  readonly #runs: RunUnderWay[] = [];
 
   constructor(model: Pick<LoadedModel, 'parallel' | 'ahead'>, clock: Clock) {
     this.#model = model;
@@ -28,7 +28,7 @@ export class RunsUnderWay {
   }
 
   get count(): number {
-    return this.#runs.size;
+    return this.#runs.length;
   }
 
   /** True while a run that is handed in begins at once. */
@@ -49,18 +49,19 @@ export class RunsUnderWay {
 
   add(requests: number): RunUnderWay {
     const run: RunUnderWay = { requests, expectedMs: null, beganAtMs: undefined };
-    this.#runs.add(run);
+    this.#runs.push(run);
     return run;
   }
 
   remove(run: RunUnderWay): void {
-    this.#runs.delete(run);
+    const index = this.#runs.indexOf(run);
+    if (index >= 0) this.#runs.splice(index, 1);
   }
 
   /** What is expected of each and how much of it is over. */
   work(): RunWork[] {
     const nowMs = this.#clock.nowMs();
-    return [...this.#runs].map(({ expectedMs, beganAtMs }) => ({
+    return this.#runs.map(({ expectedMs, beganAtMs }) => ({
       expectedMs,
       runningMs: beganAtMs === undefined ? 0 : nowMs - beganAtMs,
     }));

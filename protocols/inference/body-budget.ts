@@ -1,3 +1,4 @@
+import { IdTable } from '../id-table.ts';
 import { BODY_PACE_MS, PACE_WINDOW_MS } from '../limits.ts';
 import { Pace, type PacedHolder, PaceWatch } from '../pace.ts';
 
@@ -55,8 +56,8 @@ export class BodyBudget {
   readonly #lines = new Map<unknown, CallerLine>();
   /** Whose turn it is that finds no room; undefined when all that may go on have. */
   #blocked: Entry | undefined;
-  /** Those that have their room. */
-  readonly #holders = new Map<Entry, PacedHolder>();
+  /** Those that have their room, by the place of their entry in 32 bits. */
+  readonly #holders = new IdTable<PacedHolder>();
   readonly #watch: PaceWatch;
 
   constructor(totalBytes: number = DEFAULT_BODY_BUDGET_BYTES, options: BodyBudgetOptions = {}) {
@@ -65,7 +66,7 @@ export class BodyBudget {
     this.#paceMs = paceMs;
     this.#windowMs = windowMs;
     this.#watch = new PaceWatch({
-      holders: () => this.#holders.values(),
+      holders: () => this.#holders.entries().map(([, holder]) => holder),
       contended: () => this.#blocked !== undefined,
       windowMs,
     });
@@ -102,7 +103,7 @@ export class BodyBudget {
     this.#advance();
     return () => {
       if (state === 'released') return;
-      this.#holders.delete(entry);
+      this.#holders.delete(entry.place >>> 0);
       if (state === 'granted') {
         this.#usedBytes -= bytes;
         line.heldBytes -= bytes;
@@ -124,7 +125,7 @@ export class BodyBudget {
       next.line.heldBytes += next.bytes;
       this.#usedBytes += next.bytes;
       if (next.arrival !== undefined)
-        this.#holders.set(next, this.#holder(next.bytes, next.arrival));
+        this.#holders.set(next.place >>> 0, this.#holder(next.bytes, next.arrival));
       next.grant();
     }
   }

@@ -13,6 +13,9 @@ import type { ProcessExit } from './process-exit.ts';
 /** Characters kept of what a child writes to standard error. */
 const MAX_STDERR = 16 * 1024;
 
+/** Up to here the pieces of a frame are copied together: each write costs more than that. */
+const COPY_BYTES = 16 * 1024;
+
 export interface ModelProcessInit {
   /** Folder under which the process gets an empty one of its own as its working directory. */
   readonly workDir: string;
@@ -48,6 +51,8 @@ export class ModelProcess {
   readonly exited: Promise<ProcessExit>;
   readonly #child: ChildProcess;
   readonly #pipe: Socket;
+  /** True until the end of the turn in which something was sent. */
+  #corked = false;
   #stderr = '';
   /** What it did against the pipe's protocol. */
   #breach: string | undefined;
@@ -122,15 +127,29 @@ export class ModelProcess {
    */
   send(type: number, id: number, pieces: readonly Uint8Array[], onSent?: () => void): void {
     const payloadBytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
-    const parts = [encodePipeHeader(type, id, payloadBytes), ...pieces];
+    const whole = [encodePipeHeader(type, id, payloadBytes), ...pieces];
+    const parts = payloadBytes <= COPY_BYTES ? [Buffer.concat(whole)] : whole;
     const last = parts.length - 1;
+    this.#cork();
+    for (const [index, part] of parts.entries()) {
+      if (index < last) this.#pipe.write(part);
+      else {
+        this.#pipe.write(part, (error) => {
+          if (error == null) onSent?.();
+        });
+      }
+    }
+  }
+
+  /** What one turn of the event loop sends is one system call. */
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
     this.#pipe.cork();
-    parts.forEach((part, index) => {
-      this.#pipe.write(part, (error) => {
-        if (index === last && error == null) onSent?.();
-      });
+    process.nextTick(() => {
+      this.#corked = false;
+      this.#pipe.uncork();
     });
-    this.#pipe.uncork();
   }
 
   /** Ends the process at once, whatever it does. Idempotent. */

@@ -13,6 +13,12 @@ export const MAX_PENDING_RUNS = 4096;
 export const MAX_AHEAD_RUNS = 8;
 
 /**
+ * Once as many lie ready as may, more are sent when so many are left, and then all at once: a system call here for all of them, and
+ * one there that reads them. Sent one by one, each for an answer, they cost a small model a quarter of its runs.
+ */
+const FEW_AHEAD_RUNS = MAX_AHEAD_RUNS / 2;
+
+/**
  * Bytes of inputs that are sent while another run executes. What the pipe does not hold waits in this process, beside the
  * requests that it was made of: a larger one executes for long enough to be sent when it may begin.
  */
@@ -78,6 +84,8 @@ export class RunQueue {
   #current: SentRun | undefined;
   /** The runs that are to execute next and lie in the pipe, in their order; only while there is a current one. */
   readonly #ahead: SentRun[] = [];
+  /** True from when as many lay ready as may, until few are left. */
+  #enoughAhead = false;
   #process: RunProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastId = 0;
@@ -181,6 +189,8 @@ export class RunQueue {
     }
     // The process is about to be killed: what is sent to it now is sent in vain.
     if (this.#current.run.stopped) return;
+    if (this.#ahead.length <= FEW_AHEAD_RUNS) this.#enoughAhead = false;
+    if (this.#enoughAhead) return;
     let aheadBytes = this.#ahead.reduce((sum, { run }) => sum + bytesOf(run.tensors), 0);
     while (this.#ahead.length < MAX_AHEAD_RUNS) {
       const [next] = this.#line;
@@ -190,6 +200,7 @@ export class RunQueue {
       this.#line.shift();
       this.#ahead.push(this.#send(next, process));
     }
+    this.#enoughAhead = true;
   }
 
   #send(run: PendingRun, process: RunProcess): SentRun {

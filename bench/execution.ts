@@ -36,6 +36,9 @@ const OVERLOAD = 2.5;
 /** What must have been sent of it for its goodput to say anything of the node: with less, the callers are what is overloaded. */
 const MIN_OVERLOAD = 2;
 
+/** Seconds that echoes go on longer than the runtime is measured beside them. */
+const BESIDE_MARGIN_SECONDS = 0.3;
+
 /** Milliseconds that a request of an open loop has. */
 const DEADLINE_MS = 1_000;
 
@@ -47,12 +50,15 @@ interface ExecutionRow {
   /** Items a second of ONNX Runtime alone, and the batch that gave them. */
   readonly offlinePerSecond: number;
   readonly offlineBatch: number;
+  /** Of the same, while the other cores are as busy as a node has them, with echoes: caches and memory are shared. */
+  readonly besidePerSecond: number;
   /** Items a second with each input sent back instead of run. */
   readonly echoPerSecond: number;
   readonly maxRows: number;
   /** Items a second through the node, closed loop. */
   readonly nodePerSecond: number;
   readonly nodePerOffline: number;
+  readonly nodePerBeside: number;
   readonly p99MsUsual: number;
   readonly p99MsHigh: number;
   /** Requests a second at the overload, over the capacity: less than asked for where the callers' process is the slower. */
@@ -152,9 +158,11 @@ type Throughput = Pick<
   ExecutionRow,
   | 'offlinePerSecond'
   | 'offlineBatch'
+  | 'besidePerSecond'
   | 'echoPerSecond'
   | 'nodePerSecond'
   | 'nodePerOffline'
+  | 'nodePerBeside'
   | 'loopDelayMs'
 >;
 
@@ -165,7 +173,7 @@ async function measureThroughput(
   { seconds, rounds, signal }: MeasureOptions,
 ): Promise<Throughput> {
   let offline: OfflineBatch = { batch: 0, itemsPerSecond: 0 };
-  let [echoPerSecond, nodePerSecond, loopDelayMs] = [0, 0, 0];
+  let [besidePerSecond, echoPerSecond, nodePerSecond, loopDelayMs] = [0, 0, 0, 0];
   const closed = async (forSeconds: number) =>
     client.ask(
       'closed',
@@ -182,6 +190,10 @@ async function measureThroughput(
     }
     await server.ask('echo', true);
     echoPerSecond = Math.max(echoPerSecond, await closed(seconds));
+    const busy = closed(seconds + BESIDE_MARGIN_SECONDS);
+    const beside = await runtime.ask('measure', { itemShape, batch: offline.batch, seconds });
+    besidePerSecond = Math.max(besidePerSecond, beside.itemsPerSecond);
+    await busy;
     await server.ask('echo', false);
     await server.ask('loopDelay', null);
     const perSecond = await closed(seconds);
@@ -194,6 +206,8 @@ async function measureThroughput(
     echoPerSecond: rounded(echoPerSecond),
     nodePerSecond: rounded(nodePerSecond),
     nodePerOffline: rounded(nodePerSecond / offline.itemsPerSecond),
+    besidePerSecond: rounded(besidePerSecond),
+    nodePerBeside: rounded(nodePerSecond / besidePerSecond),
     loopDelayMs: rounded(loopDelayMs),
   };
 }
@@ -261,10 +275,12 @@ const COLUMNS: readonly Column<ExecutionRow>[] = [
   { title: 'model', value: ({ model }) => model },
   { title: 'runtime items/s', value: ({ offlinePerSecond }) => String(offlinePerSecond) },
   { title: 'at batch', value: ({ offlineBatch }) => String(offlineBatch) },
+  { title: 'beside echoes', value: ({ besidePerSecond }) => String(besidePerSecond) },
   { title: 'echo items/s', value: ({ echoPerSecond }) => String(echoPerSecond) },
   { title: 'max rows', value: ({ maxRows }) => String(maxRows) },
   { title: 'node items/s', value: ({ nodePerSecond }) => String(nodePerSecond) },
   { title: 'node / runtime', value: ({ nodePerOffline }) => String(nodePerOffline) },
+  { title: 'node / beside', value: ({ nodePerBeside }) => String(nodePerBeside) },
   { title: 'p99 ms at 0.6', value: ({ p99MsUsual }) => String(p99MsUsual) },
   { title: 'at 0.9', value: ({ p99MsHigh }) => String(p99MsHigh) },
   { title: 'overload', value: ({ overload }) => String(overload) },

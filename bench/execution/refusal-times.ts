@@ -1,4 +1,5 @@
 import type { Stream } from '@libp2p/interface';
+import { type DirectLane, directLaneOf } from '../../protocols/codec/direct-lane.ts';
 import type { InferenceHandler } from '../../protocols/inference/index.ts';
 
 /**
@@ -13,16 +14,22 @@ export class RefusalTimes {
     let arrivedAtMs = 0;
     /** Arrivals of what was refused and has not been handed back yet. */
     const refused: number[] = [];
-    stream.addEventListener('message', () => {
+    const arrives = (): void => {
       arrivedAtMs = performance.now();
-    });
+    };
+    const sent = (): void => {
+      const nowMs = performance.now();
+      for (const atMs of refused.splice(0)) this.#times.push(nowMs - atMs);
+    };
+    stream.addEventListener('message', arrives);
     const send = stream.send.bind(stream);
     stream.send = (data) => {
       const more = send(data);
-      const nowMs = performance.now();
-      for (const atMs of refused.splice(0)) this.#times.push(nowMs - atMs);
+      sent();
       return more;
     };
+    const lane = directLaneOf(stream);
+    if (lane !== undefined) watchLane(lane, arrives, sent);
     return {
       load: (version) => handler.load(version),
       admit: (header, context) => {
@@ -42,4 +49,25 @@ export class RefusalTimes {
     this.#times = [];
     return sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 0;
   }
+}
+
+/** The same of a lane, whose listener is set later. */
+function watchLane(lane: DirectLane, arrives: () => void, sent: () => void): void {
+  const send = lane.send.bind(lane);
+  lane.send = (pieces, byteLength) => {
+    send(pieces, byteLength);
+    sent();
+  };
+  let listener = lane.onBytes;
+  Object.defineProperty(lane, 'onBytes', {
+    get: () => listener,
+    set: (next: DirectLane['onBytes']) => {
+      listener =
+        next &&
+        ((bytes) => {
+          arrives();
+          next(bytes);
+        });
+    },
+  });
 }

@@ -6,6 +6,7 @@
  */
 export * from './capacity/index.ts';
 export { DATATYPES, type Datatype, elementBytes, isDatatype } from './datatype.ts';
+export * from './demand/index.ts';
 export * from './errors.ts';
 export * from './inference/index.ts';
 export { checkInputs, type GivenInput } from './input-check.ts';

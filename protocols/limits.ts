@@ -68,6 +68,12 @@ export const MAX_ANNOUNCEMENT_BYTES = 2 * 1024;
 /** Bytes of a signed outcome digest, which travels by gossip too. */
 export const MAX_OUTCOME_BYTES = 2 * 1024;
 
+/** Bytes of a signed demand digest, which travels by gossip too. */
+export const MAX_DEMAND_BYTES = 2 * 1024;
+
+/** Bytes of a signed recruit notice, which every node hears. */
+export const MAX_RECRUIT_BYTES = 1024;
+
 /** Bytes of a signed receipt, which comes beside an answer. */
 export const MAX_RECEIPT_BYTES = 1024;
 

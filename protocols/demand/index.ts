@@ -1,0 +1,11 @@
+export {
+  type DemandDigest,
+  type DemandRates,
+  MAX_DEMAND_VERSIONS,
+  MAX_DEMAND_WINDOW_MS,
+  openDemand,
+  signDemand,
+  type VersionDemand,
+} from './demand.ts';
+export { openRecruit, type RecruitNotice, signRecruit } from './recruit.ts';
+export { DEMAND_TOPIC_COUNT, demandBucket, demandTopic, recruitTopic } from './topics.ts';

@@ -1,28 +1,57 @@
-import type { VersionCid } from '../../../protocols/types.ts';
+import type { NodeId, VersionCid } from '../../../protocols/types.ts';
+
+/** The most that was wanted in one slice of the down-delay. */
+export interface Wish {
+  readonly atMs: number;
+  readonly requestsPerS: number;
+}
+
+/** A node that was ready for a version, and what it could do: its last word on demand counts after it is gone. */
+export interface FormerHolder {
+  readonly atMs: number;
+  readonly requestsPerS: number;
+}
 
 /** What a node remembers of one version from plan to plan. Times are its own clock's. */
 export interface VersionMemory {
-  /** When it was first looked at: less is never wanted sooner than a down-delay after. */
+  /** When it was first looked at: nothing leaves sooner than a down-delay after. */
   readonly sinceMs: number;
-  /** Largest wish of each slice of the down-delay, oldest first. */
-  readonly wishes: readonly { readonly atMs: number; readonly requestsPerS: number }[];
+  /** Oldest first. */
+  readonly wishes: readonly Wish[];
   /** Until when the panic window rules; 0 for never. */
   readonly panicUntilMs: number;
+  /** The most that was wanted in this panic; 0 outside one. */
+  readonly panicPerS: number;
   /** Since when more is wanted than is there; null while that is not so. */
   readonly shortSinceMs: number | null;
+  /** Since when less was wanted in the whole down-delay than is there; null while that is not so. */
+  readonly surplusSinceMs: number | null;
   /** When replicas last became more. */
   readonly grewAtMs: number;
-  /** Replicas at the last look. */
+  /** Replicas, ready or loading, at the last look. */
   readonly had: number;
   /** When somebody last asked for it, as far as is known. */
   readonly askedAtMs: number;
-  /** When this node draws to claim it: its place in the spread of claims; null while it does not. */
-  readonly claimAtMs: number | null;
-  /** When a notice about it was last heard or sent; 0 for never. */
-  readonly noticeAtMs: number;
+  readonly holders: ReadonlyMap<NodeId, FormerHolder>;
 }
 
 /** From plan to plan, by version; a version that is no longer in the view is forgotten. */
 export type ScalingMemory = ReadonlyMap<VersionCid, VersionMemory>;
 
 export const EMPTY_SCALING_MEMORY: ScalingMemory = new Map();
+
+/** Of a version that was never looked at before. */
+export function firstMemory(nowMs: number): VersionMemory {
+  return {
+    sinceMs: nowMs,
+    wishes: [],
+    panicUntilMs: 0,
+    panicPerS: 0,
+    shortSinceMs: null,
+    surplusSinceMs: null,
+    grewAtMs: nowMs,
+    had: 0,
+    askedAtMs: nowMs,
+    holders: new Map(),
+  };
+}

@@ -23,6 +23,8 @@ export interface ScalingNode {
   readonly costPerHour: number | null;
   /** Versions that stand in its memory. */
   readonly serving: number;
+  /** Share of its computing that is used already, 0 to 1; null when unknown. */
+  readonly busyShare: number | null;
   /** Bytes of disk that further weights may take; null when unknown. */
   readonly diskFreeBytes: number | null;
 }
@@ -71,6 +73,8 @@ export interface VersionView {
   readonly reports: readonly DemandReport[];
   /** Of each live node that has a part in it, this node included. */
   readonly replicas: readonly ReplicaView[];
+  /** Milliseconds since a recruit notice about it was heard, this node's own included; null for never. */
+  readonly noticeAgeMs: number | null;
 }
 
 /** All that a node knows of the swarm when it plans. */
@@ -97,8 +101,9 @@ export interface ScalingSelf {
 }
 
 /**
- * `claim`: announce it as loading, fetch and load it. `leave`: take it out of memory, keep the files. `prefetch`: fetch the
- * files. `forget`: drop the files. `move`: `leave` one and `claim` another in its place.
+ * `claim`: announce it as loading, fetch and load it. `forget`: give a claim up, others were first. `leave`: take it out of
+ * memory, keep the files. `prefetch`: fetch the files. `move`: `leave` one and `claim` another in its place. What leaves the
+ * disk for want of room `store-eviction.ts` says.
  */
 export type ReplicaAction =
   | {

@@ -1,0 +1,140 @@
+import type { DemandRates } from '../../../protocols/demand/index.ts';
+import type { NodeId } from '../../../protocols/types.ts';
+import { median, type ReplicaCapacity } from './replica-capacity.ts';
+import type { FormerHolder } from './scaling-memory.ts';
+import type { ScalingSettings } from './scaling-settings.ts';
+import type { DemandReport, VersionView } from './scaling-view.ts';
+
+/** Holders from which on what one says is bounded by what the others say: of two nobody can tell who is right. */
+const MIN_WITNESSES = 3;
+
+/** Times the middle holder's utilisation that one's counts as, at least and at most. One liar in twenty then moves the sum by 5 %. */
+const UTILISATION_BOUNDS = [0.5, 1.5] as const;
+
+/** Share of what holders saw that all others may add: a request that reached no holder is rare while there are any. */
+const OUTSIDER_SHARE = 0.1;
+
+/** Demand for one version, over all that told of it. */
+export interface MergedDemand {
+  /** Requests a second over the stable window. */
+  readonly stablePerS: number;
+  /** Requests a second over the panic window, and what has to be caught up on. */
+  readonly panicPerS: number;
+  /** Milliseconds for which a request takes a slot, of the middle holder; null when nobody has measured. */
+  readonly serviceTimeMs: number | null;
+  /** Whether anybody asked for it within a panic window. */
+  readonly asked: boolean;
+  /** Holders that told of it. */
+  readonly witnesses: number;
+}
+
+interface Witness {
+  /** Requests a second that it can do. */
+  readonly perS: number;
+  /** Whether its whole window lies in the time in which it was ready: a newcomer says little of the others. */
+  readonly settled: boolean;
+  readonly offeredPerS: number;
+  /** Share of its word that still counts. */
+  readonly weight: number;
+}
+
+/**
+ * Adds up what peers told of a version.
+ *
+ * Holders are bounded in their utilisation, what each was offered over what it can do: routing evens that out over nodes that
+ * differ 60 times in speed, so that what is far from the middle is no news, or no truth. What others say adds a tenth, or asks
+ * for one replica while there is none.
+ *
+ * @see Dixon, "Simplified Estimation from Censored Normal Samples", Ann. Math. Statist. 31(2), 1960, on Winsorised means
+ */
+export function mergeDemand(
+  version: VersionView,
+  capacity: ReplicaCapacity,
+  former: ReadonlyMap<NodeId, FormerHolder>,
+  settings: ScalingSettings,
+): MergedDemand {
+  const ready = new Map(
+    version.replicas.filter(({ state }) => state === 'ready').map((one) => [one.node, one]),
+  );
+  const { stableWindowMs, panicWindowMs, targetUtilisation } = settings;
+  const stable: Witness[] = [];
+  const panic: Witness[] = [];
+  const outside = { stablePerS: 0, panicPerS: 0 };
+  let asked = false;
+  for (const report of version.reports) {
+    const fading = (windowMs: number): number => {
+      return Math.min(1, Math.max(0, 1 - (report.ageMs - report.intervalMs) / windowMs));
+    };
+    const stableWeight = fading(stableWindowMs);
+    const panicWeight = fading(panicWindowMs);
+    if (panicWeight > 0 && (offered(report.panic) > 0 || report.inFlight > 0)) asked = true;
+    const replica = ready.get(report.reporter);
+    const held = replica ?? former.get(report.reporter);
+    if (report.role === 'client' || held === undefined) {
+      outside.stablePerS += stableWeight * offered(report.stable);
+      outside.panicPerS += panicWeight * offered(report.panic);
+      continue;
+    }
+    const perS = capacity.of(held.requestsPerS);
+    const forMs = replica?.forMs ?? Number.POSITIVE_INFINITY;
+    const backlogPerS = backlogOf(report, version.deployment.targetInFlight, panicWindowMs);
+    stable.push({
+      ...{ perS, weight: stableWeight, settled: forMs >= stableWindowMs },
+      offeredPerS: offered(report.stable),
+    });
+    panic.push({
+      ...{ perS, weight: panicWeight, settled: forMs >= panicWindowMs },
+      offeredPerS: offered(report.panic) + backlogPerS,
+    });
+  }
+  const addedPerS = (insidePerS: number, outsidePerS: number): number => {
+    const most = ready.size === 0 ? capacity.usualPerS : OUTSIDER_SHARE * insidePerS;
+    return insidePerS + Math.min(outsidePerS, most);
+  };
+  return {
+    stablePerS: addedPerS(bounded(stable, targetUtilisation), outside.stablePerS),
+    panicPerS: addedPerS(bounded(panic, targetUtilisation), outside.panicPerS),
+    serviceTimeMs: middleServiceTime(version.reports),
+    asked,
+    witnesses: stable.length,
+  };
+}
+
+function offered({ arrivalsPerS, refusalsPerS, coldMissesPerS }: DemandRates): number {
+  return arrivalsPerS + refusalsPerS + coldMissesPerS;
+}
+
+/** Requests a second that would work off, within a panic window, what waits beyond what the publisher aims at. */
+function backlogOf(report: DemandReport, targetInFlight: number, panicWindowMs: number): number {
+  return (1_000 * Math.max(0, report.inFlight - targetInFlight)) / panicWindowMs;
+}
+
+/** The sum of what was offered, each holder's utilisation held near the middle one. */
+function bounded(witnesses: readonly Witness[], targetUtilisation: number): number {
+  const settled = witnesses.filter((one) => one.settled && one.weight > 0);
+  const middle = median((settled.length >= MIN_WITNESSES ? settled : witnesses).map(utilisationOf));
+  if (middle === undefined) return 0;
+  const [least, times] = UTILISATION_BOUNDS;
+  // Where there is little to do the fastest do it all, and the middle one idles: up to what is aimed at nobody is doubted.
+  const most = Math.max(targetUtilisation, times * middle);
+  return witnesses.reduce((sum, witness) => {
+    let utilisation = utilisationOf(witness);
+    if (witnesses.length >= MIN_WITNESSES) {
+      utilisation = Math.min(utilisation, most);
+      // A newcomer that was asked little is no liar.
+      if (witness.settled) utilisation = Math.max(utilisation, least * middle);
+    }
+    return sum + witness.weight * utilisation * witness.perS;
+  }, 0);
+}
+
+function utilisationOf({ offeredPerS, perS }: Witness): number {
+  return offeredPerS / perS;
+}
+
+function middleServiceTime(reports: readonly DemandReport[]): number | null {
+  const times = reports.flatMap(({ serviceTimeMs }) =>
+    serviceTimeMs === null ? [] : serviceTimeMs,
+  );
+  return median(times) ?? null;
+}

@@ -1,0 +1,123 @@
+import type { VersionCid } from '../../../protocols/types.ts';
+import { planClaim, shortageOf } from './claim-plan.ts';
+import { planMove } from './move-plan.ts';
+import { describeHindrances } from './node-fitness.ts';
+import { rendezvousDistance } from './node-rank.ts';
+import { planPrefetch } from './prefetch-plan.ts';
+import type {
+  ReplicaAction,
+  ReplicaPlan,
+  ScalingSelf,
+  ScalingView,
+  VersionPlan,
+} from './scaling-view.ts';
+import { planSurplus } from './surplus-plan.ts';
+import { assessVersion, nodesById, type VersionState } from './version-state.ts';
+
+/** Share of a recruit interval by which a notice is put off at random, so that two who see the same do not both speak. */
+const NOTICE_JITTER = 0.5;
+
+/**
+ * What one node does about what all hold.
+ *
+ * Every node runs it on what it knows; nobody decides for all. Pure: the same arguments give the same plan, in a node and in
+ * the simulator. docs/scaling.md has the formulas and their sources.
+ */
+export function planReplicas(
+  view: ScalingView,
+  self: ScalingSelf,
+  nowMs: number,
+  random: () => number,
+): ReplicaPlan {
+  const nodes = nodesById(view, self);
+  const states = view.versions.map((version) => assessVersion(version, nodes, self, nowMs));
+  const actions: ReplicaAction[] = [];
+  for (const state of states) {
+    const surplus = planSurplus(state, nodes, self, nowMs);
+    if (surplus !== undefined) actions.push(surplus);
+  }
+  let room = self.settings.maxLoading - self.loading;
+  let { memoryFreeBytes } = self.node;
+  for (const state of byNeed(states)) {
+    if (room <= 0) break;
+    if (memoryFreeBytes !== null && memoryFreeBytes < state.version.memoryBytes) continue;
+    const claim = planClaim(state, nodes, view.population, self, nowMs);
+    if (claim === undefined) continue;
+    actions.push(claim);
+    room -= 1;
+    if (memoryFreeBytes !== null) memoryFreeBytes -= state.version.memoryBytes;
+  }
+  if (room > 0 && actions.length === 0) {
+    const move = planMove(states, nodes, self);
+    if (move !== undefined) actions.push(move);
+  }
+  if (room > 0 && actions.length === 0) {
+    const prefetch = states
+      .map((state) => planPrefetch(state, nodes, self))
+      .find((action) => action !== undefined);
+    if (prefetch !== undefined) actions.push(prefetch);
+  }
+  return {
+    actions,
+    versions: states.map((state) => describe(state)),
+    notices: planNotices(states, self, nowMs, random),
+    memory: new Map(states.map(({ version, memory }) => [version.cid, memory])),
+  };
+}
+
+/** Those that lack the most first: below the minimum or in panic, then by the share that is lacking. */
+function byNeed(states: readonly VersionState[]): readonly VersionState[] {
+  const needs = states.flatMap((state) => {
+    const shortage = shortageOf(state);
+    if (shortage === undefined) return [];
+    return { state, need: (shortage.urgent ? 2 : 0) + shortage.count / state.desiredCount };
+  });
+  return needs.toSorted((a, b) => b.need - a.need).map(({ state }) => state);
+}
+
+function describe(state: VersionState): VersionPlan {
+  const { version, ready, loading, desired, desiredCount, havePerS, eligible, hindrances } = state;
+  const have = ready.length + loading.length;
+  const lacking = desiredCount - have - eligible.length;
+  return {
+    ...{ cid: version.cid, desired: desiredCount, have, havePerS },
+    desiredPerS: desired.wantedPerS,
+    panic: desired.panic,
+    unplaceable:
+      lacking > 0 ? { count: lacking, reason: describeHindrances(hindrances, version) } : null,
+  };
+}
+
+/**
+ * Versions whose shortage lasts longer than claims take: a holder tells all nodes, or where there is none, who heard of the
+ * demand. One of them speaks, the first by its distance; the others when nobody was heard for another interval each.
+ */
+function planNotices(
+  states: readonly VersionState[],
+  { node, settings }: ScalingSelf,
+  nowMs: number,
+  random: () => number,
+): readonly VersionCid[] {
+  const { upDelayMs, claimSpreadMs, tickMs, recruitIntervalMs } = settings;
+  return states
+    .filter((state) => {
+      const { version, memory, ready } = state;
+      const shortage = shortageOf(state);
+      if (shortage === undefined || memory.shortSinceMs === null) return false;
+      const speakers =
+        ready.length > 0
+          ? ready.map((one) => one.node)
+          : version.reports.map(({ reporter }) => reporter);
+      if (!speakers.includes(node.node)) return false;
+      const own = rendezvousDistance(version.cid, node.node);
+      const before = speakers.filter((one) => rendezvousDistance(version.cid, one) < own).length;
+      // Where known nodes are enough they are given the time to claim.
+      const enough = state.eligible.length >= shortage.count;
+      const graceMs = enough ? (shortage.urgent ? 0 : upDelayMs) + claimSpreadMs + tickMs : 0;
+      const waitMs = recruitIntervalMs * (before + NOTICE_JITTER * random() * Math.sign(before));
+      const shortMs = nowMs - memory.shortSinceMs - graceMs;
+      const quietMs = version.noticeAgeMs ?? Number.POSITIVE_INFINITY;
+      return shortMs >= waitMs && quietMs >= recruitIntervalMs;
+    })
+    .map(({ version }) => version.cid);
+}

@@ -1,0 +1,46 @@
+import { rankNodes } from './node-rank.ts';
+import type { ReplicaAction, ScalingSelf } from './scaling-view.ts';
+import { type NodesById, nodeOf, type VersionState } from './version-state.ts';
+
+/** Share of the replicas' capacity from which on the next one is near enough to fetch for. */
+const NEAR = 0.8;
+
+/**
+ * Disk copies that a version is to have beside its replicas: the square root of what demand asks for.
+ *
+ * @see Cohen and Shenker, "Replication strategies in unstructured peer-to-peer networks", SIGCOMM 2002, §4
+ */
+export function spareCopies(desiredCount: number): number {
+  return Math.ceil(Math.sqrt(desiredCount));
+}
+
+/**
+ * Whether this node fetches the weights of a version whose demand comes near what its replicas can do, so that a later load is
+ * local: it is among the next in order, and has the disk for it.
+ */
+export function planPrefetch(
+  state: VersionState,
+  nodes: NodesById,
+  self: ScalingSelf,
+): ReplicaAction | undefined {
+  const { version, own, desired, havePerS, ready, loading, stored, eligible } = state;
+  const { diskFreeBytes } = self.node;
+  if (own !== undefined || self.refused.has(version.cid) || stored.size === 0) return undefined;
+  // What is short already is claimed, not fetched for later.
+  if (state.memory.shortSinceMs !== null) return undefined;
+  if (desired.wantedPerS === 0 || desired.wantedPerS < NEAR * havePerS) return undefined;
+  if (ready.length + loading.length >= version.deployment.maxReplicas) return undefined;
+  const { prefetchShare } = self.settings;
+  if (diskFreeBytes === null || version.fileBytes > prefetchShare * diskFreeBytes) return undefined;
+  const spare = version.replicas.filter(({ state: is }) => is === 'cold').length;
+  const lacking = spareCopies(state.desiredCount) - spare;
+  if (lacking <= 0) return undefined;
+  const placed = version.replicas.map(({ node }) => nodeOf(node, nodes));
+  const next = rankNodes(
+    eligible.filter(({ node }) => !stored.has(node)),
+    { cid: version.cid, stored, placed, count: lacking },
+  );
+  if (!next.some(({ node }) => node === self.node.node)) return undefined;
+  const reason = `${spare} of ${spare + lacking} spare copies, demand is at ${Math.round((100 * desired.wantedPerS) / havePerS)} % of what replicas are for`;
+  return { kind: 'prefetch', cid: version.cid, reason };
+}

@@ -1,0 +1,156 @@
+import type { NodeId, OwnerId } from '../../../protocols/types.ts';
+import { type DesiredCapacity, desiredCapacity } from './desired-capacity.ts';
+import { type MergedDemand, mergeDemand } from './merged-demand.ts';
+import { type Hindrance, hindranceOf } from './node-fitness.ts';
+import { measureCapacity, type ReplicaCapacity } from './replica-capacity.ts';
+import { type FormerHolder, firstMemory, type VersionMemory } from './scaling-memory.ts';
+import type {
+  ReplicaView,
+  ScalingNode,
+  ScalingSelf,
+  ScalingView,
+  VersionView,
+} from './scaling-view.ts';
+
+/** One version as one node sees it, with what follows from that. */
+export interface VersionState {
+  readonly version: VersionView;
+  readonly capacity: ReplicaCapacity;
+  readonly demand: MergedDemand;
+  readonly desired: DesiredCapacity;
+  /** Replicas that serve, and those that soon will. */
+  readonly ready: readonly ReplicaView[];
+  readonly loading: readonly ReplicaView[];
+  /** Requests a second that the ready ones can do, and all. */
+  readonly readyPerS: number;
+  readonly havePerS: number;
+  /** Replicas that demand asks for, within the publisher's bounds. */
+  readonly desiredCount: number;
+  /** Whether this node is among the replicas, and how. */
+  readonly own: ReplicaView | undefined;
+  /** Known nodes that have no part in it yet and could, and what hinders the others. */
+  readonly eligible: readonly ScalingNode[];
+  readonly hindrances: readonly Hindrance[];
+  /** Those that have its weights on their disk. */
+  readonly stored: ReadonlySet<NodeId>;
+  readonly memory: VersionMemory;
+}
+
+/** The nodes of a view by their id, the planning one included. */
+export type NodesById = ReadonlyMap<NodeId, ScalingNode>;
+
+export function nodesById({ nodes }: ScalingView, { node }: ScalingSelf): NodesById {
+  return new Map([...nodes, node].map((one) => [one.node, one]));
+}
+
+/** What is known of a node; of an unknown one that it stands alone. */
+export function nodeOf(id: NodeId, nodes: NodesById): ScalingNode {
+  return (
+    nodes.get(id) ?? {
+      node: id,
+      owner: id as string as OwnerId,
+      zone: '',
+      accepting: true,
+      memoryFreeBytes: null,
+      providers: [],
+      speed: null,
+      costPerHour: null,
+      serving: 1,
+      busyShare: null,
+      diskFreeBytes: null,
+    }
+  );
+}
+
+export function assessVersion(
+  version: VersionView,
+  nodes: NodesById,
+  self: ScalingSelf,
+  nowMs: number,
+): VersionState {
+  const known = self.memory.get(version.cid) ?? firstMemory(nowMs);
+  const capacity = measureCapacity(version);
+  const ready = version.replicas.filter(({ state }) => state === 'ready');
+  const loading = version.replicas.filter(({ state }) => state === 'loading');
+  const readyPerS = sum(ready, ({ requestsPerS }) => capacity.of(requestsPerS));
+  const loadingPerS = sum(loading, ({ node }) => capacity.expectedOf(nodes.get(node)));
+  const havePerS = readyPerS + loadingPerS;
+  const holders = rememberHolders(known.holders, ready, self.settings.stableWindowMs, nowMs);
+  const demand = mergeDemand(version, capacity, holders, self.settings);
+  const input = { demand, readyPerS, deployment: version.deployment, memory: known };
+  const desired = desiredCapacity(input, self.settings, nowMs);
+  const have = ready.length + loading.length;
+  const meanPerS = have === 0 ? capacity.usualPerS : havePerS / have;
+  const { maxReplicas } = version.deployment;
+  const countOf = (perS: number): number => {
+    return Math.min(maxReplicas, Math.max(desired.floor, Math.ceil(perS / meanPerS)));
+  };
+  const desiredCount = countOf(desired.wantedPerS);
+  const counts = { have, desiredCount, keptCount: countOf(desired.keptPerS) };
+  return {
+    ...{ version, capacity, demand, desired, ready, loading, readyPerS, havePerS, desiredCount },
+    own: version.replicas.find(({ node }) => node === self.node.node),
+    ...fitness(version, nodes, self),
+    memory: { ...remembered(desired.memory, counts, nowMs), holders },
+  };
+}
+
+/** Since when it is short or in surplus, and when it last grew. */
+function remembered(
+  memory: VersionMemory,
+  counts: { readonly have: number; readonly desiredCount: number; readonly keptCount: number },
+  nowMs: number,
+): VersionMemory {
+  const { have, desiredCount, keptCount } = counts;
+  return {
+    ...memory,
+    shortSinceMs: have < desiredCount ? (memory.shortSinceMs ?? nowMs) : null,
+    surplusSinceMs: have > keptCount ? (memory.surplusSinceMs ?? nowMs) : null,
+    grewAtMs: have > memory.had ? nowMs : memory.grewAtMs,
+    had: have,
+  };
+}
+
+function fitness(
+  version: VersionView,
+  nodes: NodesById,
+  self: ScalingSelf,
+): Pick<VersionState, 'eligible' | 'hindrances' | 'stored'> {
+  const stored = new Set<NodeId>();
+  const taken = new Set<NodeId>();
+  for (const { node, state } of version.replicas) {
+    if (state === 'gone') continue;
+    if (state !== 'loading') stored.add(node);
+    if (state !== 'cold') taken.add(node);
+  }
+  const eligible: ScalingNode[] = [];
+  const hindrances: Hindrance[] = [];
+  for (const node of nodes.values()) {
+    if (taken.has(node.node)) continue;
+    const refused = node.node === self.node.node && self.refused.has(version.cid);
+    const hindrance = refused ? 'not accepting' : hindranceOf(node, version, stored.has(node.node));
+    if (hindrance === undefined) eligible.push(node);
+    else hindrances.push(hindrance);
+  }
+  return { eligible, hindrances, stored };
+}
+
+/** Those that are ready, and those that were within a stable window: what they last told still counts, fading. */
+function rememberHolders(
+  holders: ReadonlyMap<NodeId, FormerHolder>,
+  ready: readonly ReplicaView[],
+  stableWindowMs: number,
+  nowMs: number,
+): ReadonlyMap<NodeId, FormerHolder> {
+  const kept = [...holders].filter(([, { atMs }]) => nowMs - atMs < 2 * stableWindowMs);
+  return new Map([
+    ...kept,
+    ...ready.map(({ node, requestsPerS }) => {
+      return [node, { atMs: nowMs, requestsPerS: requestsPerS ?? 0 }] as const;
+    }),
+  ]);
+}
+
+function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
+}

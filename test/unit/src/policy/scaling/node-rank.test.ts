@@ -1,0 +1,86 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { NodeId, OwnerId, VersionCid } from '../../../../../protocols/types.ts';
+import { rankNodes } from '../../../../../src/policy/scaling/node-rank.ts';
+import type { ScalingNode } from '../../../../../src/policy/scaling/scaling-view.ts';
+
+function node(name: string, fields: Partial<ScalingNode> = {}): ScalingNode {
+  return {
+    node: name as NodeId,
+    owner: `owner of ${name}` as OwnerId,
+    ...{ zone: '', accepting: true, memoryFreeBytes: null, providers: [], speed: null },
+    ...{ costPerHour: null, serving: 0, busyShare: null, diskFreeBytes: null, ...fields },
+  };
+}
+
+function rank(nodes: readonly ScalingNode[], version = 'hot', count = nodes.length) {
+  const input = { cid: version as VersionCid, stored: new Set<NodeId>(), placed: [], count };
+  return rankNodes(nodes, input).map((one) => one.node as string);
+}
+
+/** How many of many versions each node is the first for. */
+function firsts(
+  nodes: readonly ScalingNode[],
+  stored: readonly string[] = [],
+): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (let index = 0; index < 2_000; index += 1) {
+    const input = { cid: `v${index}` as VersionCid, placed: [], count: 1 };
+    const [first] = rankNodes(nodes, { ...input, stored: new Set(stored as NodeId[]) });
+    if (first !== undefined) counts.set(first.node, (counts.get(first.node) ?? 0) + 1);
+  }
+  return counts;
+}
+
+describe('rankNodes', () => {
+  it('gives the same order whatever the order of what is known', () => {
+    const names = fc.uniqueArray(fc.string({ minLength: 1 }), { minLength: 1, maxLength: 20 });
+    fc.assert(
+      fc.property(names, (found) => {
+        const nodes = found.map((name) => node(name));
+        expect(rank(nodes.toReversed())).toEqual(rank(nodes));
+      }),
+    );
+  });
+
+  it('leaves the order of the others as it was when one goes', () => {
+    const nodes = Array.from({ length: 20 }, (_, index) => node(`n${index}`));
+    const order = rank(nodes);
+    for (const gone of nodes) {
+      const left = rank(nodes.filter((one) => one !== gone));
+      expect(left).toEqual(order.filter((name) => name !== gone.node));
+    }
+  });
+
+  it('spreads versions evenly over equals', () => {
+    const counts = firsts(Array.from({ length: 10 }, (_, index) => node(`n${index}`)));
+    for (const count of counts.values()) expect(Math.abs(count - 200)).toBeLessThan(60);
+  });
+
+  it('puts no two of one owner, or one zone, next to each other while there are others', () => {
+    const nodes = Array.from({ length: 12 }, (_, index) =>
+      node(`n${index}`, { owner: `o${index % 3}` as OwnerId, zone: index % 2 === 0 ? 'a' : 'b' }),
+    );
+    const owners = new Set(rank(nodes, 'hot', 3).map((name) => Number(name.slice(1)) % 3));
+    expect(owners.size).toBeGreaterThanOrEqual(2);
+  });
+
+  it.each([
+    ['that has the weights', {}, ['n0'], 0.4],
+    ['that runs something already', { serving: 1 }, [], 0.25],
+    ['that is four times as fast', { speed: 4 }, [], 0.25],
+    ['that costs a quarter', { costPerHour: 0.25 }, [], 0.5],
+  ])('prefers one %s', (_, fields, stored, share) => {
+    const others = Array.from({ length: 9 }, (_one, index) => {
+      return node(`n${index + 1}`, { costPerHour: 1 });
+    });
+    const counts = firsts([node('n0', { costPerHour: 1, ...fields }), ...others], stored);
+    expect((counts.get('n0') ?? 0) / 2_000).toBeGreaterThan(share);
+  });
+
+  it('stops preferring one in use when it has no time left', () => {
+    const others = Array.from({ length: 9 }, (_, index) => node(`n${index + 1}`));
+    const counts = firsts([node('n0', { serving: 1, busyShare: 0.9 }), ...others]);
+    expect((counts.get('n0') ?? 0) / 2_000).toBeLessThan(0.15);
+  });
+});

@@ -144,11 +144,3 @@ export interface ReplicaPlan {
   /** To be handed in with the next plan. */
   readonly memory: ScalingMemory;
 }
-
-/** What `planReplicas` is, and whoever stands in for it. */
-export type ReplicaPlanner = (
-  view: ScalingView,
-  self: ScalingSelf,
-  nowMs: number,
-  random: () => number,
-) => ReplicaPlan;

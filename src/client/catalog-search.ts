@@ -6,8 +6,8 @@ import type { NodeId, PublisherId, VersionCid } from '../../protocols/types.ts';
 import { matchesCatalog } from '../policy/catalog-match.ts';
 import { type CatalogHolder, selectCatalogPeers } from '../policy/catalog-peers.ts';
 import { catalogMetadata, releasedVersion } from '../swarm/catalog.ts';
+import type { ManifestReader } from '../swarm/manifest-reader.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
-import type { ManifestReader } from './manifest-reader.ts';
 
 /** Peers asked which nodes there are. */
 const SURVEYED_PEERS = 3;

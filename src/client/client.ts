@@ -4,6 +4,7 @@ import type { Manifest } from '../../protocols/manifest/index.ts';
 import { type ModelRef, parseModelRef } from '../../protocols/reference.ts';
 import { createMemorySequenceStore } from '../../protocols/release/index.ts';
 import type { AbortOptions, NodeId, VersionCid } from '../../protocols/types.ts';
+import { ManifestReader } from '../swarm/manifest-reader.ts';
 import { SwarmPeer } from '../swarm/peer.ts';
 import type { NodeView, ReplicaView } from '../swarm/view.ts';
 import { AnswerSampler } from './answer-sampler.ts';
@@ -28,7 +29,6 @@ import {
 import { type InferResult, outputsOf, splitResult } from './infer-result.ts';
 import { failedCall, InferenceCall } from './inference-call.ts';
 import { InferenceRouter } from './inference-router.ts';
-import { ManifestReader } from './manifest-reader.ts';
 import { ModelResolver, type ResolvedModel } from './model-resolver.ts';
 import { findReleaseStatus, type ReleaseStatus } from './release-status.ts';
 import { type DescribedModel, RemoteModel } from './remote-model.ts';

@@ -4,8 +4,8 @@ import { NoNodeError } from '../../protocols/errors.ts';
 import { MAX_MANIFEST_BYTES } from '../../protocols/limits.ts';
 import { decodeManifest, type Manifest } from '../../protocols/manifest/index.ts';
 import type { NodeId, VersionCid } from '../../protocols/types.ts';
-import type { SwarmPeer } from '../swarm/peer.ts';
-import { connectToHolder } from '../swarm/version-holders.ts';
+import type { SwarmPeer } from './peer.ts';
+import { connectToHolder } from './version-holders.ts';
 
 /** Manifests kept in memory; they never change, so the oldest simply goes. */
 const MAX_CACHED = 256;

@@ -2,6 +2,9 @@ import type { AnnouncedVersion } from '../../protocols/capacity/index.ts';
 import { BusyError, ForbiddenError, LoadingError, NotFoundError } from '../../protocols/errors.ts';
 import { type ReplicaProgress, type ReplicaRequest } from '../../protocols/replica/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
+import { hostMemoryPool } from '../device/host-memory.ts';
+import { allows } from '../node-init.ts';
+import { GoneVersions } from './gone-versions.ts';
 import {
   type BringOptions,
   createHolding,
@@ -10,19 +13,13 @@ import {
   wakeRefusal,
   watch,
 } from './holding.ts';
-import type { LoadedModel, ModelState } from '../backend/backend.ts';
-import { GoneVersions } from './gone-versions.ts';
-import { allows } from '../node-init.ts';
-import { openGrant, provideVersion } from './replica-records.ts';
-import type { Replica, ReplicaOrigin } from './replica.ts';
-import type { ReplicaSetComponents, ReplicaSetInit } from './replica-set-init.ts';
-import { hostMemoryPool } from '../device/host-memory.ts';
 import { isLasting, textOf } from './load-failure.ts';
 import { leaveCold, type MemoryLeaveComponents, putToSleep, quarantine } from './memory-leave.ts';
 import { MemoryLedger } from './memory-ledger.ts';
-import { createQueue } from './replica-queue.ts';
-import type { StoredVersion } from '../store/version-store.ts';
-import { checkHost } from './version-load.ts';
+import type { Replica, ReplicaOrigin } from './replica.ts';
+import { ReplicaLoader } from './replica-loader.ts';
+import { openGrant, provideVersion } from './replica-records.ts';
+import type { ReplicaSetComponents, ReplicaSetInit } from './replica-set-init.ts';
 import { VersionMemory } from './version-memory.ts';
 
 /** What is told of a version that is on the disk alone because another took its place. */
@@ -36,7 +33,7 @@ export class ReplicaSet {
   readonly #gone = new GoneVersions();
   readonly #stopping = new AbortController();
   readonly #ledger: MemoryLedger;
-  readonly #memory: VersionMemory;
+  readonly #loader: ReplicaLoader;
   readonly #leaving: MemoryLeaveComponents;
   /** Why nothing is loaded now; undefined when it is. */
   #resting: string | undefined;
@@ -53,7 +50,16 @@ export class ReplicaSet {
         this.get(cid)?.standing ?? { busy: true, lastUsedMs: 0, uses: 0, loadMs: 0 },
       evict: (cid) => this.sleep(cid, 'its memory was needed'),
     });
-    this.#memory = new VersionMemory({ ...parts, ledger: this.#ledger, threads, logger });
+    const memory = new VersionMemory({ ...parts, ledger: this.#ledger, threads, logger });
+    this.#loader = new ReplicaLoader(
+      {
+        ...{ parts: components, memory, leaving: this.#leaving },
+        resting: () => this.#resting,
+        sleep: (cid, why) => this.sleep(cid, why),
+        signal: this.#stopping.signal,
+      },
+      init,
+    );
   }
 
   /** Who has how much of the memory that models may take. */
@@ -262,11 +268,11 @@ export class ReplicaSet {
         const release = peer.releases.cached(publisher, name)?.bytes ?? null;
         await store.want({ ...origin, release });
       }
-      const stored = await this.#fetch(holding);
+      const stored = await this.#loader.fetch(holding);
       // From now on others may fetch it here, whether it can be run here or not.
       this.#provide(origin.cid);
       // What is brought back after a restart takes no place from what is there already.
-      await this.#load(holding, stored, { evict: asker !== undefined, promised: false });
+      await this.#loader.load(holding, stored, { evict: asker !== undefined, promised: false });
       releases.learn(origin.publisher, origin.name);
     } catch (error) {
       if (!(error instanceof BusyError)) {
@@ -301,7 +307,7 @@ export class ReplicaSet {
 
   async #reload(holding: Holding, options: BringOptions): Promise<void> {
     try {
-      await this.#load(holding, await this.#fetch(holding), options);
+      await this.#loader.load(holding, await this.#loader.fetch(holding), options);
     } catch (error) {
       if (error instanceof BusyError) await leaveCold(holding, error, this.#leaving);
       else if (this.#stopping.signal.aborted || isLasting(error))
@@ -309,67 +315,6 @@ export class ReplicaSet {
       else await quarantine(holding, textOf(error), this.#leaving);
       throw error;
     }
-  }
-
-  async #fetch(holding: Holding): Promise<StoredVersion> {
-    const { fetcher, backend, store } = this.#components;
-    const signal = this.#stopping.signal;
-    const { cid } = holding.replica.origin;
-    const stored = await fetcher.fetch(cid, {
-      askers: holding.askers,
-      signal,
-      accept: (manifest) =>
-        checkHost(backend, manifest, { signal, memoryBytes: this.#init.maxMemoryBytes }),
-      onProgress: (bytes, totalBytes) => {
-        holding.progress = { state: 'fetching', bytes, totalBytes };
-        holding.replica.fetched(bytes, totalBytes);
-      },
-    });
-    store.noteUse(cid);
-    return stored;
-  }
-
-  async #load(
-    holding: Holding,
-    stored: StoredVersion,
-    { evict, promised }: BringOptions,
-  ): Promise<void> {
-    const { replica } = holding;
-    const { cid, name } = replica.origin;
-    const { changed, experience } = this.#components;
-    if (this.#resting !== undefined) throw new BusyError(`this node rests: ${this.#resting}`, 0);
-    const version = { cid, ...stored };
-    holding.progress = { state: 'loading' };
-    replica.loading(this.#memory.assumedLoadMs(version));
-    changed();
-    const loaded = await this.#memory.load(version, {
-      signal: this.#stopping.signal,
-      evict,
-      memoryBytes: this.#init.maxMemoryBytes,
-    });
-    const { queue, batches } = await createQueue(
-      { ...loaded, cid, manifest: stored.manifest },
-      { ...this.#init, experience, signal: this.#stopping.signal },
-    );
-    const { model, lease, loadMs, note } = loaded;
-    holding.lease = lease;
-    holding.refused = undefined;
-    model.onStateChange((state, reason) => this.#modelChanged(holding, model, state, reason));
-    replica.loaded(model, queue, { loadMs, note }, promised);
-    // The rest began while it was being loaded.
-    if (this.#resting !== undefined) await this.sleep(cid, this.#resting);
-    holding.progress = { state: 'ready' };
-    changed();
-    const { provider, memoryBytes } = model;
-    const facts = { cid, name, provider, memoryBytes, loadMs, note, batches };
-    this.#init.logger.info(facts, 'replica ready');
-    await this.#memory.reconcile();
-  }
-
-  #modelChanged(holding: Holding, model: LoadedModel, state: ModelState, reason: string): void {
-    this.#components.changed();
-    if (state !== 'failed' || holding.replica.model !== model) return;
-    void quarantine(holding, reason, this.#leaving);
   }
 
   async #failed(

@@ -22,14 +22,18 @@ export interface Holding {
   quarantines: number;
   /** Whether it is out of memory because no channel points at it: then it is not loaded only because there is room. */
   retired: boolean;
+  /** Whether it is out of memory because the swarm has enough of it: then it is loaded when the swarm or a caller wants it. */
+  surplus: boolean;
+  /** Ends a fetch that the swarm does not want any more. */
+  readonly givingUp: AbortController;
   /** Ends the quarantine. */
   timer: NodeJS.Timeout | undefined;
 }
 
-/** What begins to be held: as what, and for whom, if for anybody. */
-export function createHolding(origin: ReplicaOrigin, asker: string | undefined): Holding {
+/** What begins to be held: as what, and which peers have it or know who does, if any do. */
+export function createHolding(origin: ReplicaOrigin, peers: readonly string[] = []): Holding {
   const askers = new Askers();
-  if (asker !== undefined) askers.add(asker);
+  for (const peer of peers) askers.add(peer);
   return {
     replica: new Replica(origin),
     askers,
@@ -39,6 +43,8 @@ export function createHolding(origin: ReplicaOrigin, asker: string | undefined):
     refused: undefined,
     quarantines: 0,
     retired: false,
+    surplus: false,
+    givingUp: new AbortController(),
     timer: undefined,
   };
 }
@@ -61,6 +67,25 @@ export interface BringOptions {
   /** Whether callers were told to come back for it. */
   readonly promised: boolean;
 }
+
+/** What a version is taken on as. */
+export interface TakeOptions {
+  /** Peers that have it, or know who does; with none, the fetch is tried until somebody is found. */
+  readonly peers: readonly string[];
+  /** False for what was held before a restart: it is remembered already, and nobody waits for it. */
+  readonly isNew: boolean;
+  /** Whether idle versions may leave for it. */
+  readonly evict: boolean;
+}
+
+/** What is brought back after a restart takes no place from what is there already. */
+export const RESTORED: TakeOptions = { peers: [], isNew: false, evict: false };
+
+/** What is told of a version that is on the disk alone because another took its place. */
+export const RETIRED = 'no channel points at it and nobody asks for it';
+
+/** What is told of a version that is on the disk alone because its demand may ask for it. */
+export const KEPT = 'kept on the disk for when it is wanted';
 
 /** Why a version is not loaded now however often it is asked for; undefined when nothing speaks against it. */
 export function wakeRefusal({ refused, replica }: Holding): Error | undefined {

@@ -33,9 +33,10 @@ export class ReplicaLoader {
 
   /** The files, fetched from other holders when they are not on the disk. */
   async fetch(holding: Holding): Promise<StoredVersion> {
-    const { parts, signal } = this.#components;
+    const { parts } = this.#components;
     const { fetcher, backend, store } = parts;
     const { cid } = holding.replica.origin;
+    const signal = AbortSignal.any([this.#components.signal, holding.givingUp.signal]);
     const stored = await fetcher.fetch(cid, {
       askers: holding.askers,
       signal,

@@ -6,6 +6,7 @@ import type { VersionCid } from '../../protocols/types.ts';
 import { openPlacementGrant } from '../../protocols/replica/index.ts';
 import type { SwarmPeer } from '../../src/swarm/peer.ts';
 import { type AllowList, allows } from '../node-init.ts';
+import type { VersionStore } from '../store/version-store.ts';
 import type { ReplicaOrigin } from './replica.ts';
 
 const DHT_TIMEOUT_MS = 30_000;
@@ -75,4 +76,34 @@ export async function provideVersion(
     if (signal.aborted) return;
     logger.warn({ err: error, cid }, 'DHT could not be told; tried again within the hour');
   }
+}
+
+/** Writes down, over restarts, that a version is to be served, or kept on the disk alone. */
+export async function rememberVersion(
+  {
+    peer,
+    store,
+  }: { readonly peer: Pick<SwarmPeer, 'releases'>; readonly store: Pick<VersionStore, 'want'> },
+  origin: ReplicaOrigin,
+  cold: boolean,
+): Promise<void> {
+  const release = peer.releases.cached(origin.publisher, origin.name)?.bytes ?? null;
+  await store.want({ ...origin, release, cold });
+}
+
+/** What was held before a restart and may still be; the log names whose publisher is served no more. */
+export async function servable(
+  store: Pick<VersionStore, 'wanted'>,
+  {
+    allowPublishers,
+    logger,
+  }: { readonly allowPublishers: AllowList; readonly logger: Pick<Logger, 'warn'> },
+): Promise<{ readonly origin: ReplicaOrigin; readonly cold: boolean }[]> {
+  const found: { readonly origin: ReplicaOrigin; readonly cold: boolean }[] = [];
+  for (const { publisher, name, cid, cold = false } of await store.wanted()) {
+    const origin = { publisher, name, cid };
+    if (allows(allowPublishers, publisher)) found.push({ origin, cold });
+    else logger.warn(origin, 'publisher is not served any more: not loaded');
+  }
+  return found;
 }

@@ -9,7 +9,11 @@ import {
   type BringOptions,
   createHolding,
   type Holding,
+  KEPT,
   leavingMemory,
+  RESTORED,
+  RETIRED,
+  type TakeOptions,
   wakeRefusal,
   watch,
 } from './holding.ts';
@@ -18,12 +22,9 @@ import { leaveCold, type MemoryLeaveComponents, putToSleep, quarantine } from '.
 import { MemoryLedger } from './memory-ledger.ts';
 import type { Replica, ReplicaOrigin } from './replica.ts';
 import { ReplicaLoader } from './replica-loader.ts';
-import { openGrant, provideVersion } from './replica-records.ts';
+import { openGrant, provideVersion, rememberVersion, servable } from './replica-records.ts';
 import type { ReplicaSetComponents, ReplicaSetInit } from './replica-set-init.ts';
 import { VersionMemory } from './version-memory.ts';
-
-/** What is told of a version that is on the disk alone because another took its place. */
-const RETIRED = 'no channel points at it and nobody asks for it';
 
 /** The versions this node holds: takes them on when asked and allowed, brings them back after a restart. */
 export class ReplicaSet {
@@ -98,7 +99,7 @@ export class ReplicaSet {
       releases: this.#components.peer.releases,
       signal: AbortSignal.any([signal, this.#stopping.signal]),
     });
-    yield* watch(this.#take(origin, asker), signal);
+    yield* watch(this.#takeFor(origin, asker), signal);
   }
 
   /**
@@ -116,6 +117,43 @@ export class ReplicaSet {
     const etaMs = replica.etaMs;
     if (replica.state === 'cold') this.#rouse(holding, { evict: true, promised: true });
     return new LoadingError(`version ${cid} is being loaded`, replica.etaMs ?? etaMs);
+  }
+
+  /**
+   * Takes on a replica because the swarm wants one more, from `peers` that have its files. What is loading or READY stays as it
+   * is, and what was refused or quarantined here a moment ago is left alone.
+   */
+  claim(origin: ReplicaOrigin, { peers, evict }: Pick<TakeOptions, 'peers' | 'evict'>): void {
+    if (this.#resting !== undefined || this.#stopping.signal.aborted) return;
+    const known = this.#known(origin.cid);
+    if (known === undefined) this.#begin(origin, { peers, isNew: true, evict });
+    else if (known.replica.state === 'cold' && wakeRefusal(known) === undefined) {
+      this.#rouse(known, { evict, promised: false });
+    }
+  }
+
+  /**
+   * Takes a version out of memory because the swarm has enough of it, and keeps it on the disk; resolves when its memory is back.
+   * A fetch that is under way ends, and what it has brought stays for the next one.
+   */
+  async leave(cid: VersionCid, why: string): Promise<void> {
+    const holding = this.#holdings.get(cid);
+    if (holding === undefined) return;
+    if (holding.progress.state === 'fetching' && holding.replica.state === 'loading') {
+      holding.givingUp.abort(new ForbiddenError(why));
+      return;
+    }
+    if (holding.replica.state !== 'ready') return;
+    holding.surplus = true;
+    await putToSleep(holding, why, this.#leaving);
+    await this.#remember(holding.replica.origin, holding.surplus);
+  }
+
+  /** Keeps on the disk what is whole there, without loading it: the next load finds it here. */
+  async keep(origin: ReplicaOrigin): Promise<void> {
+    if (this.#known(origin.cid) !== undefined) return;
+    await this.#remember(origin, true);
+    this.#keepCold(origin, KEPT).surplus = true;
   }
 
   /** Takes a version out of memory and keeps it on the disk; resolves when its memory is back. */
@@ -142,7 +180,7 @@ export class ReplicaSet {
   /** Loads what is on the disk alone, as far as it fits without anyone leaving. */
   wakeAll(): void {
     for (const holding of this.#holdings.values()) {
-      if (holding.replica.state !== 'cold' || holding.retired) continue;
+      if (holding.replica.state !== 'cold' || holding.retired || holding.surplus) continue;
       this.#rouse(holding, { evict: false, promised: false });
     }
   }
@@ -180,16 +218,11 @@ export class ReplicaSet {
   async restore(
     isRetired: (cid: VersionCid) => Promise<boolean> = async () => false,
   ): Promise<void> {
-    for (const { publisher, name, cid } of await this.#components.store.wanted()) {
-      if (!allows(this.#init.allowPublishers, publisher)) {
-        this.#init.logger.warn(
-          { publisher, name, cid },
-          'publisher is not served any more: not loaded',
-        );
-        continue;
-      }
-      if (await isRetired(cid)) this.#keepCold({ publisher, name, cid });
-      else this.#take({ publisher, name, cid }, undefined);
+    for (const { origin, cold } of await servable(this.#components.store, this.#init)) {
+      if (this.#known(origin.cid) !== undefined) continue;
+      if (cold) this.#keepCold(origin, KEPT).surplus = true;
+      else if (await isRetired(origin.cid)) this.#keepCold(origin, RETIRED).retired = true;
+      else this.#begin(origin, RESTORED);
     }
   }
 
@@ -215,7 +248,7 @@ export class ReplicaSet {
     }
     if (this.#stopping.signal.aborted) return false;
     const { publisher, name } = origin;
-    await this.#take({ publisher, name, cid }, undefined).done;
+    await this.#begin({ publisher, name, cid }, RESTORED).done;
     return true;
   }
 
@@ -228,19 +261,29 @@ export class ReplicaSet {
     await Promise.allSettled(holdings.map(({ replica }) => replica.unload()));
   }
 
-  #take(origin: ReplicaOrigin, asker: string | undefined): Holding {
-    const known = this.#holdings.get(origin.cid);
-    if (known !== undefined && known.replica.state !== 'gone') {
-      // What is fetched since a restart has nobody to fetch from until somebody asks who has it.
-      if (asker !== undefined) known.askers.add(asker);
-      // A publisher who places it again also has it tried again that was quarantined.
-      if (asker !== undefined && ['cold', 'quarantined'].includes(known.replica.state)) {
-        this.#rouse(known, { evict: true, promised: false });
-      }
-      return known;
+  /** What is held of a version and not on its way out. */
+  #known(cid: VersionCid): Holding | undefined {
+    const known = this.#holdings.get(cid);
+    return known?.replica.state === 'gone' ? undefined : known;
+  }
+
+  #takeFor(origin: ReplicaOrigin, asker: string): Holding {
+    const known = this.#known(origin.cid);
+    if (known === undefined) {
+      return this.#begin(origin, { peers: [asker], isNew: true, evict: true });
     }
-    const holding = createHolding(origin, asker);
-    holding.done = this.#bring(holding, asker);
+    // What is fetched since a restart has nobody to fetch from until somebody asks who has it.
+    known.askers.add(asker);
+    // A publisher who places it again also has it tried again that was quarantined.
+    if (['cold', 'quarantined'].includes(known.replica.state)) {
+      this.#rouse(known, { evict: true, promised: false });
+    }
+    return known;
+  }
+
+  #begin(origin: ReplicaOrigin, options: TakeOptions): Holding {
+    const holding = createHolding(origin, options.peers);
+    holding.done = this.#bring(holding, options);
     holding.done.catch(() => {
       // Whoever waits sees the failure; the log has it in any case.
     });
@@ -249,40 +292,39 @@ export class ReplicaSet {
     return holding;
   }
 
-  #keepCold(origin: ReplicaOrigin): void {
-    const holding = createHolding(origin, undefined);
-    holding.retired = true;
-    void holding.replica.sleep(RETIRED);
+  #keepCold(origin: ReplicaOrigin, why: string): Holding {
+    const holding = createHolding(origin);
+    void holding.replica.sleep(why);
     this.#holdings.set(origin.cid, holding);
     this.#provide(origin.cid);
     this.#components.releases.learn(origin.publisher, origin.name);
     this.#components.changed();
+    return holding;
   }
 
-  async #bring(holding: Holding, asker: string | undefined): Promise<void> {
+  #remember(origin: ReplicaOrigin, cold: boolean): Promise<void> {
+    return rememberVersion(this.#components, origin, cold);
+  }
+
+  async #bring(holding: Holding, { isNew, evict }: TakeOptions): Promise<void> {
     const { origin } = holding.replica;
-    const { peer, store, releases } = this.#components;
+    const { releases } = this.#components;
     try {
-      if (asker !== undefined) {
-        const { publisher, name } = origin;
-        const release = peer.releases.cached(publisher, name)?.bytes ?? null;
-        await store.want({ ...origin, release });
-      }
+      if (isNew) await this.#remember(origin, false);
       const stored = await this.#loader.fetch(holding);
       // From now on others may fetch it here, whether it can be run here or not.
       this.#provide(origin.cid);
-      // What is brought back after a restart takes no place from what is there already.
-      await this.#loader.load(holding, stored, { evict: asker !== undefined, promised: false });
+      await this.#loader.load(holding, stored, { evict, promised: false });
       releases.learn(origin.publisher, origin.name);
     } catch (error) {
       if (!(error instanceof BusyError)) {
-        await this.#failed(holding, error, { isNew: asker !== undefined });
+        await this.#failed(holding, error, { isNew });
         throw error;
       }
       releases.learn(origin.publisher, origin.name);
       await leaveCold(holding, error, this.#leaving);
       // After a restart nobody waits to hear of it.
-      if (asker !== undefined) throw error;
+      if (isNew) throw error;
     }
   }
 
@@ -296,6 +338,7 @@ export class ReplicaSet {
     const { cid } = holding.replica.origin;
     clearTimeout(holding.timer);
     holding.retired = false;
+    this.#wantLoaded(holding);
     holding.replica.loading();
     holding.done = this.#reload(holding, options);
     holding.done.catch((error: unknown) => {
@@ -303,6 +346,15 @@ export class ReplicaSet {
       this.#init.logger.warn({ err: error, cid }, 'version could not be loaded again');
     });
     this.#components.changed();
+  }
+
+  #wantLoaded(holding: Holding): void {
+    if (!holding.surplus) return;
+    holding.surplus = false;
+    this.#remember(holding.replica.origin, false).catch((error: unknown) => {
+      const { cid } = holding.replica.origin;
+      this.#init.logger.warn({ err: error, cid }, 'version is left on the disk at the next start');
+    });
   }
 
   async #reload(holding: Holding, options: BringOptions): Promise<void> {
@@ -323,14 +375,18 @@ export class ReplicaSet {
     { isNew }: { readonly isNew: boolean },
   ): Promise<void> {
     const { cid, name } = holding.replica.origin;
-    this.#init.logger.warn({ err: error, cid, name }, 'replica could not be brought up');
+    const { store, changed } = this.#components;
+    const unwanted = holding.givingUp.signal.aborted;
+    if (unwanted) this.#init.logger.info({ cid, name }, 'fetch ended: the swarm has enough of it');
+    else this.#init.logger.warn({ err: error, cid, name }, 'replica could not be brought up');
     this.#drop(holding, textOf(error));
+    if (unwanted) await store.unwant(cid);
     // What can never work leaves the disk; what has worked here may again, when the driver does that it runs on.
-    if (isNew && isLasting(error)) {
-      await this.#components.store.unwant(cid);
-      await this.#components.store.remove(cid);
+    if (isNew && isLasting(error) && !unwanted) {
+      await store.unwant(cid);
+      await store.remove(cid);
     }
-    this.#components.changed();
+    changed();
   }
 
   #drop(holding: Holding, note?: string): void {

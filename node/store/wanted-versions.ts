@@ -9,6 +9,8 @@ export interface WantedVersion {
   readonly cid: VersionCid;
   /** The newest signed release record of the model that this node knew; null while none was seen. */
   readonly release: Uint8Array | null;
+  /** True for one that is kept on the disk alone, until the swarm or a caller wants it in memory. @default false */
+  readonly cold?: boolean | undefined;
 }
 
 /** JSON has no bytes. */
@@ -24,9 +26,9 @@ export class WantedVersions {
     this.#table = level.sublevel<string, Entry>('wanted', { valueEncoding: 'json' });
   }
 
-  put({ publisher, name, cid, release }: WantedVersion): Promise<void> {
+  put({ publisher, name, cid, release, cold = false }: WantedVersion): Promise<void> {
     const text = release === null ? null : Buffer.from(release).toString('base64');
-    const entry: Entry = { publisher, name, cid, release: text };
+    const entry: Entry = { publisher, name, cid, release: text, ...(cold ? { cold } : {}) };
     return onIndex(() =>
       this.#level.batch().put(cid, entry, { sublevel: this.#table }).write(SYNC),
     );

@@ -3,9 +3,11 @@ import { afterEach, describe, expect, it, type MockInstance, vi } from 'vitest';
 import type { LoadOptions, ModelFiles } from '../../../../node/backend/backend.ts';
 import { CoreTurns } from '../../../../node/backend/core-turns.ts';
 import { GpuMemory } from '../../../../node/device/gpu-memory.ts';
+import type { ReplicaFetchOptions } from '../../../../node/replica/replica-fetch.ts';
 import { ReplicaSet } from '../../../../node/replica/replica-set.ts';
 import type { ReplicaSetComponents } from '../../../../node/replica/replica-set-init.ts';
 import { VersionExperience } from '../../../../node/replica/version-experience.ts';
+import type { WantedVersion } from '../../../../node/store/wanted-versions.ts';
 import { ExecutionError, InvalidModelError } from '../../../../protocols/errors.ts';
 import { Tensor } from '../../../../protocols/tensor.ts';
 import type { PublisherId, VersionCid } from '../../../../protocols/types.ts';
@@ -36,12 +38,21 @@ class CountingBackend extends FakeBackend {
   }
 }
 
+/** What is special about the versions of a set. */
+interface PreparedSet {
+  readonly retired: readonly string[];
+  /** Those that were left on the disk alone before the restart. */
+  readonly cold: readonly string[];
+  /** Stands in for a fetch that takes its time. */
+  readonly fetch: (signal: AbortSignal) => Promise<void>;
+}
+
 /** A set that finds `names` on its disk when it starts; what of a node is not looked at is not there. */
 async function prepare(
   names: readonly string[],
   maxMemoryBytes = GIB,
   failure?: Error,
-  retired: readonly string[] = [],
+  { retired = [], cold = [], fetch }: Partial<PreparedSet> = {},
 ) {
   const folder = await createModelFolder(echoModel({ x: { datatype: 'FP32', shape: ['n'] } }));
   const { directory } = folder.files;
@@ -49,16 +60,29 @@ async function prepare(
   const backend = new CountingBackend({ provider: 'cpu' });
   backend.failure = failure;
   const removed: string[] = [];
+  const wanted = new Map<string, boolean>();
   const stubs = {
-    peer: { libp2p: { contentRouting: { provide: async () => {} } } },
+    peer: {
+      libp2p: { contentRouting: { provide: async () => {} } },
+      releases: { cached: () => undefined },
+    },
     store: {
       wanted: async () =>
-        names.map((name) => ({ publisher: PUBLISHER, name, cid: version(name), release: null })),
+        names.map((name) => ({
+          ...{ publisher: PUBLISHER, name, cid: version(name), release: null },
+          cold: cold.includes(name),
+        })),
+      want: async ({ cid, cold: isCold = false }: WantedVersion) => void wanted.set(cid, isCold),
       noteUse: () => {},
       unwant: async (cid: string) => removed.push(cid),
       remove: async (cid: string) => removed.push(cid),
     },
-    fetcher: { fetch: async () => ({ manifest, directory }) },
+    fetcher: {
+      fetch: async (_cid: VersionCid, { signal }: ReplicaFetchOptions) => {
+        await fetch?.(signal);
+        return { manifest, directory };
+      },
+    },
     releases: { learn: () => {} },
   };
   const set = new ReplicaSet(
@@ -86,6 +110,7 @@ async function prepare(
     set,
     backend,
     removed,
+    wanted,
     become,
     async [Symbol.asyncDispose]() {
       await set.stop();
@@ -267,7 +292,7 @@ describe('ReplicaSet', () => {
   });
 
   it('holds after a restart on the disk alone what is retired by then, and loads it when it is asked for', async () => {
-    await using made = await prepare(['a', 'b'], GIB, undefined, ['b']);
+    await using made = await prepare(['a', 'b'], GIB, undefined, { retired: ['b'] });
     const { set, backend, become } = made;
     await become('a', 'ready');
     expect(set.get(version('b'))?.state).toBe('cold');
@@ -285,5 +310,56 @@ describe('ReplicaSet', () => {
     made.set.forget(version('a'));
     expect(made.set.get(version('a'))).toBeUndefined();
     expect(made.set.announced()).toMatchObject([{ cid: 'a', state: 'gone' }]);
+  });
+
+  it('claims a version once and leaves it to the disk, over a restart too, until it is claimed or asked for again', async () => {
+    await using made = await prepare([]);
+    const { set, backend, wanted, become } = made;
+    const origin = { publisher: PUBLISHER, name: 'a', cid: version('a') };
+    set.claim(origin, { peers: ['holder'], evict: false });
+    set.claim(origin, { peers: ['holder'], evict: false });
+    await become('a', 'ready');
+    expect(backend.models).toHaveLength(1);
+    expect(wanted.get('a')).toBe(false);
+    await set.leave(origin.cid, 'enough of it');
+    expect(set.announced()).toMatchObject([{ state: 'cold', note: 'enough of it' }]);
+    expect(wanted.get('a')).toBe(true);
+    set.wakeAll();
+    set.revive(origin.cid);
+    expect(set.get(origin.cid)?.state).toBe('cold');
+    set.claim(origin, { peers: [], evict: false });
+    await become('a', 'ready');
+    await vi.waitFor(() => expect(wanted.get('a')).toBe(false));
+    await set.leave(origin.cid, 'enough of it');
+    expect(set.wake(origin.cid)).toMatchObject({ code: 'ERR_LOADING' });
+    await become('a', 'ready');
+    await vi.waitFor(() => expect(wanted.get('a')).toBe(false));
+  });
+
+  it('ends the fetch of a claim that is not wanted any more', async () => {
+    const begun = Promise.withResolvers<void>();
+    const fetch = (signal: AbortSignal) =>
+      new Promise<void>((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+        begun.resolve();
+      });
+    await using made = await prepare([], GIB, undefined, { fetch });
+    const { set, removed } = made;
+    set.claim({ publisher: PUBLISHER, name: 'a', cid: version('a') }, { peers: [], evict: false });
+    await begun.promise;
+    await set.leave(version('a'), 'others were first');
+    await vi.waitFor(() => expect(set.get(version('a'))).toBeUndefined());
+    await vi.waitFor(() => expect(removed).toEqual(['a']));
+    expect(set.announced()).toMatchObject([{ state: 'gone', note: 'others were first' }]);
+  });
+
+  it('keeps on the disk what was prefetched, and what was left there before a restart', async () => {
+    await using made = await prepare(['b'], GIB, undefined, { cold: ['b'] });
+    const { set, backend, wanted } = made;
+    await set.keep({ publisher: PUBLISHER, name: 'a', cid: version('a') });
+    expect(set.replicas.map(({ state }) => state)).toEqual(['cold', 'cold']);
+    expect(wanted.get('a')).toBe(true);
+    set.wakeAll();
+    expect(backend.models).toHaveLength(0);
   });
 });

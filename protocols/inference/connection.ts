@@ -56,6 +56,8 @@ export interface InferenceRequest {
   readonly inputs: readonly NamedTensor[];
   /** Asks for a signed receipt, in which it stands: 16 bytes that no other request has. @default none is asked for */
   readonly receiptNonce?: Uint8Array | undefined;
+  /** Whether a node has counted it before. @default false */
+  readonly again?: boolean | undefined;
 }
 
 export interface InferenceResponse {

@@ -27,8 +27,11 @@ export const MAX_DEADLINE_MS = 86_400_000;
 const RECEIPT_NONCE_BYTES = 16;
 
 /** Numbers of the fields in the extension areas; never reused. */
-const REQUEST_FIELD = { receiptNonce: 1 } as const;
+const REQUEST_FIELD = { receiptNonce: 1, again: 2 } as const;
 const RESPONSE_FIELD = { receipt: 1 } as const;
+
+/** Of a field that says all by being there. */
+const NOTHING = new Uint8Array();
 
 /** UTF-8 bytes of a failure's message: its characters take up to four. */
 const MAX_MESSAGE_BYTES = 4 * MAX_REMOTE_TEXT;
@@ -49,6 +52,8 @@ export interface RequestHeader {
   readonly inputs: readonly TensorDescriptor[];
   /** Asks for a signed receipt, in which it stands: 16 bytes that no other request has. Undefined asks for none. */
   readonly receiptNonce?: Uint8Array | undefined;
+  /** Sent before, to this node or another that has counted it: it is not counted as demand once more. @default false */
+  readonly again?: boolean | undefined;
 }
 
 /** What precedes a response's body. */
@@ -95,7 +100,10 @@ export function encodeRequest(header: RequestHeader): Uint8Array {
   for (const name of header.outputs) writeName(writer, name);
   writer.varint(header.responseCredit);
   writeDescriptors(writer, header.inputs);
-  writeExtension(writer, [[REQUEST_FIELD.receiptNonce, header.receiptNonce]]);
+  writeExtension(writer, [
+    [REQUEST_FIELD.receiptNonce, header.receiptNonce],
+    [REQUEST_FIELD.again, header.again === true ? NOTHING : undefined],
+  ]);
   return writer.bytes;
 }
 
@@ -118,14 +126,19 @@ export function decodeRequest(
   while (outputs.length < wanted) outputs.push(reader.text('output', MAX_NAME_BYTES));
   const responseCredit = reader.varint('response credit', MAX_BODY_BYTES);
   const inputs = memory.descriptors(reader);
-  const receiptNonce = readExtension(reader).get(REQUEST_FIELD.receiptNonce);
+  const extension = readExtension(reader);
+  const receiptNonce = extension.get(REQUEST_FIELD.receiptNonce);
   if (receiptNonce !== undefined && receiptNonce.byteLength !== RECEIPT_NONCE_BYTES) {
     throw new InvalidMessageError(
       `inference request: receipt nonce has ${receiptNonce.byteLength} bytes, expected ${RECEIPT_NONCE_BYTES}`,
     );
   }
   const request = { version, deadlineMs, priority, traceparent, outputs, responseCredit, inputs };
-  const header = receiptNonce === undefined ? request : { ...request, receiptNonce };
+  const header = {
+    ...request,
+    ...(receiptNonce === undefined ? {} : { receiptNonce }),
+    ...(extension.has(REQUEST_FIELD.again) ? { again: true } : {}),
+  };
   return { header, inlineBody: bodyOf(reader) };
 }
 

@@ -138,6 +138,12 @@ export const requestVectors: readonly InferenceVector<RequestHeader>[] = [
     body: '2a',
   },
   {
+    name: 'was-counted-before',
+    // field 2, no bytes
+    bytes: request({ extension: '02 02 00' }),
+    message: { ...SMALLEST, again: true },
+  },
+  {
     name: 'extension-field-of-a-later-version-is-passed-over',
     // field 1 as above, then field 128 with two bytes
     bytes: request({ extension: `17 01 10 ${NONCE_HEX} 8001 02 ff00` }),

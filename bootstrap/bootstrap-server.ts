@@ -78,6 +78,8 @@ export async function createBootstrapServer(
     peer.gossip.joinAll();
     peer.releaseGossip.joinAll();
     peer.outcomes.joinAll();
+    peer.demand.joinAll();
+    peer.recruits.join();
     await serveRouting(peer);
     return new BootstrapServer(peer, records);
   } catch (error) {

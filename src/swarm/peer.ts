@@ -21,10 +21,13 @@ import {
   requestSnapshot,
 } from '../../protocols/routing/index.ts';
 import type { NodeId } from '../../protocols/types.ts';
+import { resolveScalingInit, type ScalingSettings } from '../policy/scaling/scaling-settings.ts';
 import { capacityGossip } from './capacity-gossip.ts';
+import { DemandWatch } from './demand-watch.ts';
 import type { GossipTopics } from './gossip-topics.ts';
 import { createSwarmLibp2p, type SwarmLibp2p } from './libp2p.ts';
 import { OutcomeWatch } from './outcome-watch.ts';
+import { RecruitGossip } from './recruit-gossip.ts';
 import { ReleaseGossip } from './release-gossip.ts';
 import { ReleaseDirectory } from './releases.ts';
 import { SwarmView } from './view.ts';
@@ -58,6 +61,10 @@ export interface SwarmPeerInit {
   readonly sequences: SequenceStore;
   readonly mdns?: boolean | undefined;
   readonly maxConnections?: number | undefined;
+  /** As what it counts demand. @default 'client' */
+  readonly role?: 'node' | 'client' | undefined;
+  /** Over which times it counts demand. @default those of docs/scaling.md */
+  readonly scaling?: ScalingSettings | undefined;
 }
 
 export interface SurveyOptions {
@@ -69,7 +76,8 @@ export interface SurveyOptions {
 }
 
 /** What {@link SwarmPeer.start} made before libp2p. */
-interface SwarmPeerParts extends Pick<SwarmPeerInit, 'network' | 'privateKey'> {
+interface SwarmPeerParts
+  extends Pick<SwarmPeerInit, 'network' | 'privateKey' | 'role' | 'scaling'> {
   readonly bootstrap: readonly Multiaddr[];
   readonly validateRelease: ReleaseValidator;
 }
@@ -83,6 +91,8 @@ export class SwarmPeer {
   readonly gossip: GossipTopics;
   readonly releaseGossip: ReleaseGossip;
   readonly outcomes: OutcomeWatch;
+  readonly demand: DemandWatch;
+  readonly recruits: RecruitGossip;
   readonly #bootstrap: readonly Multiaddr[];
   readonly #stopping = new AbortController();
   readonly #startedAtMs = performance.now();
@@ -119,7 +129,7 @@ export class SwarmPeer {
   }
 
   private constructor(libp2p: SwarmLibp2p, parts: SwarmPeerParts) {
-    const { network, validateRelease } = parts;
+    const { network, privateKey, validateRelease, role = 'client' } = parts;
     this.libp2p = libp2p;
     this.network = network;
     this.releases = new ReleaseDirectory(libp2p, {
@@ -131,6 +141,10 @@ export class SwarmPeer {
       validate: validateRelease,
     });
     this.outcomes = new OutcomeWatch(libp2p, this.releases, parts);
+    const { scaling = resolveScalingInit() } = parts;
+    this.demand = new DemandWatch(libp2p, { ...scaling, network, privateKey, role });
+    const intervalMs = scaling.recruitIntervalMs;
+    this.recruits = new RecruitGossip(libp2p, { network, privateKey, intervalMs });
     this.gossip = capacityGossip(libp2p, network, this.view);
     this.#bootstrap = parts.bootstrap;
     libp2p.addEventListener('peer:discovery', ({ detail }) => {
@@ -325,6 +339,7 @@ export class SwarmPeer {
     this.#stopping.abort();
     this.releases.stop();
     await this.outcomes.stop();
+    await this.demand.stop();
     await this.libp2p.stop();
   }
 }

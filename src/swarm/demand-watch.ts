@@ -1,0 +1,224 @@
+import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
+import type { PrivateKey } from '@libp2p/interface';
+import { BoundedMap } from '../../protocols/bounded-map.ts';
+import {
+  DEMAND_TOPIC_COUNT,
+  type DemandDigest,
+  type DemandRates,
+  demandBucket,
+  demandTopic,
+  MAX_DEMAND_VERSIONS,
+  openDemand,
+  signDemand,
+  type VersionDemand,
+} from '../../protocols/demand/index.ts';
+import { isSwarmError } from '../../protocols/errors.ts';
+import { TokenBucket } from '../../protocols/token-bucket.ts';
+import type { NodeId, VersionCid } from '../../protocols/types.ts';
+import { DemandMeter, type DemandMeterInit } from '../policy/scaling/demand-meter.ts';
+import type { DemandReport } from '../policy/scaling/scaling-view.ts';
+import { DemandLedger } from './demand-ledger.ts';
+import { GossipTopics } from './gossip-topics.ts';
+import { peerIdText } from './identity.ts';
+import type { SwarmLibp2p } from './libp2p.ts';
+
+/** Looks at what was counted in each panic window, and milliseconds between two at most. */
+const LOOKS_PER_PANIC_WINDOW = 3;
+const MAX_LOOK_INTERVAL_MS = 2_000;
+
+/** Digests in each stable window of what stays as it was. */
+const DIGESTS_PER_STABLE_WINDOW = 6;
+
+/** Milliseconds between digests per reporter heard, so that a version's digests come at most some five a second in all. */
+const INTERVAL_PER_REPORTER_MS = 200;
+
+/** Share by which a rate must have changed to be told before its time. */
+const NEWS_SHARE = 0.25;
+
+/** Digests of one topic that are checked a second, and at once: what comes beyond is passed over. */
+const TOPIC_RATE = { perSecond: 50, burst: 200 };
+
+/** Versions counted; the one asked for longest ago goes first. */
+const MAX_COUNTED = 1_024;
+
+export interface DemandWatchInit extends DemandMeterInit {
+  readonly network: string;
+  readonly privateKey: PrivateKey;
+  /** A node counts what reached it, a client what reached no node. */
+  readonly role: DemandDigest['role'];
+}
+
+interface Counted {
+  readonly meter: DemandMeter;
+  /** What was last told, and when; undefined before the first time. */
+  told: { readonly demand: VersionDemand; readonly atMs: number } | undefined;
+}
+
+/**
+ * Counts what this peer is asked for, tells the peers that use the same versions, and hears what they are asked for.
+ *
+ * A crowd is told within a third of a panic window, what stays as it was some six times in a stable window, and less often the
+ * more peers tell of it. A peer that joined no topic counts for itself alone.
+ */
+export class DemandWatch {
+  readonly #init: DemandWatchInit;
+  readonly #id: NodeId;
+  readonly #topics: GossipTopics;
+  readonly #rates = Array.from(
+    { length: DEMAND_TOPIC_COUNT },
+    () => new TokenBucket(TOPIC_RATE.perSecond, TOPIC_RATE.burst),
+  );
+  readonly #ledger = new DemandLedger();
+  readonly #counted = new BoundedMap<VersionCid, Counted>(MAX_COUNTED);
+  readonly #timer: NodeJS.Timeout;
+  #sequence = 0;
+  #ticking: Promise<void> = Promise.resolve();
+
+  constructor(libp2p: SwarmLibp2p, init: DemandWatchInit) {
+    this.#init = init;
+    this.#id = peerIdText(init.privateKey) as NodeId;
+    this.#topics = new GossipTopics(libp2p, {
+      count: DEMAND_TOPIC_COUNT,
+      topicOf: (bucket) => demandTopic(init.network, bucket),
+      receive: (bucket, bytes) => this.#receive(bucket, bytes),
+    });
+    const intervalMs = Math.min(MAX_LOOK_INTERVAL_MS, init.panicWindowMs / LOOKS_PER_PANIC_WINDOW);
+    this.#timer = setInterval(() => {
+      this.#ticking = this.#ticking.then(() => this.#tick());
+    }, intervalMs);
+    this.#timer.unref();
+  }
+
+  /** Hears, relays and sends what is said of a version. */
+  join(cid: VersionCid): void {
+    this.#topics.join(demandBucket(cid));
+  }
+
+  joinAll(): void {
+    this.#topics.joinAll();
+  }
+
+  /**
+   * What one version is asked for here, to be told of each request once: `arrived` and then `left`, or `refused`, or `missed`.
+   * Its clock is `performance.now()`.
+   */
+  meter(cid: VersionCid): DemandMeter {
+    return this.#of(cid).meter;
+  }
+
+  /** What is known of a version's demand: of this peer what it counted until now, of others what they last said. */
+  reports(cid: VersionCid): DemandReport[] {
+    const nowMs = Date.now();
+    const others = this.#ledger.reports(cid, nowMs).filter(({ reporter }) => reporter !== this.#id);
+    const own = this.#counted.get(cid);
+    if (own === undefined) return others;
+    const { role } = this.#init;
+    const demand = { cid, ...own.meter.read(performance.now()) };
+    return [
+      { ...demand, role, reporter: this.#id, ageMs: 0, intervalMs: this.#intervalMs(cid) },
+      ...others,
+    ];
+  }
+
+  /** Every version of whose demand something is known. */
+  get versions(): readonly VersionCid[] {
+    return [...new Set([...this.#counted.keys(), ...this.#ledger.versions])];
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#ticking;
+  }
+
+  /** Checks before relaying: what is forged costs its sender's score, what is old goes no further. */
+  async #receive(bucket: number, bytes: Uint8Array): Promise<TopicValidatorResult> {
+    if (this.#rates[bucket]?.takeWhole(1, performance.now()) !== true)
+      return TopicValidatorResult.Ignore;
+    try {
+      const digest = await openDemand(bytes);
+      if (digest.versions.some(({ cid }) => demandBucket(cid) !== bucket)) {
+        return TopicValidatorResult.Reject;
+      }
+      return this.#ledger.add(digest, Date.now())
+        ? TopicValidatorResult.Accept
+        : TopicValidatorResult.Ignore;
+    } catch (error) {
+      return isSwarmError(error) ? TopicValidatorResult.Reject : TopicValidatorResult.Ignore;
+    }
+  }
+
+  #of(cid: VersionCid): Counted {
+    const known = this.#counted.get(cid);
+    if (known !== undefined) return known;
+    const counted = { meter: new DemandMeter(this.#init), told: undefined };
+    this.#counted.set(cid, counted);
+    return counted;
+  }
+
+  async #tick(): Promise<void> {
+    const nowMs = Date.now();
+    const due: VersionDemand[] = [];
+    for (const [cid, counted] of this.#counted) {
+      const demand = { cid, ...counted.meter.read(performance.now()) };
+      const idle = isIdle(demand);
+      if (idle) this.#counted.delete(cid);
+      // That it is asked for no more is told once, so that nobody waits for it to fade.
+      if (idle ? counted.told === undefined : !this.#isDue(cid, counted, demand, nowMs)) continue;
+      counted.told = { demand, atMs: nowMs };
+      due.push(demand);
+    }
+    for (const [bucket, versions] of Map.groupBy(due, ({ cid }) => demandBucket(cid))) {
+      try {
+        await this.#tell(bucket, versions);
+      } catch {
+        // Gossip that is stopping, or full: what was counted is told with the next digest.
+      }
+    }
+  }
+
+  #isDue(cid: VersionCid, { told }: Counted, demand: VersionDemand, nowMs: number): boolean {
+    if (told === undefined) return true;
+    const sinceMs = nowMs - told.atMs;
+    if (sinceMs >= this.#intervalMs(cid)) return true;
+    return sinceMs >= this.#spacingMs(cid) && isNews(told.demand, demand);
+  }
+
+  /** Milliseconds between two digests on one version at least. */
+  #spacingMs(cid: VersionCid): number {
+    return INTERVAL_PER_REPORTER_MS * (this.#ledger.reports(cid, Date.now()).length + 1);
+  }
+
+  /** Milliseconds between two that say the same. */
+  #intervalMs(cid: VersionCid): number {
+    const restMs = this.#init.stableWindowMs / DIGESTS_PER_STABLE_WINDOW;
+    return Math.round(Math.max(restMs, this.#spacingMs(cid)));
+  }
+
+  async #tell(bucket: number, versions: readonly VersionDemand[]): Promise<void> {
+    if (!this.#topics.has(bucket)) return;
+    const { role, stableWindowMs, panicWindowMs, privateKey } = this.#init;
+    for (let start = 0; start < versions.length; start += MAX_DEMAND_VERSIONS) {
+      const told = versions.slice(start, start + MAX_DEMAND_VERSIONS);
+      this.#sequence = Math.max(this.#sequence + 1, Date.now());
+      const intervalMs = Math.max(...told.map(({ cid }) => this.#intervalMs(cid)));
+      const digest = { role, stableWindowMs, panicWindowMs, intervalMs, versions: told };
+      const bytes = await signDemand({ ...digest, sequence: this.#sequence }, privateKey);
+      await this.#topics.publish(bucket, bytes);
+    }
+  }
+}
+
+/** Whether a crowd comes or goes: what is known is wrong by more than a plan should be. */
+function isNews(told: VersionDemand, now: VersionDemand): boolean {
+  const before = totalPerS(told.panic);
+  return Math.abs(totalPerS(now.panic) - before) > NEWS_SHARE * before;
+}
+
+/** Nobody has asked for it for a stable window, and nothing of what was asked for runs. */
+function isIdle({ stable, inFlight }: VersionDemand): boolean {
+  return totalPerS(stable) === 0 && inFlight === 0;
+}
+
+function totalPerS({ arrivalsPerS, refusalsPerS, coldMissesPerS }: DemandRates): number {
+  return arrivalsPerS + refusalsPerS + coldMissesPerS;
+}

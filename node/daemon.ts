@@ -206,6 +206,7 @@ async function assemble(
     network: init.network,
     privateKey,
     dhtMode: 'server',
+    role: 'node',
     bootstrap: init.bootstrap,
     listen: init.listen,
     announce: init.announce,
@@ -255,7 +256,10 @@ async function assemble(
   );
   opened.push(() => announcer.stop());
   const changed = (): void => {
-    for (const { publisher, name } of replicas.announced()) peer.follow(publisher, name);
+    for (const { publisher, name, cid } of replicas.announced()) {
+      peer.follow(publisher, name);
+      peer.demand.join(cid);
+    }
     announcer.changed();
   };
   const sequenceOf = ({ origin }: Replica): number =>
@@ -281,7 +285,10 @@ async function assemble(
           onFailure: (error, lost) => logger.warn({ err: error, lost }, 'spans cannot be sent'),
         });
   const inference = new InferenceService(
-    { replicas, sequenceOf, countOutcome, receipts, spans },
+    {
+      ...{ replicas, sequenceOf, countOutcome, receipts, spans },
+      demand: (cid) => peer.demand.meter(cid),
+    },
     init,
   );
   const pause: NodePause = await NodePause.open({

@@ -1,6 +1,7 @@
 import {
   BusyError,
   ForbiddenError,
+  isSwarmError,
   LimitError,
   LoadingError,
   NotFoundError,
@@ -14,6 +15,7 @@ import type {
 import { checkInputs, checkOutputNames } from '../protocols/input-check.ts';
 import { elementCount, type NamedTensor } from '../protocols/tensor.ts';
 import type { LoadReport, VersionCid } from '../protocols/types.ts';
+import type { DemandMeter } from '../src/policy/scaling/demand-meter.ts';
 import { outcomeOfError, type RequestOutcome } from '../src/swarm/outcome-tally.ts';
 import type { SpanSink } from '../src/swarm/span.ts';
 import { type AllowList, allows } from './node-init.ts';
@@ -40,10 +42,18 @@ export interface InferenceServiceComponents {
   readonly sequenceOf: (replica: Replica) => number;
   /** Told how each request ended that says something of its version. */
   readonly countOutcome: (replica: Replica, outcome: RequestOutcome, caller: string) => void;
+  /** Counts what a version is asked for; undefined where nobody wants to know. */
+  readonly demand?: ((cid: VersionCid) => DemandMeter) | undefined;
   /** Signs the receipts that callers ask for; undefined where this node gives none. */
   readonly receipts?: ReceiptDesk | undefined;
   /** Takes the requests' lives on this node; undefined where nobody wants them. */
   readonly spans?: SpanSink | undefined;
+}
+
+interface ExecuteOptions {
+  readonly traceparent: string;
+  /** Whether another node has counted the request. */
+  readonly again: boolean;
 }
 
 /** Answers requests from the replicas of this node; refuses what it can from the header alone, before any body. */
@@ -81,6 +91,23 @@ export class InferenceService implements InferenceHandler {
     if (!allows(this.#init.allowCallers, context.caller)) {
       throw new ForbiddenError(`this node does not answer caller ${context.caller}`);
     }
+    try {
+      return this.#admit(header, context);
+    } catch (error) {
+      this.#countRefusal(header, error);
+      throw error;
+    }
+  }
+
+  load(version?: VersionCid): LoadReport {
+    const queue = version === undefined ? undefined : this.#components.replicas.get(version)?.queue;
+    return queue?.load() ?? { inFlight: 0, queued: 0, slots: 1, serviceMs: null };
+  }
+
+  #admit(
+    header: RequestHeader,
+    context: { readonly caller: string; readonly bodyBytes: number },
+  ): Admission {
     if (this.#draining)
       throw new BusyError('this node is draining and takes no new requests', 1_000);
     if (this.#paused !== undefined) {
@@ -116,6 +143,7 @@ export class InferenceService implements InferenceHandler {
           ...this.#priorityOf(header),
           outputs: header.outputs,
           traceparent: header.traceparent,
+          again: header.again ?? false,
           signal,
         }),
       );
@@ -124,9 +152,13 @@ export class InferenceService implements InferenceHandler {
     return { execute: (inputs, options) => desk(inputs, execute(inputs, options)) };
   }
 
-  load(version?: VersionCid): LoadReport {
-    const queue = version === undefined ? undefined : this.#components.replicas.get(version)?.queue;
-    return queue?.load() ?? { inFlight: 0, queued: 0, slots: 1, serviceMs: null };
+  /** A request that another node has counted is no further demand, and what is not held here nobody can want here. */
+  #countRefusal({ version, again = false }: RequestHeader, error: unknown): void {
+    if (again || !isSwarmError(error)) return;
+    if (this.#components.replicas.get(version) === undefined) return;
+    const meter = this.#components.demand?.(version);
+    if (error.code === 'ERR_LOADING') meter?.missed(performance.now());
+    else if (error.code === 'ERR_BUSY') meter?.refused(performance.now());
   }
 
   /** Anybody may ask for the highest: only whom the owner has named goes before others, else only before what it sent itself. */
@@ -171,21 +203,25 @@ export class InferenceService implements InferenceHandler {
   async #execute(
     replica: Replica,
     inputs: readonly NamedTensor[],
-    { traceparent, ...options }: SubmitOptions & { readonly traceparent: string },
+    { traceparent, again, ...options }: SubmitOptions & ExecuteOptions,
   ): Promise<ExecutionResult> {
     const { queue } = replica;
     if (queue === undefined) {
       throw new LoadingError(`version ${replica.origin.cid} is still loading`, replica.etaMs);
     }
+    const meter = this.#components.demand?.(replica.origin.cid);
     const release = replica.acquire();
+    if (!again) meter?.arrived(performance.now());
     const span = new RequestSpan(this.#components.spans, traceparent, replica);
     try {
       const { outputs, ...times } = await queue.submit(inputs, options);
       span.answered(times);
+      const { queueMs, executeMs, together } = times;
+      meter?.served(queueMs, executeMs / together, performance.now());
       return {
         outputs,
-        queueMs: times.queueMs,
-        executeMs: times.executeMs,
+        queueMs,
+        executeMs,
         load: queue.load(),
         releaseSequence: this.#components.sequenceOf(replica),
       };
@@ -193,6 +229,7 @@ export class InferenceService implements InferenceHandler {
       span.failed(error);
       throw error;
     } finally {
+      if (!again) meter?.left(performance.now());
       release();
     }
   }

@@ -184,7 +184,9 @@ export class ModelResolver {
   }
 
   #joinVersion(cid: VersionCid): void {
-    if (this.#joinGossip) this.#peer.gossip.join(capacityBucket(cid));
+    if (!this.#joinGossip) return;
+    this.#peer.gossip.join(capacityBucket(cid));
+    this.#peer.demand.join(cid);
   }
 
   /**

@@ -17,6 +17,7 @@ import { MIN_TIMEOUT_MS, outcomeOfError, type RequestOutcome } from '../swarm/ou
 import type { SwarmPeer } from '../swarm/peer.ts';
 import { type CheckedResponse, createReceiptNonce, openAnswerReceipt } from './answer-receipt.ts';
 import type { CallClock } from './call-clock.ts';
+import { CallDemand } from './call-demand.ts';
 import type { ProgressReporter } from './call-progress.ts';
 import { AttemptFailure, type HedgedAnswer, HedgedAttempt } from './hedged-attempt.ts';
 import type { FailedAttempt, InferResult } from './infer-result.ts';
@@ -24,6 +25,7 @@ import type { ModelResolver, ResolvedModel } from './model-resolver.ts';
 import { noNode } from './no-node.ts';
 import type { NodeChooser } from './node-chooser.ts';
 import type { LinkedCandidate, NodeDirectory, RequestForm } from './node-directory.ts';
+import type { SendInit } from './node-link.ts';
 import { Refusals } from './refusals.ts';
 
 /** A model that fails while it runs is tried on this many nodes: one more than the first, lest a bad input visit all. */
@@ -97,6 +99,7 @@ export class RoutedCall {
   #attempts = 0;
   /** Requests sent, those to a second node beside a first among them. */
   #sends = 0;
+  readonly #demand = new CallDemand();
   /** When the last attempt began, on the clock of `performance`. */
   #attemptAtMs = Number.POSITIVE_INFINITY;
 
@@ -119,6 +122,10 @@ export class RoutedCall {
     } catch (error) {
       const outcome = this.#outcomeOf(error);
       if (outcome !== undefined) peer.outcomes.count(this.#model, outcome);
+      // What reached no node is demand that only this client knows of.
+      if (!this.#demand.counted && isSwarmError(error)) {
+        peer.demand.meter(this.#model.cid).missed(performance.now());
+      }
       throw error;
     }
   }
@@ -194,13 +201,17 @@ export class RoutedCall {
       progress &&
       ((transfer: Transfer): void => progress.report({ kind: 'transfer', node, ...transfer }));
     onSent?.(owner);
-    if (!receipt) return link.infer(sent, { ...options, bodyBytes, onTransfer });
+    const infer = (more: Pick<SendInit, 'check'>): Promise<InferenceResponse> =>
+      this.#demand.send((again) =>
+        link.infer({ ...sent, again }, { ...options, bodyBytes, onTransfer, ...more }),
+      );
+    if (!receipt) return infer({});
     let signed: SignedReceipt | undefined;
     const caller = this.#components.peer.id;
     const check = async (response: InferenceResponse): Promise<void> => {
       signed = await openAnswerReceipt(sent, response, { node, caller });
     };
-    const response = await link.infer(sent, { ...options, bodyBytes, onTransfer, check });
+    const response = await infer({ check });
     return { ...response, signed };
   }
 

@@ -13,6 +13,7 @@ import type { RequestHeader } from '../../../protocols/inference/index.ts';
 import { failureFromError } from '../../../protocols/status.ts';
 import { type NamedTensor, Tensor } from '../../../protocols/tensor.ts';
 import type { PublisherId, TensorDescriptor, VersionCid } from '../../../protocols/types.ts';
+import { DemandMeter } from '../../../src/policy/scaling/demand-meter.ts';
 import type { RequestOutcome } from '../../../src/swarm/outcome-tally.ts';
 import { refusal } from '../../support/refusal.ts';
 
@@ -53,17 +54,19 @@ function prepare({ queue: queueInit, ...init }: PreparedInit = {}) {
   replica.loaded(model, queue);
   const outcomes: { readonly outcome: RequestOutcome; readonly caller: string }[] = [];
   const woken = new LoadingError('version is being loaded', 700);
+  const meter = new DemandMeter({ stableWindowMs: 60_000, panicWindowMs: 6_000 });
   const service = new InferenceService(
     {
       replicas: { get: (cid) => (cid === CID ? replica : undefined), wake: () => woken },
       sequenceOf: () => 7,
       countOutcome: (_, outcome, caller) => outcomes.push({ outcome, caller }),
+      demand: () => meter,
     },
     { allowCallers: 'any', maxRequestBytes: 1_000, ...init },
   );
   const admit = (header: Partial<RequestHeader> = {}, caller = 'caller', bodyBytes = 16) =>
     service.admit(headerOf(header), { caller, bodyBytes });
-  return { service, model, queue, replica, outcomes, woken, admit };
+  return { service, model, queue, replica, outcomes, woken, meter, admit };
 }
 
 const X: TensorDescriptor = { name: 'x', datatype: 'FP32', shape: [1, 4], byteLength: 16 };
@@ -314,6 +317,46 @@ describe('InferenceService.execute', () => {
     }
     await Promise.all([first, ...waiting]);
     expect(done.slice(1)).toEqual(order);
+  });
+});
+
+describe('InferenceService counting demand', () => {
+  it('counts a request once: taken in, refused for want of room, or asked for while it is not loaded', async () => {
+    const { admit, meter, model, replica } = prepare({ queue: { maxQueued: 1 } });
+    const perS = () => {
+      const { arrivalsPerS, refusalsPerS, coldMissesPerS } = meter.read(performance.now()).panic;
+      return [arrivalsPerS, refusalsPerS, coldMissesPerS].map((rate) => Math.round(6 * rate));
+    };
+    const runs = [admit().execute(ROW, unaborted()), admit().execute(ROW, unaborted())];
+    expect(perS()).toEqual([2, 0, 0]);
+    expect(refused(() => admit())).toMatchObject({ code: 'ERR_BUSY' });
+    expect(refused(() => admit({ again: true }))).toMatchObject({ code: 'ERR_BUSY' });
+    expect(perS()).toEqual([2, 1, 0]);
+    model.runs[0]?.end({ outputs: SUM, executeMs: 4 });
+    await vi.waitFor(() => expect(model.runs).toHaveLength(2));
+    model.runs[1]?.end({ outputs: SUM, executeMs: 4 });
+    await Promise.all(runs);
+    const again = admit({ again: true }).execute(ROW, unaborted());
+    model.runs[2]?.end({ outputs: SUM, executeMs: 4 });
+    await again;
+    expect(perS()).toEqual([2, 1, 0]);
+    expect(meter.read(performance.now()).serviceTimeMs).toBe(4);
+    await replica.sleep();
+    expect(refused(() => admit())).toMatchObject({ code: 'ERR_LOADING' });
+    expect(perS()).toEqual([2, 1, 1]);
+  });
+
+  it('counts neither what the caller did wrong nor what is not held here', () => {
+    const { admit, meter } = prepare();
+    expect(refused(() => admit({ version: 'other' as VersionCid }))).toMatchObject({
+      code: 'ERR_NOT_FOUND',
+    });
+    expect(refused(() => admit({ inputs: [] }))).toMatchObject({ code: 'ERR_INVALID_INPUT' });
+    expect(meter.read(performance.now()).panic).toEqual({
+      arrivalsPerS: 0,
+      refusalsPerS: 0,
+      coldMissesPerS: 0,
+    });
   });
 });
 

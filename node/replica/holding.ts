@@ -1,7 +1,7 @@
 import { type BusyError, NotFoundError } from '../../protocols/errors.ts';
 import type { ReplicaProgress } from '../../protocols/replica/index.ts';
 import { Askers } from './askers.ts';
-import type { MemoryLease } from './memory-ledger.ts';
+import type { Evictable, MemoryLease } from './memory-ledger.ts';
 import { Replica, type ReplicaOrigin } from './replica.ts';
 
 /** How often a waiting publisher hears how far the fetch is. */
@@ -62,8 +62,8 @@ export function leavingMemory(holding: Holding): () => void {
 
 /** How a version is brought into memory. */
 export interface BringOptions {
-  /** Whether idle versions may leave for it. */
-  readonly evict: boolean;
+  /** Which idle versions may leave for it. */
+  readonly evict: Evictable;
   /** Whether callers were told to come back for it. */
   readonly promised: boolean;
 }
@@ -74,8 +74,8 @@ export interface TakeOptions {
   readonly peers: readonly string[];
   /** False for what was held before a restart: it is remembered already, and nobody waits for it. */
   readonly isNew: boolean;
-  /** Whether idle versions may leave for it. */
-  readonly evict: boolean;
+  /** Which idle versions may leave for it. */
+  readonly evict: Evictable;
 }
 
 /** What is brought back after a restart takes no place from what is there already. */

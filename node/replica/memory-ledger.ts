@@ -32,9 +32,12 @@ export interface MemoryLedgerComponents {
   readonly evict: (cid: VersionCid) => Promise<void>;
 }
 
+/** Whether idle versions may leave for a load: all of them, none, or those of which it is true. */
+export type Evictable = boolean | ((cid: VersionCid) => boolean);
+
 export interface ReserveOptions {
-  /** Whether idle versions may leave for it. @default true */
-  readonly evict?: boolean | undefined;
+  /** Which idle versions may leave for it. @default true */
+  readonly evict?: Evictable | undefined;
 }
 
 /** What a version has of the memory, from before it is loaded until after its process has ended. */
@@ -75,9 +78,9 @@ export class MemoryLedger {
   ): Promise<MemoryLease> {
     const victims = new Set<string>();
     for (const claim of claims) {
-      const plan = this.#plan(claim);
+      const plan = this.#plan(claim, evict);
       if (!plan.fits) throw refusal(claim.pool, plan);
-      if (plan.victims.length > 0 && !evict) {
+      if (plan.victims.length > 0 && evict === false) {
         throw refusal(claim.pool, this.#shortage(claim));
       }
       for (const victim of plan.victims) victims.add(victim.cid);
@@ -116,6 +119,16 @@ export class MemoryLedger {
     return freeBytes(this.#pool(pool), this.#residents(pool));
   }
 
+  /** Bytes that a load could have of a pool now if those idle versions left that may; null when nobody can say. */
+  roomBytes(pool: string, mayLeave: (cid: VersionCid) => boolean): number | null {
+    const { totalBytes, availableBytes } = this.#pool(pool);
+    if (totalBytes === null && availableBytes === null) return null;
+    const idle = this.#residents(pool).filter(
+      ({ busy, settled, cid }) => !busy && settled && mayLeave(cid),
+    );
+    return this.freeBytes(pool) + idle.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
   /** Bytes that stand against a pool, reserved ones included. */
   usedBytes(pool: string): number {
     return this.#residents(pool).reduce((sum, { bytes }) => sum + bytes, 0);
@@ -140,8 +153,12 @@ export class MemoryLedger {
     return plan.fits || totalBytes === null ? 0 : this.usedBytes(pool) - totalBytes;
   }
 
-  #plan({ pool, bytes }: MemoryClaim): MemoryPlan {
-    return planMemory(this.#pool(pool), this.#residents(pool), bytes, performance.now());
+  #plan({ pool, bytes }: MemoryClaim, evict: Evictable): MemoryPlan {
+    const residents = this.#residents(pool).map((resident) => {
+      const stays = typeof evict === 'function' && !evict(resident.cid);
+      return stays ? { ...resident, busy: true } : resident;
+    });
+    return planMemory(this.#pool(pool), residents, bytes, performance.now());
   }
 
   /** What stands in the way of a load for which nobody shall leave. */
@@ -157,7 +174,7 @@ export class MemoryLedger {
     return pool ?? { id, totalBytes: null, availableBytes: null };
   }
 
-  #residents(pool: string): Resident[] {
+  #residents(pool: string): (Resident & { readonly cid: VersionCid })[] {
     return [...this.#entries].flatMap(({ cid, estimates, measured, leaving }) => {
       const estimate = estimates.get(pool);
       if (estimate === undefined) return [];

@@ -1,21 +1,18 @@
 import type { Logger } from 'pino';
 import { isSwarmError } from '../../protocols/errors.ts';
-import { manifestBytes, resolveDeployment } from '../../protocols/manifest/index.ts';
+import { manifestBytes } from '../../protocols/manifest/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
-import { estimateMemory, type VersionSize } from '../../src/policy/memory-need.ts';
+import { estimateMemory, type VersionSize, versionSize } from '../../src/policy/memory-need.ts';
 import type { InferenceBackend, LoadedModel } from '../backend/backend.ts';
 import { CoreBoundBackend } from '../backend/core-bound-backend.ts';
 import type { CoreTurns } from '../backend/core-turns.ts';
 import type { GpuMemory } from '../device/gpu-memory.ts';
 import { privateBytes } from '../device/process-memory.ts';
-import type { MemoryClaim, MemoryLease, MemoryLedger } from './memory-ledger.ts';
+import type { Evictable, MemoryClaim, MemoryLease, MemoryLedger } from './memory-ledger.ts';
 import type { BatchFinding } from '../scheduler/batch-probe.ts';
 import type { VersionExperience } from './version-experience.ts';
 import { VersionInstances } from './version-instances.ts';
 import { type LoadableVersion, loadVersion } from './version-load.ts';
-
-/** Rows of a batch assumed where the manifest leaves the number to the node. */
-const ASSUMED_BATCH = 8;
 
 /** Bytes a millisecond at which models load where none was measured: from a disk, parsed and packed. */
 const ASSUMED_BYTES_PER_MS = 100_000;
@@ -37,8 +34,8 @@ export interface VersionMemoryComponents {
 
 export interface VersionMemoryOptions {
   readonly signal: AbortSignal;
-  /** Whether idle versions may leave for it. */
-  readonly evict: boolean;
+  /** Which idle versions may leave for it. */
+  readonly evict: Evictable;
   /** Bytes that models may take of the host's memory together. */
   readonly memoryBytes: number;
 }
@@ -86,7 +83,7 @@ export class VersionMemory {
    */
   async load(version: LoadableVersion, options: VersionMemoryOptions): Promise<VersionInMemory> {
     const { logger } = this.#components;
-    const size = sizeOf(version);
+    const size = versionSize(version.manifest);
     const startedAtMs = performance.now();
     const proven = this.#proven.get(version.cid) ?? new Set<string>();
     this.#proven.set(version.cid, proven);
@@ -165,7 +162,7 @@ export class VersionMemory {
     cid: VersionCid,
     size: VersionSize,
     provider: string,
-    evict: boolean,
+    evict: Evictable,
   ): Promise<Attempt> {
     const { ledger, gpus } = this.#components;
     const candidates = gpus.poolsOf(provider);
@@ -203,17 +200,4 @@ export class VersionMemory {
     });
     if (gpu !== null) lease.settle(gpu, () => this.#components.gpus.bytesOf(model.pid));
   }
-}
-
-function sizeOf({ manifest }: LoadableVersion): VersionSize {
-  const { maxBatch, memoryBytes } = resolveDeployment(manifest.deployment);
-  const { inputs, outputs, golden } = manifest;
-  const goldenBytes = manifest.files.find(({ path }) => path === golden?.file)?.size ?? 0;
-  return {
-    modelBytes: manifestBytes(manifest) - goldenBytes,
-    statedBytes: memoryBytes,
-    inputs,
-    outputs,
-    maxBatch: maxBatch ?? ASSUMED_BATCH,
-  };
 }

@@ -46,7 +46,8 @@ export async function freeDiskBytes(folder: string): Promise<number> {
   return bavail * bsize;
 }
 
-function usableBytes({ freeBytes, promisedBytes, usedBytes, quotaBytes }: DiskRoom): number {
+/** Bytes that versions may still take of it, but for those promised already. */
+export function usableBytes({ freeBytes, promisedBytes, usedBytes, quotaBytes }: DiskRoom): number {
   const ofDisk = freeBytes - RESERVED_DISK_BYTES;
   const ofQuota = quotaBytes === null ? Number.POSITIVE_INFINITY : quotaBytes - usedBytes;
   return Math.max(0, Math.min(ofDisk, ofQuota) - promisedBytes);

@@ -9,7 +9,13 @@ import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import { syncFolder } from '../../src/swarm/durable-file.ts';
 import type { ChunkPlace, VersionSink, VersionTarget } from '../../src/swarm/version-sink.ts';
 import { BlockReader } from './block-reader.ts';
-import { checkDiskRoom, type DiskRoom, freeDiskBytes, lackingBytes } from './disk-room.ts';
+import {
+  checkDiskRoom,
+  type DiskRoom,
+  freeDiskBytes,
+  lackingBytes,
+  usableBytes,
+} from './disk-room.ts';
 import { openIndexLevel } from './index-level.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { PartialVersion, partialBytes } from './partial-version.ts';
@@ -190,6 +196,11 @@ export class VersionStore implements BlockSource, VersionTarget {
     return undefined;
   }
 
+  /** Bytes that further versions may take without any leaving. */
+  async freeBytes(): Promise<number> {
+    return usableBytes(await this.#room(0));
+  }
+
   /** The manifest of a complete version, which is left as it lies. */
   async manifest(cid: VersionCid): Promise<Manifest | undefined> {
     checkCid(cid);
@@ -267,12 +278,8 @@ export class VersionStore implements BlockSource, VersionTarget {
     try {
       const folder = new PartialFolder(this.#folders.partial, cid);
       await takeBack(this.#folders, this.#index, { cid, manifest, bytes });
-      const { versions, packed } = this.#folders;
-      const twins = await findTwins(this.#index, manifest, {
-        versions,
-        packed,
-        files: folder.files,
-      });
+      const places = { ...this.#folders, files: folder.files };
+      const twins = await findTwins(this.#index, manifest, places);
       await this.#promiseRoom(fetching, { folder, cid, manifest, twins });
       await folder.create(bytes);
       await mkdir(folder.files, { recursive: true });

@@ -65,6 +65,10 @@ export interface Announcement {
   readonly devices: readonly AnnouncedDevice[];
   readonly memoryTotalBytes: number;
   readonly memoryFreeBytes: number;
+  /** Bytes of memory that a further version may have, those included that idle ones would leave for it; absent when unknown. */
+  readonly roomBytes?: number;
+  /** Bytes of disk that further weights may take; absent when unknown. */
+  readonly diskFreeBytes?: number;
   /** Software and version, such as `gpu-swarm/0.1.0`. */
   readonly agent: string;
   /** At most `MAX_ANNOUNCED_VERSIONS`: a node with more sends further announcements. */
@@ -127,6 +131,8 @@ const announcementSchema = z.object({
     .max(MAX_DEVICES),
   memoryTotalBytes: count,
   memoryFreeBytes: count,
+  roomBytes: count.optional(),
+  diskFreeBytes: count.optional(),
   agent: z.string().max(64),
   versions: z.array(versionSchema).max(MAX_ANNOUNCED_VERSIONS),
 });

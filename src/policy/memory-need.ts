@@ -1,4 +1,5 @@
 import { elementBytes } from '../../protocols/datatype.ts';
+import { type Manifest, manifestBytes, resolveDeployment } from '../../protocols/manifest/index.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
 
 const MIB = 1024 * 1024;
@@ -24,6 +25,9 @@ const ACTIVATION_FACTOR = 4;
 /** Bytes assumed of a text element. */
 const TEXT_BYTES = 64;
 
+/** Rows of a batch assumed where the manifest leaves the number to the node. */
+const ASSUMED_BATCH = 8;
+
 /** What is known of a version before it is loaded. */
 export interface VersionSize {
   /** Bytes of the files that make up the model. */
@@ -41,6 +45,20 @@ export interface MemoryNeed {
   readonly hostBytes: number;
   /** Of the GPU; 0 when it runs on the CPU. */
   readonly gpuBytes: number;
+}
+
+/** What a manifest says of it. The golden vectors are no part of the model. */
+export function versionSize(manifest: Manifest): VersionSize {
+  const { maxBatch, memoryBytes } = resolveDeployment(manifest.deployment);
+  const { inputs, outputs, golden } = manifest;
+  const goldenBytes = manifest.files.find(({ path }) => path === golden?.file)?.size ?? 0;
+  return {
+    modelBytes: manifestBytes(manifest) - goldenBytes,
+    statedBytes: memoryBytes,
+    inputs,
+    outputs,
+    maxBatch: maxBatch ?? ASSUMED_BATCH,
+  };
 }
 
 /**

@@ -120,6 +120,11 @@ export const announcementVectors: readonly AnnouncementVector[] = [
     announcement: { ...announcement, ...RARE },
   },
   {
+    name: 'a node that says what room it has left',
+    bytes: await signed({ roomBytes: 0, diskFreeBytes: 1e12 }),
+    announcement: { ...announcement, roomBytes: 0, diskFreeBytes: 1e12 },
+  },
+  {
     name: 'nothing but what must be there',
     bytes: await signed({ addresses: [], devices: [], versions: [], zone: '', agent: '' }),
     announcement: {
@@ -229,6 +234,12 @@ export const announcementVectors: readonly AnnouncementVector[] = [
     'negative memory',
     signed({ memoryFreeBytes: -1 }),
     /^announcement field memoryFreeBytes: /,
+  ),
+  await refused('negative room', signed({ roomBytes: -1 }), /^announcement field roomBytes: /),
+  await refused(
+    'half a byte of disk',
+    signed({ diskFreeBytes: 0.5 }),
+    /^announcement field diskFreeBytes: /,
   ),
   await refused(
     'five versions',

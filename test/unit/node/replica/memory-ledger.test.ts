@@ -110,4 +110,22 @@ describe('MemoryLedger', () => {
     grown.settle('host', () => 120);
     await expect(ledger.reconcile('host')).resolves.toBe(20);
   });
+
+  it('makes room of those idle versions alone that may leave, and says beforehand how much that is', async () => {
+    const { ledger, evicted, busy, gone } = prepare();
+    for (const name of ['kept', 'spare', 'used']) {
+      (await ledger.reserve(cid(name), [claim(30)])).settle('host', () => 30);
+    }
+    busy.add('used');
+    const mayLeave = (version: VersionCid) => version !== cid('kept');
+    expect(ledger.roomBytes('host', mayLeave)).toBe(40);
+    await expect(
+      ledger.reserve(cid('new'), [claim(41)], { evict: mayLeave }),
+    ).rejects.toMatchObject({ code: 'ERR_BUSY' });
+    const waiting = ledger.reserve(cid('new'), [claim(40)], { evict: mayLeave });
+    expect(evicted).toEqual(['spare']);
+    gone.get('spare')?.resolve();
+    await waiting;
+    expect(ledger.roomBytes('gpu0', mayLeave)).toBeNull();
+  });
 });

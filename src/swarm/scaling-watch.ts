@@ -1,0 +1,191 @@
+import { CAPACITY_TOPIC_COUNT } from '../../protocols/capacity/index.ts';
+import type { LoadReport, NodeId, VersionCid } from '../../protocols/types.ts';
+import type {
+  ReplicaView as PlannedReplica,
+  ScalingNode,
+  ScalingView,
+  VersionView,
+} from '../policy/scaling/scaling-view.ts';
+import type { SwarmPeer } from './peer.ts';
+import { estimatePopulation } from './population.ts';
+import {
+  type ReadManifest,
+  type ScaledVersion,
+  ScaledVersions,
+  type VersionOrigin,
+} from './scaled-versions.ts';
+import type { NodeView, ReplicaView } from './view.ts';
+
+/** Nodes up to which each hears of all: then nobody has to estimate, and it costs less than one request a second. */
+const SMALL_SWARM_NODES = 64;
+
+interface Since {
+  readonly state: PlannedReplica['state'];
+  readonly atMs: number;
+}
+
+/** Puts together, from gossip and what is looked up, the view that a plan is made of. */
+export class ScalingWatch {
+  readonly #peer: SwarmPeer;
+  readonly #versions: ScaledVersions;
+  readonly #unsubscribe: () => void;
+  /** Since when each node's part in a version has been as it is. */
+  #since = new Map<string, Since>();
+
+  constructor(peer: SwarmPeer, readManifest: ReadManifest) {
+    this.#peer = peer;
+    this.#versions = new ScaledVersions(peer, readManifest);
+    this.#unsubscribe = peer.recruits.onNotice((notice) => this.#versions.recruit(notice));
+  }
+
+  /** A version that is scaled; undefined when it is not, or not yet known to be. */
+  version(cid: VersionCid): ScaledVersion | undefined {
+    const origin = this.#versions.origin(cid);
+    return origin === undefined ? undefined : this.#versions.get(origin);
+  }
+
+  /** All that is known now. A swarm that is small enough is heard whole from the first call on. */
+  view(nowMs: number): ScalingView {
+    const { view, libp2p } = this.#peer;
+    const nodes = view.nodes(nowMs);
+    const population = Math.max(nodes.length, estimatePopulation(libp2p));
+    if (population <= SMALL_SWARM_NODES) this.#hearAll();
+    const replicas = Map.groupBy(view.replicas(nowMs), ({ version }) => version.cid);
+    for (const [replica] of replicas.values()) {
+      if (replica !== undefined) this.#versions.get(originOf(replica));
+    }
+    const since = this.#since;
+    this.#since = new Map();
+    const versions = [...replicas].flatMap(([cid, holders]): VersionView[] => {
+      const version = this.version(cid);
+      return version === undefined ? [] : [this.#versionView(version, holders, since, nowMs)];
+    });
+    return { versions, nodes: scalingNodes(nodes, replicas, versions), population };
+  }
+
+  /** Milliseconds for which a node's part in a version has been as it is, as far as views were made; 0 when that is new. */
+  forMs(node: NodeId, cid: VersionCid, nowMs: number): number {
+    const since = this.#since.get(`${node} ${cid}`);
+    return since === undefined ? 0 : nowMs - since.atMs;
+  }
+
+  async stop(): Promise<void> {
+    this.#unsubscribe();
+    await this.#versions.stop();
+  }
+
+  #hearAll(): void {
+    if (this.#peer.gossip.has(CAPACITY_TOPIC_COUNT - 1)) return;
+    this.#peer.gossip.joinAll();
+    this.#peer.demand.joinAll();
+  }
+
+  #versionView(
+    { cid, deployment, memoryBytes, fileBytes }: ScaledVersion,
+    replicas: readonly ReplicaView[],
+    since: ReadonlyMap<string, Since>,
+    nowMs: number,
+  ): VersionView {
+    const spokenAtMs = this.#peer.recruits.spokenAtMs(cid);
+    return {
+      cid,
+      deployment,
+      memoryBytes,
+      fileBytes,
+      reports: this.#peer.demand.reports(cid),
+      replicas: replicas.filter(isThere).map(({ node, version: { state, load } }) => {
+        const id = node.announcement.node;
+        const key = `${id} ${cid}`;
+        const before = since.get(key);
+        const now = before?.state === state ? before : { state, atMs: nowMs };
+        this.#since.set(key, now);
+        return { node: id, state, requestsPerS: requestsPerS(load), forMs: nowMs - now.atMs };
+      }),
+      noticeAgeMs: spokenAtMs === 0 ? null : nowMs - spokenAtMs,
+    };
+  }
+}
+
+function originOf({ version: { publisher, name, cid } }: ReplicaView): VersionOrigin {
+  return { publisher, name, cid };
+}
+
+/** What a node that takes nothing new has in memory is soon gone; what it has on its disk is there for others. */
+function isThere({ node, version: { state } }: ReplicaView): boolean {
+  const takesRequests = node.announcement.state === 'serving';
+  return takesRequests || (state !== 'ready' && state !== 'loading');
+}
+
+/** Null before anything was measured. */
+function requestsPerS({ slots, serviceMs }: LoadReport): number | null {
+  return serviceMs === null || serviceMs === 0 ? null : (1_000 * Math.max(1, slots)) / serviceMs;
+}
+
+function scalingNodes(
+  nodes: readonly NodeView[],
+  replicas: ReadonlyMap<VersionCid, readonly ReplicaView[]>,
+  versions: readonly VersionView[],
+): ScalingNode[] {
+  const serving = new Map<NodeId, number>();
+  for (const { node, version } of [...replicas.values()].flat()) {
+    const inMemory = version.state === 'ready' || version.state === 'loading';
+    const id = node.announcement.node;
+    if (inMemory) serving.set(id, (serving.get(id) ?? 0) + 1);
+  }
+  const speeds = nodeSpeeds(replicas.values());
+  const busy = busyShares(versions);
+  return nodes.map(({ announcement }) => {
+    const { node, owner, zone, state, devices, roomBytes, diskFreeBytes } = announcement;
+    return {
+      ...{ node, owner, zone },
+      accepting: state === 'serving',
+      memoryFreeBytes: roomBytes ?? null,
+      providers: [...new Set(devices.flatMap(({ providers }) => providers))],
+      speed: speeds.get(node) ?? null,
+      costPerHour: null,
+      serving: serving.get(node) ?? 0,
+      busyShare: busy.get(node) ?? null,
+      diskFreeBytes: diskFreeBytes ?? null,
+    };
+  });
+}
+
+/** Of each node, what its versions were asked for as a share of what it can do: each has all of the node when it is asked alone. */
+function busyShares(versions: readonly VersionView[]): ReadonlyMap<NodeId, number> {
+  const shares = new Map<NodeId, number>();
+  for (const { replicas, reports } of versions) {
+    const offered = new Map(reports.map(({ reporter, stable }) => [reporter, stable.arrivalsPerS]));
+    for (const { node, state, requestsPerS: perS } of replicas) {
+      if (state !== 'ready' || perS === null) continue;
+      const share = (offered.get(node) ?? 0) / perS;
+      shares.set(node, Math.min(1, (shares.get(node) ?? 0) + share));
+    }
+  }
+  return shares;
+}
+
+/** Times as fast as the others that serve the same versions, by the geometric mean over those that several serve. */
+function nodeSpeeds(versions: Iterable<readonly ReplicaView[]>): ReadonlyMap<NodeId, number> {
+  const logs = new Map<NodeId, number[]>();
+  for (const replicas of versions) {
+    const measured = replicas.flatMap(({ node, version: { state, load } }) => {
+      const perS = requestsPerS(load);
+      return state !== 'ready' || perS === null ? [] : [{ id: node.announcement.node, perS }];
+    });
+    if (measured.length < 2) continue;
+    const usual = median(measured.map(({ perS }) => perS));
+    for (const { id, perS } of measured) {
+      logs.set(id, [...(logs.get(id) ?? []), Math.log(perS / usual)]);
+    }
+  }
+  return new Map(
+    [...logs].map(([id, values]) => {
+      return [id, Math.exp(values.reduce((sum, value) => sum + value, 0) / values.length)];
+    }),
+  );
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 1;
+}

@@ -29,6 +29,8 @@ export interface AnnouncerSource {
   /** Every version held, in any state; `gone` ones until they were told a few times. */
   versions(): readonly AnnouncedVersion[];
   devices(): readonly AnnouncedDevice[];
+  /** What further versions may take. */
+  room(): Pick<Announcement, 'roomBytes' | 'diskFreeBytes'>;
 }
 
 export interface AnnouncerInit {
@@ -168,6 +170,7 @@ export class Announcer {
       devices: this.#source.devices(),
       memoryTotalBytes: os.totalmem(),
       memoryFreeBytes: os.freemem(),
+      ...this.#source.room(),
       agent: this.#init.agent,
     };
   }

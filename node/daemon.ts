@@ -17,13 +17,14 @@ import { storeVerbs } from './control/store-verbs.ts';
 import type { InferenceBackend } from './backend/backend.ts';
 import { CoreTurns } from './backend/core-turns.ts';
 import type { Isolation } from './backend/isolation.ts';
-import { createOnnxBackend } from './backend/onnx-backend.ts';
-import { PrepackedCache } from './backend/prepacked-cache.ts';
 import { DeviceProber } from './device/device-prober.ts';
 import { InferenceService, type InferenceServiceComponents } from './inference-service.ts';
 import { type NodeInit, type ResolvedNodeInit, resolveNodeInit } from './node-init.ts';
+import { onnxBackendOf } from './node-backend.ts';
 import { isolateModels } from './node-isolation.ts';
 import { NodePause } from './node-pause.ts';
+import { createScaler } from './scaler/create-scaler.ts';
+import type { PlannedVersion, Scaler } from './scaler/scaler.ts';
 import { limiterOf, serveProtocols } from './node-protocols.ts';
 import { rest } from './node-rest.ts';
 import { OwnerWatch } from './owner-watch.ts';
@@ -41,9 +42,6 @@ import { createVersionRepair } from './replica/version-repair.ts';
 import { isSuperseded, VersionRetirement } from './replica/version-retirement.ts';
 
 const AGENT = 'gpu-swarm/0.1.0';
-
-/** Resident bytes of a model's process that it shares with the others: the code of Node and the runtime. Measured: 78 MiB. */
-const RUNTIME_BYTES = 96 * 1024 * 1024;
 
 /** How long `stop` waits for what is under way. */
 const DRAIN_TIMEOUT_MS = 10_000;
@@ -66,6 +64,8 @@ interface NodeParts {
   readonly packing: PackingLoop;
   readonly knowledge: VersionKnowledge;
   readonly retirement: VersionRetirement;
+  /** Undefined where the node holds only what publishers place. */
+  readonly scaler: Scaler | undefined;
   readonly pause: NodePause;
   readonly watch: OwnerWatch;
   /** Undefined where the data folder's path is too long for a socket. */
@@ -99,6 +99,11 @@ export class SwarmNode implements AsyncDisposable {
     return this.#parts.replicas;
   }
 
+  /** How the versions stand that this node knows of; empty where it holds only what publishers place. */
+  get plan(): readonly PlannedVersion[] {
+    return this.#parts.scaler?.plan ?? [];
+  }
+
   /** How models' processes are shut in. */
   get isolation(): Isolation {
     return this.#parts.isolation;
@@ -124,6 +129,7 @@ export class SwarmNode implements AsyncDisposable {
     const { announcer, releases, replicas, devices, backend, peer, packing, store, records } =
       this.#parts;
     this.#parts.watch.stop();
+    await this.#parts.scaler?.stop();
     await this.#parts.retirement.stop();
     await this.#parts.control?.stop();
     await this.drain();
@@ -163,6 +169,7 @@ export async function createNode(nodeInit: NodeInit): Promise<SwarmNode> {
     await parts.releases.start();
     await parts.replicas.restore((cid) => isSuperseded(cid, parts));
     parts.retirement.start();
+    parts.scaler?.start();
     parts.packing.start();
     return new SwarmNode(parts);
   } catch (error) {
@@ -207,6 +214,7 @@ async function assemble(
     privateKey,
     dhtMode: 'server',
     role: 'node',
+    scaling: init.scaling,
     bootstrap: init.bootstrap,
     listen: init.listen,
     announce: init.announce,
@@ -240,10 +248,24 @@ async function assemble(
     logger,
   });
   opened.push(() => retirement.stop());
+  const { scaling } = init;
+  const scaler =
+    scaling === undefined
+      ? undefined
+      : createScaler(
+          { peer, store, replicas, fetcher, backend, gpus: devices.gpus },
+          { ...init, scaling },
+        );
+  if (scaler !== undefined) opened.push(() => scaler.stop());
   const ownerKey = init.ownerKey ?? privateKey;
   const announcer: Announcer = new Announcer(
     peer,
-    { versions: () => replicas.announced(), devices: () => devices.devices },
+    {
+      versions: () => replicas.announced(),
+      devices: () => devices.devices,
+      // Who follows no demand takes nothing more that anybody could count on.
+      room: () => scaler?.room ?? { roomBytes: 0 },
+    },
     {
       privateKey,
       owner: peerIdFromPrivateKey(ownerKey).toString() as OwnerId,
@@ -286,7 +308,11 @@ async function assemble(
         });
   const inference = new InferenceService(
     {
-      ...{ replicas, sequenceOf, countOutcome, receipts, spans },
+      ...{ sequenceOf, countOutcome, receipts, spans },
+      replicas: {
+        get: (cid) => replicas.get(cid),
+        wake: (cid) => (scaler ?? replicas).wake(cid),
+      },
       demand: (cid) => peer.demand.meter(cid),
     },
     init,
@@ -333,30 +359,11 @@ async function assemble(
     packing,
     knowledge,
     retirement,
+    scaler,
     pause,
     watch,
     control: await listen(init, verbs, opened),
   };
-}
-
-function onnxBackendOf(
-  init: ResolvedNodeInit,
-  { isolation, devices, store }: Pick<NodeParts, 'isolation' | 'devices' | 'store'>,
-): InferenceBackend {
-  return createOnnxBackend({
-    workDir: path.join(init.dataDir, 'run'),
-    threads: Math.min(init.threads, init.maxCores),
-    loopLimitMs: init.loopLimitMs,
-    isolation,
-    prepackedCache: new PrepackedCache({
-      folder: store.derivedFolder,
-      hasRoom: (bytes) => store.hasRoom(bytes),
-      logger: init.logger,
-    }),
-    maxMemoryBytes: init.maxMemoryBytes + RUNTIME_BYTES,
-    providers: (options) => devices.providers(options),
-    needsHostFiles: (provider) => devices.needsHostFiles(provider),
-  });
 }
 
 /** Lets the owner reach the node from another terminal. */

@@ -8,6 +8,11 @@ import { MIN_RATE_BYTES } from '../protocols/transfer/index.ts';
 import type { Resolved } from '../protocols/types.ts';
 import { MIN_MEMORY_BYTES } from '../src/policy/memory-need.ts';
 import { RETIRE_AFTER_MS, RETIRE_RANGE_MS } from '../src/policy/retirement.ts';
+import {
+  resolveScalingInit,
+  type ScalingInit,
+  type ScalingSettings,
+} from '../src/policy/scaling/scaling-settings.ts';
 import { parseServingHours } from '../src/policy/serving-hours.ts';
 import { checkBootstrapAddresses } from '../src/swarm/peer.ts';
 import type { InferenceBackend } from './backend/backend.ts';
@@ -81,6 +86,8 @@ export interface NodeInit {
   readonly isolation?: IsolationMode | undefined;
   /** Sign a receipt of an answer for a caller who asks for one; who does is sent elsewhere when this is off. @default true */
   readonly receipts?: boolean | undefined;
+  /** How the node follows the swarm's demand; false to hold only what publishers place. @default {} */
+  readonly scaling?: ScalingInit | false | undefined;
   /** Milliseconds between announcements. @default 10000 */
   readonly announceIntervalMs?: number | undefined;
   /** Bytes that models may take on the disk. @default what the disk has, less a reserve of 64 MiB */
@@ -98,7 +105,11 @@ export interface NodeInit {
 }
 
 /** {@link NodeInit} with every default filled in. */
-export type ResolvedNodeInit = Resolved<Omit<NodeInit, Unset>> & Pick<NodeInit, Unset>;
+export type ResolvedNodeInit = Resolved<Omit<NodeInit, Unset | 'scaling'>> &
+  Pick<NodeInit, Unset> & {
+    /** Undefined where the node holds only what publishers place. */
+    readonly scaling: ScalingSettings | undefined;
+  };
 
 /** What has no default: undefined means something of its own. */
 type Unset =
@@ -141,6 +152,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     retireAfterMs: init.retireAfterMs ?? RETIRE_AFTER_MS,
     isolation: init.isolation ?? 'auto',
     receipts: init.receipts ?? true,
+    scaling: init.scaling === false ? undefined : resolveScalingInit(init.scaling),
     announceIntervalMs: init.announceIntervalMs ?? DEFAULT_ANNOUNCE_INTERVAL_MS,
     storeQuotaBytes: init.storeQuotaBytes,
     uploadLimitBytes: init.uploadLimitBytes,

@@ -120,6 +120,8 @@ class RunningTestnet implements Testnet {
       maxCores: 1,
       threads: 1,
       announceIntervalMs: ANNOUNCE_INTERVAL_MS,
+      // What is tested elsewhere stays where it was published.
+      scaling: false,
       logger: pino({ level: 'silent' }),
       ...this.#init.node,
       ...init,

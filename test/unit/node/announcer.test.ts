@@ -23,7 +23,7 @@ async function createAnnouncer() {
   const peer = { id, libp2p: stub.libp2p, view, gossip } as unknown as SwarmPeer;
   const announcer = new Announcer(
     peer,
-    { versions: () => [], devices: () => [] },
+    { versions: () => [], devices: () => [], room: () => ({ roomBytes: 0 }) },
     {
       ...{ privateKey, ownerCertificate, owner: id as string as OwnerId, zone: '', agent: 'test' },
       intervalMs: INTERVAL_MS,

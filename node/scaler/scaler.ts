@@ -1,0 +1,226 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Announcement } from '../../protocols/capacity/index.ts';
+import type { NodeId, VersionCid } from '../../protocols/types.ts';
+import { planReplicas } from '../../src/policy/scaling/plan-replicas.ts';
+import {
+  EMPTY_SCALING_MEMORY,
+  type ScalingMemory,
+} from '../../src/policy/scaling/scaling-memory.ts';
+import type { ScalingSettings } from '../../src/policy/scaling/scaling-settings.ts';
+import type {
+  ReplicaAction,
+  ScalingNode,
+  ScalingSelf,
+  ScalingView,
+  VersionPlan,
+} from '../../src/policy/scaling/scaling-view.ts';
+import type { SwarmPeer } from '../../src/swarm/peer.ts';
+import type { ScaledVersion } from '../../src/swarm/scaled-versions.ts';
+import type { ScalingWatch } from '../../src/swarm/scaling-watch.ts';
+import { announcedHolders } from '../../src/swarm/version-holders.ts';
+import { BackgroundWork } from '../background-work.ts';
+import { type AllowList, allows } from '../node-init.ts';
+import type { ReplicaSet } from '../replica/replica-set.ts';
+import type { NodeRoom } from './node-room.ts';
+import type { Prefetcher } from './prefetcher.ts';
+import { elsewhere } from './wake-gate.ts';
+
+/** Share of a tick by which it is moved at random: nodes that started together should not all plan at once. */
+const JITTER = 0.2;
+
+export interface ScalerComponents {
+  readonly peer: SwarmPeer;
+  readonly watch: ScalingWatch;
+  readonly replicas: ReplicaSet;
+  readonly prefetcher: Prefetcher;
+  readonly room: NodeRoom;
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
+}
+
+export interface ScalerInit {
+  readonly settings: ScalingSettings;
+  readonly allowPublishers: AllowList;
+}
+
+/** A version of the last plan, with the model it is of. */
+export interface PlannedVersion extends VersionPlan, Pick<ScaledVersion, 'publisher' | 'name'> {}
+
+/**
+ * Has this node do its part of what the swarm's demand asks for: looks at what is known every tick, plans by it as every other
+ * node does, and claims, leaves or prefetches what the plan gives it. Nobody decides for all.
+ */
+export class Scaler {
+  readonly #components: ScalerComponents;
+  readonly #init: ScalerInit;
+  readonly #work: BackgroundWork;
+  #memory: ScalingMemory = EMPTY_SCALING_MEMORY;
+  #plan: readonly PlannedVersion[] = [];
+  #started = false;
+
+  constructor(components: ScalerComponents, init: ScalerInit) {
+    this.#components = components;
+    this.#init = init;
+    this.#work = new BackgroundWork((error) => {
+      components.logger.warn({ err: error }, 'scaling stopped');
+    });
+  }
+
+  /** How the versions stand that this node knows of, by its last look. */
+  get plan(): readonly PlannedVersion[] {
+    return this.#plan;
+  }
+
+  /** What announcements say of the room that is left here. */
+  get room(): Pick<Announcement, 'roomBytes' | 'diskFreeBytes'> {
+    const { memoryFreeBytes, diskFreeBytes } = this.#components.room;
+    return {
+      ...(memoryFreeBytes === null ? {} : { roomBytes: Math.floor(memoryFreeBytes) }),
+      ...(diskFreeBytes === null ? {} : { diskFreeBytes }),
+    };
+  }
+
+  start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#components.peer.recruits.join();
+    this.#work.run(() => this.#keepLooking());
+  }
+
+  async stop(): Promise<void> {
+    await this.#work.stop();
+    await this.#components.prefetcher.stop();
+    await this.#components.watch.stop();
+  }
+
+  /** What to tell whoever asks for a version that lies on the disk here, which is loaded if it is this node's turn. */
+  wake(cid: VersionCid): Error {
+    const { peer, watch, replicas } = this.#components;
+    const why = elsewhere(cid, {
+      node: peer.id,
+      view: peer.view,
+      forMs: (node, version) => watch.forMs(node, version, Date.now()),
+    });
+    return why ?? replicas.wake(cid);
+  }
+
+  /** Whether a version that is idle may leave memory for another: others serve it, as many as are wanted. */
+  mayLeave(cid: VersionCid): boolean {
+    const planned = this.#plan.find((version) => version.cid === cid);
+    return planned !== undefined && planned.have > planned.desired;
+  }
+
+  async #keepLooking(): Promise<void> {
+    const { signal } = this.#work;
+    const { tickMs } = this.#init.settings;
+    while (!signal.aborted) {
+      const waitMs = tickMs * (1 + JITTER * (Math.random() - 0.5));
+      await delay(waitMs, undefined, { signal, ref: false });
+      try {
+        await this.#look();
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#components.logger.warn({ err: error }, 'plan could not be followed; the next one is');
+      }
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { watch, room } = this.#components;
+    const nowMs = Date.now();
+    const view = watch.view(nowMs);
+    await room.look();
+    const self = this.#self(view);
+    // Before its first announcement a node is nobody that a plan could count on.
+    if (self === undefined) return;
+    const plan = planReplicas(view, self, nowMs, Math.random);
+    this.#memory = plan.memory;
+    this.#plan = plan.versions.flatMap((version) => {
+      const scaled = watch.version(version.cid);
+      return scaled === undefined ? [] : { ...version, ...modelOf(scaled) };
+    });
+    for (const action of plan.actions) await this.#act(action);
+    for (const cid of plan.notices) await this.#recruit(cid);
+  }
+
+  #self(view: ScalingView): ScalingSelf | undefined {
+    const { peer, watch, replicas, prefetcher, room } = this.#components;
+    const { settings, allowPublishers } = this.#init;
+    const known = view.nodes.find(({ node }) => node === peer.id);
+    if (known === undefined) return undefined;
+    const { memoryFreeBytes, diskFreeBytes } = room;
+    const node: ScalingNode = { ...known, memoryFreeBytes, diskFreeBytes };
+    const refused = view.versions.filter(({ cid }) => {
+      const version = watch.version(cid);
+      return version === undefined || !allows(allowPublishers, version.publisher);
+    });
+    const loading = replicas.replicas.filter(({ state }) => state === 'loading').length;
+    return {
+      node,
+      refused: new Set(refused.map(({ cid }) => cid)),
+      pinned: new Set(),
+      loading: loading + prefetcher.size,
+      settings,
+      memory: this.#memory,
+    };
+  }
+
+  async #act(action: ReplicaAction): Promise<void> {
+    const { replicas, logger } = this.#components;
+    const { cid, kind, reason } = action;
+    const version = this.#components.watch.version(cid);
+    if (version === undefined) return;
+    const { name } = version;
+    logger.info({ cid, name, action: kind, reason }, 'the plan has this node act');
+    switch (kind) {
+      case 'claim':
+        return this.#claim(version);
+      case 'move':
+        await replicas.leave(action.from, reason);
+        return this.#claim(version);
+      case 'leave':
+      case 'forget':
+        return replicas.leave(cid, reason);
+      case 'prefetch':
+        this.#components.prefetcher.fetch(originOf(version), this.#holders(cid));
+    }
+  }
+
+  async #claim(version: ScaledVersion): Promise<void> {
+    const { replicas, prefetcher } = this.#components;
+    const { cid } = version;
+    await prefetcher.end(cid);
+    const evict = (idle: VersionCid): boolean => this.mayLeave(idle);
+    replicas.claim(originOf(version), { peers: this.#holders(cid), evict });
+  }
+
+  async #recruit(cid: VersionCid): Promise<void> {
+    const { peer, watch } = this.#components;
+    const version = watch.version(cid);
+    const planned = this.#plan.find((one) => one.cid === cid);
+    if (version === undefined || planned === undefined) return;
+    const { desired, have } = planned;
+    await peer.recruits.publish({
+      ...{ cid, ...modelOf(version), desired, have },
+      deficit: Math.max(1, desired - have),
+      memoryBytes: version.memoryBytes,
+      providers: version.deployment.providers,
+    });
+  }
+
+  #holders(cid: VersionCid): readonly NodeId[] {
+    return announcedHolders(this.#components.peer, cid) as NodeId[];
+  }
+}
+
+function modelOf({ publisher, name }: ScaledVersion): Pick<ScaledVersion, 'publisher' | 'name'> {
+  return { publisher, name };
+}
+
+function originOf({
+  publisher,
+  name,
+  cid,
+}: ScaledVersion): Pick<ScaledVersion, 'publisher' | 'name' | 'cid'> {
+  return { publisher, name, cid };
+}

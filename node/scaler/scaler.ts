@@ -99,6 +99,7 @@ export class Scaler {
     const why = elsewhere(cid, {
       node: peer.id,
       view: peer.view,
+      etaMs: replicas.get(cid)?.etaMs ?? null,
       forMs: (node, version) => watch.forMs(node, version, Date.now()),
     });
     return why ?? replicas.wake(cid);

@@ -50,6 +50,11 @@ export class Refusals {
     return Math.min(this.#busy.retryAfterMs, etaMs ?? Infinity);
   }
 
+  /** True when a node of this round said that it loads the version: it is waited for, rather than to wake another. */
+  get waking(): boolean {
+    return this.#loading !== undefined;
+  }
+
   /** Milliseconds after which to ask again; undefined when nobody was busy or loading. */
   get pauseMs(): number | undefined {
     const pauses = [

@@ -2,6 +2,7 @@ import type { NodeId, OwnerId, VersionCid } from '../../protocols/types.ts';
 import type { Judgement, Verdict } from '../policy/node-choice.ts';
 import type { LinkedCandidate } from './node-directory.ts';
 import type { CallComponents, CallInit } from './routed-call.ts';
+import { chooseToWake } from './wake-choice.ts';
 
 /** A node as the choice sees it. */
 export interface ExplainedNode {
@@ -52,11 +53,20 @@ export async function explainRoute(
   }
   await directory.survey(chooser.selectable(directory.ready(form), routing()), form, clock);
   const ready = chooser.explain(directory.ready(form), routing());
-  const cold = chooser.explain(directory.cold(form), routing());
+  const cold = directory.cold(form);
   const found = ready.some(({ verdict }) => verdict === 'chosen');
+  const wake = { cid: model.cid, forMs: clock.elapsedMs() };
+  const woken = found
+    ? undefined
+    : chooseToWake(chooser.selectable(cold, routing()), directory.holders(model.cid), wake);
   const candidates = [
     ...ready.map((judgement) => explained(judgement, 'ready', judgement.verdict)),
-    ...cold.map((judgement) => explained(judgement, 'cold', found ? 'cold' : judgement.verdict)),
+    ...chooser.explain(cold, routing()).map((judgement) => {
+      const isOpen = judgement.verdict === 'chosen' || judgement.verdict === 'as good';
+      if (judgement.candidate === woken) return explained(judgement, 'cold', 'chosen');
+      // One is woken: the others are as good as it, or not needed.
+      return explained(judgement, 'cold', found || isOpen ? 'cold' : judgement.verdict);
+    }),
   ].sort(
     (a, b) =>
       Number(b.verdict === 'chosen') - Number(a.verdict === 'chosen') || a.totalMs - b.totalMs,

@@ -13,6 +13,7 @@ import type { CallBudget } from '../policy/call-budget.ts';
 import { type HedgeTimes, isWorthHedging } from '../policy/hedge.ts';
 import type { NodeWish } from '../policy/node-wish.ts';
 import { type Avoided, bestKnown, estimateCompletion } from '../policy/routing.ts';
+import { soonestMs } from '../policy/wake-turn.ts';
 import { MIN_TIMEOUT_MS, outcomeOfError, type RequestOutcome } from '../swarm/outcome-tally.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import { type CheckedResponse, createReceiptNonce, openAnswerReceipt } from './answer-receipt.ts';
@@ -27,6 +28,7 @@ import type { NodeChooser } from './node-chooser.ts';
 import type { LinkedCandidate, NodeDirectory, RequestForm } from './node-directory.ts';
 import type { SendInit } from './node-link.ts';
 import { Refusals } from './refusals.ts';
+import { chooseToWake, loadsOf } from './wake-choice.ts';
 
 /** A model that fails while it runs is tried on this many nodes: one more than the first, lest a bad input visit all. */
 const MAX_EXECUTION_FAILURES = 2;
@@ -153,13 +155,14 @@ export class RoutedCall {
     }
   }
 
-  /** A READY node, else one that has the version on its disk and loads it when asked. */
+  /** A READY node, else one that has the version on its disk and loads it when asked: the same for all who ask at once. */
   #select(ready = this.#ready()): LinkedCandidate | undefined {
     const { directory, chooser } = this.#components;
-    return (
-      chooser.choose(ready, this.#routing()) ??
-      chooser.choose(directory.cold(this.#form()), this.#routing())
-    );
+    const chosen = chooser.choose(ready, this.#routing());
+    if (chosen !== undefined || this.#refusals.waking) return chosen;
+    const { cid } = this.#model;
+    const cold = chooser.selectable(directory.cold(this.#form()), this.#routing());
+    return chooseToWake(cold, directory.holders(cid), { cid, forMs: this.#init.clock.elapsedMs() });
   }
 
   #ready(): readonly LinkedCandidate[] {
@@ -314,7 +317,9 @@ export class RoutedCall {
 
   #reportWaiting(waitMs: number): void {
     const { code = null, details = {} } = this.#refusals.best ?? {};
-    const etaMs = typeof details['etaMs'] === 'number' ? details['etaMs'] : null;
+    const holders = this.#components.directory.holders(this.#model.cid);
+    const etaMs =
+      typeof details['etaMs'] === 'number' ? details['etaMs'] : soonestMs(loadsOf(holders));
     this.#init.progress?.report({ kind: 'waiting', waitMs, code, etaMs });
   }
 

@@ -17,8 +17,11 @@ const MAX_LOOKUPS = 4;
 /** Milliseconds for all that is asked about one version. */
 const LOOKUP_TIMEOUT_MS = 10_000;
 
-/** Milliseconds after which what was not found is asked for again. */
-const RETRY_MS = 10_000;
+/** Milliseconds after which what was not found is asked for again; twice that the next time, and so on. */
+const RETRY_MS = 1_000;
+
+/** Milliseconds between two look-ups of one version at most. */
+const MAX_RETRY_MS = 30_000;
 
 /** Reads the manifest of a version that somebody holds. */
 export type ReadManifest = (cid: VersionCid, signal: AbortSignal) => Promise<Manifest>;
@@ -39,7 +42,9 @@ interface Known {
   readonly origin: VersionOrigin;
   /** Undefined until the manifest was read; it never changes. */
   facts: ScaledVersion | undefined;
-  askedAtMs: number;
+  /** When it may be asked about again. */
+  dueAtMs: number;
+  retryMs: number;
 }
 
 /**
@@ -92,7 +97,10 @@ export class ScaledVersions {
   }
 
   #knownOf(origin: VersionOrigin): Known {
-    const known = this.#known.get(origin.cid) ?? { origin, facts: undefined, askedAtMs: 0 };
+    const known = this.#known.get(origin.cid) ?? {
+      ...{ origin, facts: undefined, dueAtMs: 0 },
+      retryMs: RETRY_MS,
+    };
     // Setting it again moves it to the end: the map's order is that of the last word heard.
     this.#known.set(origin.cid, known);
     return known;
@@ -100,8 +108,10 @@ export class ScaledVersions {
 
   #ask(known: Known, reporter?: NodeId): void {
     if (this.#lookups.size >= MAX_LOOKUPS || this.#stopping.signal.aborted) return;
-    if (Date.now() - known.askedAtMs < RETRY_MS) return;
-    known.askedAtMs = Date.now();
+    const nowMs = Date.now();
+    if (nowMs < known.dueAtMs) return;
+    known.dueAtMs = nowMs + known.retryMs;
+    known.retryMs = Math.min(MAX_RETRY_MS, 2 * known.retryMs);
     const lookup = this.#lookUp(known, reporter).catch(() => {
       // Nobody who holds it could be asked: tried again while it is spoken of.
     });
@@ -118,10 +128,11 @@ export class ScaledVersions {
         // It may have gone: the DHT and those around know the rest.
       });
     }
+    known.facts ??= factsOf(known.origin, await this.#readManifest(cid, signal));
+    // A version is placed a moment before it is released: then the record comes by gossip.
     if (this.#peer.releases.cached(publisher, name) === undefined) {
       await this.#peer.releases.find(publisher, name, { signal });
     }
-    known.facts ??= factsOf(known.origin, await this.#readManifest(cid, signal));
   }
 }
 

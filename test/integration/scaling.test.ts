@@ -1,9 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import type {
+  InferenceBackend,
+  LoadedModel,
+  LoadOptions,
+  ModelFiles,
+} from '../../node/backend/backend.ts';
 import type { NodeInit, SwarmNode } from '../../node/index.ts';
 import type { Deployment } from '../../protocols/manifest/index.ts';
-import type { VersionCid } from '../../protocols/types.ts';
-import { type SwarmClient, Tensor } from '../../src/index.ts';
+import { parseModelRef } from '../../protocols/reference.ts';
+import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
+import { type CallProgress, type SwarmClient, Tensor } from '../../src/index.ts';
 import { echoModel } from '../support/echo-model.ts';
 import { FakeBackend } from '../support/fake-backend.ts';
 import { buildModel } from '../support/onnx-builder.ts';
@@ -26,6 +33,29 @@ const SCALING = {
 };
 
 const model = buildModel(echoModel({ x: { datatype: 'FP32', shape: ['n', 4] } }));
+
+/** A backend whose models take so long to load. */
+class SlowBackend implements InferenceBackend {
+  loadMs = 0;
+  readonly #below: InferenceBackend;
+
+  constructor(below: InferenceBackend) {
+    this.#below = below;
+  }
+
+  providers(options?: AbortOptions): Promise<readonly string[]> {
+    return this.#below.providers(options);
+  }
+
+  async load(files: ModelFiles, options?: LoadOptions): Promise<LoadedModel> {
+    await delay(this.loadMs);
+    return this.#below.load(files, options);
+  }
+
+  stop(): Promise<void> {
+    return this.#below.stop();
+  }
+}
 
 /** A node whose models all take the same time, on hardware that it has not. */
 function scalingNode(): Partial<NodeInit> {
@@ -110,9 +140,86 @@ describe('A swarm that scales itself', () => {
     await crowd.stop();
     await expect.poll(() => states(testnet, cid), WAIT).toContain('cold');
     await expect.poll(() => readyCount(testnet, cid), WAIT).toBe(1);
-    // It is the publisher's minimum: nobody leaves any more.
-    await delay(2 * SCALING.downDelayMs);
-    expect(readyCount(testnet, cid)).toBe(1);
     await expect(ask(client, ref)).resolves.toMatchObject({ version: cid });
+  });
+
+  it('takes what nobody asks for out of memory, and wakes one node of many for all who ask first', async () => {
+    await using testnet = await createSwarm(3);
+    const { cid, ref } = await publish(testnet, 'sleeper', {
+      minReplicas: 0,
+      scaleToZeroDelayMs: 1_000,
+    });
+    const client = present(testnet.clients[0]);
+    await expect.poll(() => states(testnet, cid), WAIT).toEqual(['cold', 'none', 'none']);
+    // Its files on two nodes: either could wake.
+    const [other] = testnet.nodes.filter((node) => stateOn(node, cid) === 'none');
+    const { publisher, name } = parseModelRef(ref);
+    const origin = { publisher, name, cid };
+    const holder = testnet.nodes.find((node) => stateOn(node, cid) === 'cold');
+    present(other).replicas.claim(origin, { peers: [present(holder).id], evict: false });
+    await expect.poll(() => stateOn(present(other), cid), WAIT).toBe('ready');
+    await expect.poll(() => states(testnet, cid), WAIT).toEqual(['cold', 'cold', 'none']);
+    const late = await testnet.addClient();
+    for (const one of [client, late]) {
+      await expect.poll(async () => (await one.replicas()).length, WAIT).toBe(2);
+    }
+    let mostAtOnce = 0;
+    const watching = setInterval(() => {
+      const awake = states(testnet, cid).filter(
+        (state) => state === 'ready' || state === 'loading',
+      );
+      mostAtOnce = Math.max(mostAtOnce, awake.length);
+    }, 5);
+    const progress: CallProgress[] = [];
+    const x = Tensor.from('FP32', [1, 4], [1, 2, 3, 4]);
+    const told = client.infer(ref, { x }, { onProgress: (one) => progress.push(one) });
+    const answers = await Promise.all([
+      told,
+      ...Array.from({ length: 4 }, (_, index) => ask(index % 2 === 0 ? client : late, ref)),
+    ]);
+    clearInterval(watching);
+    expect(new Set(answers.map(({ node }) => node)).size).toBe(1);
+    expect(mostAtOnce).toBe(1);
+    expect(progress.find(({ kind }) => kind === 'sent')).toMatchObject({ cold: true });
+    await expect.poll(() => states(testnet, cid), WAIT).toEqual(['cold', 'cold', 'none']);
+  });
+
+  it('tells a caller without time for it how long the load of a woken version takes', async () => {
+    await using testnet = await createTestnet({ nodes: 0 });
+    const backend = new SlowBackend(new FakeBackend({ provider: 'cpu', executeMs: EXECUTE_MS }));
+    await testnet.addNode({ ...scalingNode(), backend });
+    const { cid, ref } = await publish(testnet, 'sleeper', {
+      minReplicas: 0,
+      scaleToZeroDelayMs: 1_000,
+    });
+    await expect.poll(() => states(testnet, cid), WAIT).toEqual(['cold']);
+    backend.loadMs = 2_000;
+    const client = present(testnet.clients[0]);
+    const x = Tensor.from('FP32', [1, 4], [1, 2, 3, 4]);
+    const hasty = client.infer(ref, { x }, { deadlineMs: 700 });
+    await expect(hasty).rejects.toMatchObject({ code: 'ERR_LOADING' });
+    await expect(ask(client, ref)).resolves.toMatchObject({ version: cid });
+  });
+
+  it('heals what falls below the minimum when a holder dies', async () => {
+    await using testnet = await createSwarm(3);
+    const { cid, ref } = await publish(testnet, 'echo', { minReplicas: 2 });
+    await expect.poll(() => readyCount(testnet, cid), WAIT).toBe(2);
+    const holder = present(testnet.nodes.find((node) => stateOn(node, cid) === 'ready'));
+    await holder.stop();
+    const living = () => testnet.nodes.filter((node) => node !== holder);
+    await expect
+      .poll(() => living().filter((node) => stateOn(node, cid) === 'ready').length, WAIT)
+      .toBe(2);
+    await expect(ask(present(testnet.clients[0]), ref)).resolves.toMatchObject({ version: cid });
+  });
+
+  it('says how many replicas have no place, and why', async () => {
+    await using testnet = await createSwarm(1);
+    const { cid } = await publish(testnet, 'echo', { minReplicas: 3 });
+    const planOf = () => present(testnet.nodes[0]).plan.find((version) => version.cid === cid);
+    await expect
+      .poll(planOf, WAIT)
+      .toMatchObject({ desired: 3, have: 1, unplaceable: { count: 2 } });
   });
 });

@@ -11,6 +11,7 @@ export * from './errors.ts';
 export * from './inference/index.ts';
 export { checkInputs, type GivenInput } from './input-check.ts';
 export * from './limits.ts';
+export * from './liveness/index.ts';
 export * from './manifest/index.ts';
 export * from './outcome/index.ts';
 export { DEFAULT_NETWORK, parseNetwork, protocolId } from './protocol-id.ts';

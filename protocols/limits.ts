@@ -65,6 +65,9 @@ export const MAX_RELEASE_BYTES = 16 * 1024;
 /** Bytes of a signed capacity announcement, so that gossip stays light: it has no backpressure. */
 export const MAX_ANNOUNCEMENT_BYTES = 2 * 1024;
 
+/** Bytes of a report that a node is gone, which travels on the topics of announcements. */
+export const MAX_DEATH_REPORT_BYTES = 256;
+
 /** Bytes of a signed outcome digest, which travels by gossip too. */
 export const MAX_OUTCOME_BYTES = 2 * 1024;
 

@@ -30,7 +30,7 @@ import {
   type ResponseHeader,
 } from './message.ts';
 import { HeaderMemory } from './header-memory.ts';
-import { PeerSilence } from './peer-silence.ts';
+import { PeerSilence } from '../peer-silence.ts';
 import { Pings } from './pings.ts';
 import { TensorReceiver, TensorSender } from './tensor-body.ts';
 

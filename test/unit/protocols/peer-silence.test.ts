@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { PeerSilence } from '../../../../protocols/inference/peer-silence.ts';
+import { PeerSilence } from '../../../protocols/peer-silence.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });

@@ -21,6 +21,7 @@ import { DeviceProber } from './device/device-prober.ts';
 import { InferenceService, type InferenceServiceComponents } from './inference-service.ts';
 import { type NodeInit, type ResolvedNodeInit, resolveNodeInit } from './node-init.ts';
 import { onnxBackendOf } from './node-backend.ts';
+import { watchCoHolders } from './co-holders.ts';
 import { isolateModels } from './node-isolation.ts';
 import { NodePause } from './node-pause.ts';
 import { createScaler } from './scaler/create-scaler.ts';
@@ -165,6 +166,7 @@ export async function createNode(nodeInit: NodeInit): Promise<SwarmNode> {
     rest({ ...parts, logger: init.logger }, parts.pause.reason);
     parts.watch.start();
     parts.announcer.start();
+    watchCoHolders({ ...parts, logger: init.logger });
     parts.devices.start(() => parts.announcer.changed());
     await parts.releases.start();
     await parts.replicas.restore((cid) => isSuperseded(cid, parts));

@@ -3,6 +3,7 @@ import type { NodeId, OwnerId, VersionCid } from '../../protocols/types.ts';
 import { POOL_NODES, selectPool } from '../policy/node-pool.ts';
 import { type NodeWish, wishesMet } from '../policy/node-wish.ts';
 import { planProbes } from '../policy/probe-plan.ts';
+import { MAX_WATCHED } from '../policy/watch-plan.ts';
 import { ASSUMED_SERVICE_MS, type Candidate } from '../policy/routing.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import type { ReplicaView } from '../swarm/view.ts';
@@ -20,6 +21,9 @@ const MAX_POOLS = 256;
 
 /** Milliseconds that nodes have to say how busy they are when somebody wants to know. */
 const SURVEY_MS = 1_000;
+
+/** Milliseconds that nodes have to be found again that were gone: a look may wait for its turn, and dials. */
+const SEEK_MS = 3_000;
 
 /** A request as far as what is known of a node depends on it. */
 export interface RequestForm {
@@ -55,6 +59,7 @@ export class NodeDirectory {
 
   constructor(peer: SwarmPeer) {
     this.#peer = peer;
+    peer.liveness.watch(() => this.#inUse());
   }
 
   /** The nodes that are READY for a version; when there are very many, this client's pool of them. */
@@ -73,6 +78,17 @@ export class NodeDirectory {
   holders(version: VersionCid): ReplicaView[] {
     const holders = this.#peer.view.holders(version, Date.now());
     return holders.filter((holder) => holder.version.state !== 'quarantined');
+  }
+
+  /** True when nodes held a version that were found gone. */
+  hasLost(version: VersionCid): boolean {
+    return this.#peer.view.buriedHolders(version, Date.now()).length > 0;
+  }
+
+  /** Looks for them once more, for a bounded time: whoever is cut off, or starts again, may be back. */
+  async seek(version: VersionCid, clock: CallClock): Promise<void> {
+    if (this.hasLost(version))
+      await within(this.#peer.liveness.seekHolders(version), SEEK_MS, clock);
   }
 
   /** Asks nodes how busy they are. What it returns is to be waited for; undefined where that is not worth a round trip. */
@@ -104,6 +120,11 @@ export class NodeDirectory {
   async close(): Promise<void> {
     await Promise.all([...this.#links.values()].map((link) => link.close()));
     this.#links.clear();
+  }
+
+  #inUse(): ReadonlySet<NodeId> {
+    const used = [...this.#links.values()].filter(({ inUse }) => inUse);
+    return new Set(used.slice(0, MAX_WATCHED).map(({ node }) => node));
   }
 
   #pooled(replicas: readonly ReplicaView[], version: VersionCid): readonly ReplicaView[] {

@@ -31,6 +31,12 @@ const SUSPECT_ROUND_TRIPS = 4;
 /** Milliseconds of a dial after which the same holds: it takes four round trips, and this is four of the longest there are. */
 const SUSPECT_DIAL_MS = 1_000;
 
+/** Milliseconds between two looks for a node: all the requests that break with one connection set off one. */
+const SUSPECT_PAUSE_MS = 500;
+
+/** Milliseconds since its last request for which a node is asked for a sign of life each second, so that the next one meets no dead node. */
+const KEEP_ALIVE_MS = 60_000;
+
 /** Versions of one node that a client remembers: those not asked for longest go first. */
 const MAX_RECORDS = 256;
 
@@ -69,6 +75,8 @@ export class NodeLink {
   #dialledAtMs = Number.POSITIVE_INFINITY;
   readonly #roundTrip = new WindowedMin(ROUND_TRIP_WINDOW);
   #bytesPerMs: number | null = null;
+  /** When the last request was sent, on the clock of `performance`. */
+  #sentAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(node: NodeId, peer: SwarmPeer) {
     this.node = node;
@@ -81,6 +89,11 @@ export class NodeLink {
 
   get bytesPerMs(): number | null {
     return this.#bytesPerMs;
+  }
+
+  /** True while there is a stream to the node that requests went over of late. */
+  get inUse(): boolean {
+    return this.#open !== undefined && performance.now() - this.#sentAtMs < KEEP_ALIVE_MS;
   }
 
   /** True while the node owes a sign of life for longer than its path takes: it may be dead, frozen or cut off. */
@@ -131,6 +144,7 @@ export class NodeLink {
     const record = this.recordOf(request.version);
     const sentAtMs = Date.now();
     record.reserve(sentAtMs);
+    this.#sentAtMs = performance.now();
     try {
       const connection = await abandonable(this.#connected(), signal);
       // After the dial, which is paid once: what follows tells of the path.
@@ -187,6 +201,8 @@ export class NodeLink {
       case 'ERR_INVALID_MESSAGE':
         // The node as a whole, with all its versions.
         for (const any of this.#records.values()) any.broke(nowMs, sentAtMs);
+        if (code === 'ERR_CONNECTION')
+          void this.#peer.liveness.suspect(this.node, { pauseMs: SUSPECT_PAUSE_MS });
         return;
       case 'ERR_INTERNAL':
         return record.broke(nowMs, sentAtMs);

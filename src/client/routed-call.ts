@@ -294,8 +294,11 @@ export class RoutedCall {
   /** Every known node was tried, or none is known: ask the peers around, wait where that may help, else give up. */
   async #nextRound(): Promise<void> {
     const { clock, ref, share } = this.#init;
-    const { resolver } = this.#components;
-    await resolver.refresh(ref, this.#model.cid, clock.signal);
+    const { resolver, directory } = this.#components;
+    const { cid } = this.#model;
+    const found = directory.seek(cid, clock);
+    await resolver.refresh(ref, cid, clock.signal);
+    if (directory.holders(cid).length === 0) await found;
     const model = await resolver.resolve(ref, clock.signal, share);
     // The channel may have moved on while the call looked for a node: what nobody serves any more is not waited for.
     if (model.cid !== this.#model.cid) this.#tried.clear();
@@ -328,8 +331,11 @@ export class RoutedCall {
     const toldMs = this.#refusals.pauseMs;
     if (toldMs !== undefined) return toldMs;
     if (this.#refusals.forbidden) return undefined;
-    if (this.#components.directory.holders(this.#model.cid).length === 0) return undefined;
-    if (this.#tried.size > 0 && this.#init.clock.elapsedMs() > UNREACHABLE_MS) return undefined;
+    const { directory } = this.#components;
+    const held = directory.holders(this.#model.cid).length > 0;
+    if (!held && !directory.hasLost(this.#model.cid)) return undefined;
+    if ((this.#tried.size > 0 || !held) && this.#init.clock.elapsedMs() > UNREACHABLE_MS)
+      return undefined;
     return Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * (this.#rounds + 1));
   }
 

@@ -6,7 +6,12 @@ export interface GossipTopicsInit {
   readonly count: number;
   readonly topicOf: (bucket: number) => string;
   /** Decides about a message before it is relayed: what is rejected costs its sender's score, what is ignored goes no further. */
-  readonly receive: (bucket: number, bytes: Uint8Array) => Promise<TopicValidatorResult>;
+  readonly receive: (
+    bucket: number,
+    bytes: Uint8Array,
+    /** Id of the peer that passed it on. */
+    from: string,
+  ) => Promise<TopicValidatorResult>;
 }
 
 /** The gossip topics of one kind of record, one for each bucket. */
@@ -26,8 +31,8 @@ export class GossipTopics {
     this.#joined.add(bucket);
     const { gossip } = this.#libp2p.services;
     const topic = this.#init.topicOf(bucket);
-    gossip.topicValidators.set(topic, async (_peer, message) =>
-      this.#init.receive(bucket, message.data),
+    gossip.topicValidators.set(topic, async (peer, message) =>
+      this.#init.receive(bucket, message.data, peer.toString()),
     );
     gossip.subscribe(topic);
   }

@@ -26,6 +26,7 @@ import { capacityGossip } from './capacity-gossip.ts';
 import { DemandWatch } from './demand-watch.ts';
 import type { GossipTopics } from './gossip-topics.ts';
 import { createSwarmLibp2p, type SwarmLibp2p } from './libp2p.ts';
+import { Liveness } from './liveness.ts';
 import { OutcomeWatch } from './outcome-watch.ts';
 import { RecruitGossip } from './recruit-gossip.ts';
 import { ReleaseGossip } from './release-gossip.ts';
@@ -87,6 +88,7 @@ export class SwarmPeer {
   readonly network: string;
   readonly libp2p: SwarmLibp2p;
   readonly view = new SwarmView();
+  readonly liveness: Liveness;
   readonly releases: ReleaseDirectory;
   readonly gossip: GossipTopics;
   readonly releaseGossip: ReleaseGossip;
@@ -125,6 +127,7 @@ export class SwarmPeer {
       throw startFailure(init.listen ?? [], cause);
     }
     started = new SwarmPeer(libp2p, { ...init, network, bootstrap, validateRelease });
+    await started.liveness.serve();
     return started;
   }
 
@@ -145,7 +148,8 @@ export class SwarmPeer {
     this.demand = new DemandWatch(libp2p, { ...scaling, network, privateKey, role });
     const intervalMs = scaling.recruitIntervalMs;
     this.recruits = new RecruitGossip(libp2p, { network, privateKey, intervalMs });
-    this.gossip = capacityGossip(libp2p, network, this.view);
+    this.liveness = new Liveness(this);
+    this.gossip = capacityGossip(this);
     this.#bootstrap = parts.bootstrap;
     libp2p.addEventListener('peer:discovery', ({ detail }) => {
       if (libp2p.getConnections().length >= 8) return;
@@ -248,7 +252,9 @@ export class SwarmPeer {
     }
     for (const { bytes, ageMs } of snapshot.announcements) {
       try {
-        this.view.add(await openAnnouncement(bytes), bytes, Date.now(), ageMs);
+        const announcement = await openAnnouncement(bytes);
+        const fresh = this.view.add(announcement, bytes, Date.now(), ageMs);
+        if (fresh) void this.liveness.admit(announcement.node);
       } catch {
         // One bad announcement says nothing of the others: each stands by its own signature.
       }
@@ -337,6 +343,7 @@ export class SwarmPeer {
   async stop(): Promise<void> {
     clearInterval(this.#rejoin);
     this.#stopping.abort();
+    this.liveness.stop();
     this.releases.stop();
     await this.outcomes.stop();
     await this.demand.stop();

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../protocols/bounded-map.ts';
 import type { AnnouncedVersion, Announcement } from '../../protocols/capacity/index.ts';
 import type { NodeId, VersionCid } from '../../protocols/types.ts';
 
@@ -6,6 +7,12 @@ export const MAX_VIEW_NODES = 4096;
 
 /** Versions remembered of one node at most: what it told longest ago goes first. */
 export const MAX_VERSIONS_PER_NODE = 1024;
+
+/**
+ * Milliseconds for which a node that was found gone is believed only face to face: the longest lease there is, so that nothing it
+ * said before can bring it back.
+ */
+export const TOMBSTONE_MS = 600_000;
 
 /** A node as its latest announcements tell it. */
 export interface NodeView {
@@ -32,23 +39,32 @@ interface NodeEntry {
   >;
 }
 
+/** A node that was found gone, with what is known of it should it be found again. */
+interface Tombstone {
+  readonly entry: NodeEntry;
+  readonly atMs: number;
+}
+
 /**
  * What is known of the swarm's nodes: signed hints with a lease, fed by gossip and by snapshots.
  *
- * Invariant: an entry is never older than its lease when it is read.
+ * Invariants: an entry is never older than its lease when it is read. A node that was buried is not read until it is revived,
+ * whatever is heard of it meanwhile.
  */
 export class SwarmView {
   readonly #nodes = new Map<NodeId, NodeEntry>();
+  readonly #tombstones = new BoundedMap<NodeId, Tombstone>(MAX_VIEW_NODES);
   readonly #listeners = new Set<(announcement: Announcement) => void>();
 
   /**
    * Takes in an announcement whose signature was checked. Returns false when it is older than what is known or past its
-   * lease, and then changes nothing.
+   * lease, and then changes nothing. What a buried node says is kept for when it is found.
    */
   add(announcement: Announcement, bytes: Uint8Array, nowMs: number, ageMs = 0): boolean {
     if (ageMs >= announcement.leaseMs) return false;
     const view: NodeView = { announcement, bytes, heardAtMs: nowMs - ageMs };
-    const known = this.#nodes.get(announcement.node);
+    const buried = this.#tombstone(announcement.node, nowMs)?.entry;
+    const known = buried ?? this.#nodes.get(announcement.node);
     const newer = known === undefined || announcement.sequence > known.latest.announcement.sequence;
     const entry = known ?? { latest: view, versions: new Map() };
     if (newer) entry.latest = view;
@@ -64,6 +80,7 @@ export class SwarmView {
     }
     if (!changed) return false;
     trimVersions(entry, nowMs);
+    if (buried !== undefined) return true;
     // Deleting first moves the node to the end: the map's order is that of the last word heard.
     this.#nodes.delete(announcement.node);
     this.#nodes.set(announcement.node, entry);
@@ -78,9 +95,38 @@ export class SwarmView {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Forgets a node, for example after it was found dead by direct contact. */
-  forget(node: NodeId): void {
+  /** Takes a node out that was looked for and not found; returns it as it was last heard of, undefined when it is not known. */
+  bury(node: NodeId, nowMs: number): NodeView | undefined {
+    const entry = this.#nodes.get(node);
+    if (entry === undefined) return undefined;
     this.#nodes.delete(node);
+    this.#tombstones.set(node, { entry, atMs: nowMs });
+    return entry.latest;
+  }
+
+  /** Takes a node back that was found, with all it said whose lease runs. False when it was not buried. */
+  revive(node: NodeId, nowMs: number): boolean {
+    const entry = this.#tombstone(node, nowMs)?.entry;
+    if (entry === undefined) return false;
+    this.#tombstones.delete(node);
+    this.#nodes.set(node, entry);
+    this.#trim();
+    for (const listener of this.#listeners) listener(entry.latest.announcement);
+    return true;
+  }
+
+  /** A buried node as it was last heard of; undefined when it is not buried. */
+  buried(node: NodeId, nowMs: number): NodeView | undefined {
+    return this.#tombstone(node, nowMs)?.entry.latest;
+  }
+
+  /** The buried nodes that held a version, the one buried last first. */
+  buriedHolders(cid: VersionCid, nowMs: number): NodeId[] {
+    const held = [...this.#tombstones.keys()].filter((node) => {
+      const state = this.#tombstone(node, nowMs)?.entry.versions.get(cid)?.version.state;
+      return state !== undefined && state !== 'gone';
+    });
+    return held.toReversed();
   }
 
   /** The node, when its lease runs. */
@@ -95,6 +141,14 @@ export class SwarmView {
     for (const entry of this.#nodes.values())
       if (isLive(entry.latest, nowMs)) live.push(entry.latest);
     return live;
+  }
+
+  /** The versions that a node holds, in any state but `gone`. */
+  versionsOf(node: NodeId, nowMs: number): VersionCid[] {
+    const versions = this.#nodes.get(node)?.versions.values() ?? [];
+    return [...versions].flatMap(({ version, page }) =>
+      version.state === 'gone' || !isLive(page, nowMs) ? [] : [version.cid],
+    );
   }
 
   /** Every version of every live node, in any state but `gone`. */
@@ -153,6 +207,13 @@ export class SwarmView {
       for (const { page } of entry.versions.values()) if (isLive(page, nowMs)) found.add(page);
     }
     return [...found];
+  }
+
+  #tombstone(node: NodeId, nowMs: number): Tombstone | undefined {
+    const tombstone = this.#tombstones.get(node);
+    if (tombstone === undefined || nowMs - tombstone.atMs < TOMBSTONE_MS) return tombstone;
+    this.#tombstones.delete(node);
+    return undefined;
   }
 
   #trim(): void {

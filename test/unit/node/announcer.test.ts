@@ -19,8 +19,9 @@ const INTERVAL_MS = 10_000;
 async function createAnnouncer() {
   const stub = new GossipStub();
   const view = new SwarmView();
-  const gossip = capacityGossip(stub.libp2p, 'main', view);
-  const peer = { id, libp2p: stub.libp2p, view, gossip } as unknown as SwarmPeer;
+  const parts = { id, libp2p: stub.libp2p, network: 'main', view };
+  const gossip = capacityGossip(parts as unknown as SwarmPeer);
+  const peer = { ...parts, gossip } as unknown as SwarmPeer;
   const announcer = new Announcer(
     peer,
     { versions: () => [], devices: () => [], room: () => ({ roomBytes: 0 }) },

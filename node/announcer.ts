@@ -31,6 +31,8 @@ export interface AnnouncerSource {
   devices(): readonly AnnouncedDevice[];
   /** What further versions may take. */
   room(): Pick<Announcement, 'roomBytes' | 'diskFreeBytes'>;
+  /** What its operator has it do with further versions, and what it costs. */
+  standing(): Pick<Announcement, 'cordoned' | 'leaving' | 'costPerHour'>;
 }
 
 export interface AnnouncerInit {
@@ -167,6 +169,7 @@ export class Announcer {
       ownerCertificate: this.#init.ownerCertificate,
       zone: this.#init.zone,
       state: this.#draining ? 'draining' : this.#paused ? 'paused' : 'serving',
+      ...this.#source.standing(),
       devices: this.#source.devices(),
       memoryTotalBytes: os.totalmem(),
       memoryFreeBytes: os.freemem(),

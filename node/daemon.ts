@@ -9,10 +9,10 @@ import { SwarmPeer } from '../src/swarm/peer.ts';
 import { SpanExporter } from '../src/swarm/span-exporter.ts';
 import { RecordStore } from '../src/swarm/record-store.ts';
 import { Announcer } from './announcer.ts';
-import { controlAddress } from './control/control-address.ts';
-import { ControlServer } from './control/control-server.ts';
-import type { ControlVerbs } from './control/control-verb.ts';
+import type { ControlServer } from './control/control-server.ts';
+import { drainVerbs } from './control/drain-verbs.ts';
 import { nodeVerbs } from './control/node-verbs.ts';
+import { openControl } from './control/open-control.ts';
 import { storeVerbs } from './control/store-verbs.ts';
 import type { InferenceBackend } from './backend/backend.ts';
 import { CoreTurns } from './backend/core-turns.ts';
@@ -22,6 +22,7 @@ import { InferenceService, type InferenceServiceComponents } from './inference-s
 import { type NodeInit, type ResolvedNodeInit, resolveNodeInit } from './node-init.ts';
 import { onnxBackendOf } from './node-backend.ts';
 import { watchCoHolders } from './co-holders.ts';
+import { Handover, type HandoverProgress } from './handover.ts';
 import { isolateModels } from './node-isolation.ts';
 import { NodePause } from './node-pause.ts';
 import { createScaler } from './scaler/create-scaler.ts';
@@ -67,6 +68,8 @@ interface NodeParts {
   readonly retirement: VersionRetirement;
   /** Undefined where the node holds only what publishers place. */
   readonly scaler: Scaler | undefined;
+  readonly handover: Handover;
+  readonly drained: Promise<void>;
   readonly pause: NodePause;
   readonly watch: OwnerWatch;
   /** Undefined where the data folder's path is too long for a socket. */
@@ -108,6 +111,20 @@ export class SwarmNode implements AsyncDisposable {
   /** How models' processes are shut in. */
   get isolation(): Isolation {
     return this.#parts.isolation;
+  }
+
+  /** Resolves when the owner has drained the node from another terminal: {@link stop} comes next. */
+  get drained(): Promise<void> {
+    return this.#parts.drained;
+  }
+
+  /**
+   * Has others take over what this node serves, which it goes on serving meanwhile; yields how far that is. Ends when nothing is
+   * owed, or after the time that is set for it. {@link stop} comes next: there is no way back.
+   */
+  handOver(): AsyncGenerator<HandoverProgress> {
+    const { handover, init } = this.#parts;
+    return handover.run(AbortSignal.timeout(init.handoverTimeoutMs));
   }
 
   /** Tells the swarm that this node takes nothing new, and refuses what comes all the same. */
@@ -267,6 +284,7 @@ async function assemble(
       devices: () => devices.devices,
       // Who follows no demand takes nothing more that anybody could count on.
       room: () => scaler?.room ?? { roomBytes: 0 },
+      standing: () => (handover.leaving ? { leaving: true } : {}),
     },
     {
       privateKey,
@@ -279,6 +297,12 @@ async function assemble(
     },
   );
   opened.push(() => announcer.stop());
+  const handover: Handover = new Handover({
+    ...{ peer, replicas, logger },
+    manifest: (cid) => store.manifest(cid),
+    isReleased: (cid) => knowledge.current(cid),
+    announce: () => announcer.changed(),
+  });
   const changed = (): void => {
     for (const { publisher, name, cid } of replicas.announced()) {
       peer.follow(publisher, name);
@@ -331,8 +355,13 @@ async function assemble(
     },
   );
   opened.push(async () => watch.stop());
+  const drained = Promise.withResolvers<void>();
   const verbs = {
     ...storeVerbs(store.upkeep, createVersionRepair({ fetcher, replicas, logger })),
+    ...drainVerbs({
+      handOver: () => handover.run(AbortSignal.timeout(init.handoverTimeoutMs)),
+      drained: drained.resolve,
+    }),
     ...nodeVerbs({
       pause,
       replicas: () => replicas.replicas,
@@ -362,27 +391,10 @@ async function assemble(
     knowledge,
     retirement,
     scaler,
+    handover,
+    drained: drained.promise,
     pause,
     watch,
-    control: await listen(init, verbs, opened),
+    control: await openControl(init, verbs, opened),
   };
-}
-
-/** Lets the owner reach the node from another terminal. */
-async function listen(
-  { dataDir, logger }: ResolvedNodeInit,
-  verbs: ControlVerbs,
-  opened: (() => Promise<void>)[],
-): Promise<ControlServer | undefined> {
-  const address = controlAddress(dataDir);
-  if (address === undefined) {
-    logger.warn(
-      { dataDir },
-      'path of the data folder is too long for a control socket: `swarm store` works only while the node is stopped',
-    );
-    return undefined;
-  }
-  const control = await ControlServer.start({ address, verbs, logger });
-  opened.push(() => control.stop());
-  return control;
 }

@@ -27,4 +27,6 @@ export type { CollectedVersion, StoreEntry } from './store/store-upkeep.ts';
 export type { VerifiedVersion } from './store/store-verify.ts';
 export { VersionStore } from './store/version-store.ts';
 export type { RepairOutcome } from './replica/version-repair.ts';
+export type { DrainStatus } from './control/drain-verbs.ts';
+export { DEFAULT_HANDOVER_TIMEOUT_MS, type HandoverProgress } from './handover.ts';
 export type { NodeStatus } from './control/node-verbs.ts';

@@ -18,6 +18,7 @@ import { checkBootstrapAddresses } from '../src/swarm/peer.ts';
 import type { InferenceBackend } from './backend/backend.ts';
 import { ISOLATION_MODES, type IsolationMode } from './backend/isolation.ts';
 import { DEFAULT_LOOP_LIMIT_MS, defaultMaxCores } from './backend/onnx-init.ts';
+import { DEFAULT_HANDOVER_TIMEOUT_MS } from './handover.ts';
 import { hostMemoryBytes } from './device/host-memory.ts';
 
 /** How often a node announces itself when nothing changes; the lease is three of these. */
@@ -90,6 +91,8 @@ export interface NodeInit {
   readonly scaling?: ScalingInit | false | undefined;
   /** Milliseconds between announcements. @default 10000 */
   readonly announceIntervalMs?: number | undefined;
+  /** Milliseconds that others have to take over what a node serves that is about to stop; 0 to not wait. @default 15000 */
+  readonly handoverTimeoutMs?: number | undefined;
   /** Bytes that models may take on the disk. @default what the disk has, less a reserve of 64 MiB */
   readonly storeQuotaBytes?: number | undefined;
   /** Bytes a second that other peers may fetch from here, all together. @default as fast as it goes */
@@ -154,6 +157,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     receipts: init.receipts ?? true,
     scaling: init.scaling === false ? undefined : resolveScalingInit(init.scaling),
     announceIntervalMs: init.announceIntervalMs ?? DEFAULT_ANNOUNCE_INTERVAL_MS,
+    handoverTimeoutMs: init.handoverTimeoutMs ?? DEFAULT_HANDOVER_TIMEOUT_MS,
     storeQuotaBytes: init.storeQuotaBytes,
     uploadLimitBytes: init.uploadLimitBytes,
     downloadLimitBytes: init.downloadLimitBytes,
@@ -176,6 +180,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     );
   }
   checkRange('announceIntervalMs', resolved.announceIntervalMs, 100, 60_000);
+  checkRange('handoverTimeoutMs', resolved.handoverTimeoutMs, 0, 3_600_000);
   for (const field of ['uploadLimitBytes', 'downloadLimitBytes'] as const) {
     const value = resolved[field];
     if (value !== undefined) checkRange(field, value, MIN_RATE_BYTES, MAX_RATE_BYTES);

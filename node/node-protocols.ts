@@ -4,6 +4,8 @@ import { handleReplica, REPLICA_VERSION } from '../protocols/replica/index.ts';
 import { handleTransfer, RateLimiter, TRANSFER_VERSION } from '../protocols/transfer/index.ts';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
 import { serveRouting } from '../src/swarm/routing-service.ts';
+import { BusyError } from '../protocols/errors.ts';
+import type { Handover } from './handover.ts';
 import type { InferenceService } from './inference-service.ts';
 import type { ResolvedNodeInit } from './node-init.ts';
 import type { NodePause } from './node-pause.ts';
@@ -12,6 +14,9 @@ import type { VersionStore } from './store/version-store.ts';
 
 /** A replica request may fetch gigabytes: it ends when its work does, or after this. */
 const REPLICA_TIMEOUT_MS = 6 * 3_600_000;
+
+/** Milliseconds after which a node that leaves may be asked again: it may be one that starts anew. */
+const LEAVING_RETRY_MS = 10_000;
 
 /** Streams one peer may have open here per protocol: libp2p's default of 32 resets the rest. */
 const MAX_STREAMS = 256;
@@ -24,6 +29,7 @@ export interface ServedParts {
   readonly replicas: ReplicaSet;
   readonly inference: InferenceService;
   readonly pause: NodePause;
+  readonly handover: Pick<Handover, 'leaving'>;
 }
 
 /** Answers what peers ask this node for: inference, blocks of its versions, to hold a replica, and what it knows of others. */
@@ -34,6 +40,7 @@ export async function serveProtocols({
   replicas,
   inference,
   pause,
+  handover,
 }: ServedParts): Promise<void> {
   const { libp2p, network } = peer;
   const streams = { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS };
@@ -72,6 +79,8 @@ export async function serveProtocols({
         stream,
         (request, signal) => {
           pause.check();
+          if (handover.leaving)
+            throw new BusyError('this node is about to leave', LEAVING_RETRY_MS);
           return replicas.hold(request, connection.remotePeer.toString(), signal);
         },
         AbortSignal.timeout(REPLICA_TIMEOUT_MS),

@@ -62,6 +62,12 @@ export interface Announcement {
   readonly zone: string;
   /** `draining` and `paused` nodes finish what they have and take no more; a paused one stays, and comes back. */
   readonly state: 'serving' | 'draining' | 'paused';
+  /** True while it takes no further versions, by its operator's word, and serves those it has. */
+  readonly cordoned?: boolean;
+  /** True while it serves what it has until others do, and is gone then: what it has counts no more. */
+  readonly leaving?: boolean;
+  /** What an hour of it costs, in whatever its owner counts in; absent when untold. */
+  readonly costPerHour?: number;
   readonly devices: readonly AnnouncedDevice[];
   readonly memoryTotalBytes: number;
   readonly memoryFreeBytes: number;
@@ -83,6 +89,9 @@ export const MAX_ADDRESS_LENGTH = 256;
 export const MAX_DEVICES = 16;
 export const MAX_DEVICE_NAME_LENGTH = 128;
 export const MAX_DEVICE_PROVIDERS = 8;
+
+/** What an hour of a node may cost: in watts, a hall of machines. */
+export const MAX_COST_PER_HOUR = 1_000_000;
 
 /** UTF-16 units of what is said of a version's state. */
 export const MAX_VERSION_NOTE_LENGTH = 100;
@@ -117,6 +126,9 @@ const announcementSchema = z.object({
   ownerCertificate: z.instanceof(Uint8Array),
   zone: z.string().max(64),
   state: z.enum(['serving', 'draining', 'paused']),
+  cordoned: z.boolean().optional(),
+  leaving: z.boolean().optional(),
+  costPerHour: z.number().min(0).max(MAX_COST_PER_HOUR).optional(),
   devices: z
     .array(
       z.object({

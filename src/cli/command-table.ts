@@ -75,6 +75,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'isolation',
       'receipts',
       'announceIntervalMs',
+      'handoverTimeoutMs',
       'storeQuota',
       'uploadLimit',
       'downloadLimit',

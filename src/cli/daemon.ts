@@ -9,6 +9,8 @@ export interface Daemon {
   readonly id: string;
   /** Where others reach it: multiaddrs with `/p2p/<id>`, of a gateway the addresses of its servers. */
   readonly addresses: readonly string[];
+  /** Resolves when it is to stop by itself. @default never */
+  readonly drained?: Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -34,7 +36,7 @@ export async function serveUntilTold<D extends Daemon>(
     const { id, addresses } = daemon;
     terminal.event({ event: 'ready', role, id, addresses, ...facts?.(daemon) });
     introduce(daemon);
-    await once(signal, 'abort');
+    await Promise.race([once(signal, 'abort'), daemon.drained ?? once(signal, 'abort')]);
   } finally {
     await daemon.stop();
   }

@@ -17,3 +17,8 @@ export class Interrupted extends Error {
     return this.signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated;
   }
 }
+
+/** True when the system told the command to end, as a service manager does, rather than a person at a terminal. */
+export function isTerminated({ reason }: AbortSignal): boolean {
+  return reason instanceof Interrupted && reason.signal === 'SIGTERM';
+}

@@ -24,4 +24,11 @@ export const NODE_COMMANDS: readonly CommandSpec[] = [
     examples: ['node resume --data ./node'],
     load: async () => (await import('./commands/node-control.ts')).runNodeResume,
   },
+  {
+    path: 'node drain',
+    summary: 'have other nodes take over what a running node serves, then end it',
+    settings: ['data'],
+    examples: ['node drain --data ./node'],
+    load: async () => (await import('./commands/node-drain.ts')).runNodeDrain,
+  },
 ];

@@ -179,6 +179,15 @@ export const SETTINGS = {
     range: [100, 60_000],
     fallback: 10_000,
   },
+  handoverTimeoutMs: {
+    kind: 'integer',
+    flags: '--handover-timeout <ms>',
+    env: 'SWARM_HANDOVER_TIMEOUT_MS',
+    about:
+      'milliseconds that other nodes have to take over what this one serves, after SIGTERM or `swarm node drain`; 0 to not wait',
+    range: [0, 3_600_000],
+    fallback: 15_000,
+  },
   storeQuota: {
     kind: 'text',
     flags: '--store-quota <bytes>',
@@ -305,6 +314,7 @@ export interface Settings extends GatewaySettings {
   readonly isolation: IsolationMode;
   readonly receipts: (typeof RECEIPT_CHOICES)[number];
   readonly announceIntervalMs: number;
+  readonly handoverTimeoutMs: number;
   readonly storeQuota: string | undefined;
   readonly uploadLimit: string | undefined;
   readonly downloadLimit: string | undefined;

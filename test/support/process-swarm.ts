@@ -59,6 +59,11 @@ export class ProcessSwarm implements AsyncDisposable {
     return runSwarm([...args, ...this.join], { cwd: this.folder, input });
   }
 
+  /** Runs a command that joins nothing, in the folder of this swarm. */
+  async runAlone(args: readonly string[]): Promise<CommandResult> {
+    return runSwarm(args, { cwd: this.folder });
+  }
+
   /** Publishes a package of these files, from a process that has ended when this resolves; throws what it said when it fails. */
   async publish(
     name: string,

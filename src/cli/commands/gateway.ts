@@ -10,7 +10,7 @@ import type { ResponseCacheInit } from '../../gateway/response-cache.ts';
 import { peerIdText } from '../../swarm/identity.ts';
 import type { CommandContext } from '../command-context.ts';
 import { type Daemon, serveUntilTold } from '../daemon.ts';
-import { Interrupted } from '../interrupt.ts';
+import { isTerminated } from '../interrupt.ts';
 import { openKey } from '../key-file.ts';
 import { packageVersion } from '../package-root.ts';
 import { listPublishers, resolveModelNames } from '../publisher-names.ts';
@@ -113,8 +113,4 @@ function served({ addresses: { http, grpc, metrics }, tls }: Gateway): Record<st
     ...(grpc && { grpc: formatAddress(grpc) }),
     ...(metrics && { metrics: `http://${formatAddress(metrics)}/metrics` }),
   };
-}
-
-function isTerminated({ reason }: AbortSignal): boolean {
-  return reason instanceof Interrupted && reason.signal === 'SIGTERM';
 }

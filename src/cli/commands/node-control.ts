@@ -1,10 +1,9 @@
-import path from 'node:path';
-import { findNode, type NodeStatus } from '../../../node/index.ts';
+import type { NodeStatus } from '../../../node/index.ts';
 import { NotFoundError } from '../../../protocols/errors.ts';
 import type { CommandContext } from '../command-context.ts';
-import { dataFolder } from '../data-folder.ts';
 import { EXIT } from '../exit-code.ts';
 import { formatBytes } from '../figures.ts';
+import { runningNode } from '../running-node.ts';
 import { printable } from '../printable.ts';
 import { printPairs, printTable } from '../table.ts';
 
@@ -23,16 +22,11 @@ export async function runNodeResume(context: CommandContext): Promise<number> {
   return tell(context, await ask(context, 'node.resume'));
 }
 
-async function ask(
-  { settings, cwd, env, signal }: CommandContext,
-  verb: string,
-): Promise<NodeStatus> {
-  const dataDir = path.resolve(cwd, dataFolder('node', settings.data, env));
-  const node = await findNode(dataDir, signal);
-  if (node === undefined) throw new NotFoundError(`no node runs with the data folder ${dataDir}`);
+async function ask(context: CommandContext, verb: string): Promise<NodeStatus> {
+  const node = await runningNode(context);
   let status: NodeStatus | undefined;
   // The other end is this program.
-  for await (const item of node.ask({ verb }, signal)) status = item as NodeStatus;
+  for await (const item of node.ask({ verb }, context.signal)) status = item as NodeStatus;
   if (status === undefined) throw new NotFoundError('the node says nothing of itself');
   return status;
 }

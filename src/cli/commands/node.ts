@@ -4,11 +4,16 @@ import { ConfigError } from '../../../protocols/errors.ts';
 import { parsePublisherId } from '../../../protocols/reference.ts';
 import { byteSetting } from '../byte-setting.ts';
 import type { CommandContext } from '../command-context.ts';
-import { serveUntilTold } from '../daemon.ts';
+import { type Daemon, serveUntilTold } from '../daemon.ts';
 import { dataFolder } from '../data-folder.ts';
+import { isTerminated } from '../interrupt.ts';
 import { openKey } from '../key-file.ts';
 import { type SettingKey, settingSpec } from '../settings.ts';
 import { printPairs } from '../table.ts';
+
+interface NodeDaemon extends Daemon {
+  readonly node: SwarmNode;
+}
 
 /** `swarm node`: serves models until it is told to end. */
 export async function runNode(context: CommandContext): Promise<number> {
@@ -27,10 +32,10 @@ export async function runNode(context: CommandContext): Promise<number> {
       `made an owner key: ${owner.file} (owner ${owner.id}); your other nodes need it too`,
     );
   }
-  return serveUntilTold(context, {
+  return serveUntilTold<NodeDaemon>(context, {
     role: 'node',
-    start: (logger) =>
-      createNode({
+    start: async (logger) => {
+      const node = await createNode({
         dataDir,
         bootstrap: settings.bootstrap,
         listen: settings.listen,
@@ -57,11 +62,17 @@ export async function runNode(context: CommandContext): Promise<number> {
         storeQuotaBytes,
         uploadLimitBytes,
         downloadLimitBytes,
+        handoverTimeoutMs: settings.handoverTimeoutMs,
         otlp: settings.otlp,
         logger,
-      }),
-    facts: (node) => ({ owner: owner?.id ?? node.id, isolation: node.isolation.kind }),
-    introduce: (node) => {
+      });
+      return {
+        ...{ node, id: node.id, addresses: node.addresses, drained: node.drained },
+        stop: () => leave(node, context),
+      };
+    },
+    facts: ({ node }) => ({ owner: owner?.id ?? node.id, isolation: node.isolation.kind }),
+    introduce: ({ node }) => {
       terminal.print(`node ${terminal.style('strong', node.id)}`);
       printPairs(terminal, [
         ['network', settings.network],
@@ -77,6 +88,16 @@ export async function runNode(context: CommandContext): Promise<number> {
       }
     },
   });
+}
+
+/** Whoever presses Ctrl-C waits for nobody; a service manager that restarts one node after the other gives them the time. */
+async function leave(node: SwarmNode, { signal, terminal }: CommandContext): Promise<void> {
+  if (isTerminated(signal)) {
+    for await (const { owed } of node.handOver()) {
+      terminal.event({ event: 'drain', owed: owed.map(({ cid }) => cid) });
+    }
+  }
+  await node.stop();
 }
 
 function describeIsolation({ kind, reason }: SwarmNode['isolation']): string {

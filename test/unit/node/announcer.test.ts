@@ -24,7 +24,7 @@ async function createAnnouncer() {
   const peer = { ...parts, gossip } as unknown as SwarmPeer;
   const announcer = new Announcer(
     peer,
-    { versions: () => [], devices: () => [], room: () => ({ roomBytes: 0 }) },
+    { versions: () => [], devices: () => [], room: () => ({ roomBytes: 0 }), standing: () => ({}) },
     {
       ...{ privateKey, ownerCertificate, owner: id as string as OwnerId, zone: '', agent: 'test' },
       intervalMs: INTERVAL_MS,

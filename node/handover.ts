@@ -1,0 +1,117 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { type Manifest, resolveDeployment } from '../protocols/manifest/index.ts';
+import type { VersionCid } from '../protocols/types.ts';
+import { type HandoverVersion, selectOwed, wantedWithout } from '../src/policy/handover.ts';
+import type { SwarmPeer } from '../src/swarm/peer.ts';
+import type { Replica } from './replica/replica.ts';
+
+/** Milliseconds between two looks at who has taken over. */
+const LOOK_INTERVAL_MS = 200;
+
+/**
+ * Milliseconds for which others have time to say that they leave too, or that they load what this node has: a look before that would
+ * find takers that are none, or none that are.
+ */
+const HEARING_MS = 300;
+
+/** Milliseconds that others have to take over, with what is in flight well within the half minute that Kubernetes gives a pod. */
+export const DEFAULT_HANDOVER_TIMEOUT_MS = 15_000;
+
+export interface HandoverComponents {
+  readonly peer: Pick<SwarmPeer, 'id' | 'view'>;
+  readonly replicas: {
+    readonly replicas: readonly Pick<Replica, 'origin' | 'state' | 'standing'>[];
+  };
+  readonly manifest: (cid: VersionCid) => Promise<Manifest | undefined>;
+  /** Whether a channel points at a version: nobody takes over what none does. */
+  readonly isReleased: (cid: VersionCid) => Promise<boolean>;
+  /** Tells the swarm that this node leaves, and takes nothing more. */
+  readonly announce: () => void;
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
+}
+
+/** How far a hand-over is. */
+export interface HandoverProgress {
+  /** Versions that are not served enough elsewhere yet. */
+  readonly owed: readonly HandoverVersion[];
+}
+
+/**
+ * Has others serve what this node serves before it goes: it tells that it leaves, so that its replicas count no more, and serves on
+ * until there are as many without it as there have to be. It makes no replica itself: whoever may claim one does.
+ */
+export class Handover {
+  readonly #components: HandoverComponents;
+  #leaving = false;
+
+  constructor(components: HandoverComponents) {
+    this.#components = components;
+  }
+
+  /** True from the first {@link run} on: there is no way back but a new start. */
+  get leaving(): boolean {
+    return this.#leaving;
+  }
+
+  /**
+   * Yields whenever it is another number of versions that others have to take over, at last none. Ends when there are none, or when
+   * the signal aborts: then it yields what is left undone.
+   */
+  async *run(signal: AbortSignal): AsyncGenerator<HandoverProgress> {
+    const { announce, logger } = this.#components;
+    if (!this.#leaving) {
+      this.#leaving = true;
+      announce();
+    }
+    await pause(HEARING_MS, signal);
+    let told: number | undefined;
+    for (;;) {
+      const owed = selectOwed(await this.#versions());
+      if (owed.length !== told) {
+        logger.info({ owed: owed.map(({ cid }) => cid) }, 'others take over what this node serves');
+        yield { owed };
+      }
+      told = owed.length;
+      if (owed.length === 0) return;
+      if (signal.aborted) {
+        logger.warn({ owed }, 'this node leaves before others serve what it serves');
+        return;
+      }
+      await pause(LOOK_INTERVAL_MS, signal);
+    }
+  }
+
+  async #versions(): Promise<HandoverVersion[]> {
+    const { replicas, manifest, isReleased } = this.#components;
+    const versions: HandoverVersion[] = [];
+    for (const { origin, state, standing } of replicas.replicas) {
+      if (state !== 'ready') continue;
+      const { cid } = origin;
+      const [known, released] = [await manifest(cid), await isReleased(cid)];
+      if (known === undefined || !released) continue;
+      const idleMs = performance.now() - standing.lastUsedMs;
+      const wanted = wantedWithout(resolveDeployment(known.deployment), idleMs);
+      versions.push({ cid, wanted, ...this.#others(cid) });
+    }
+    return versions;
+  }
+
+  #others(cid: VersionCid): Pick<HandoverVersion, 'ready' | 'takers'> {
+    const { peer } = this.#components;
+    const staying = peer.view.holders(cid, Date.now()).filter(({ node }) => {
+      const { node: id, state, leaving } = node.announcement;
+      return id !== peer.id && state === 'serving' && leaving !== true;
+    });
+    const count = (state: string): number =>
+      staying.filter(({ version }) => version.state === state).length;
+    return { ready: count('ready'), takers: count('loading') };
+  }
+}
+
+/** Waits, and not past the signal. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => {
+    // Time is up: who waits looks a last time.
+  });
+}

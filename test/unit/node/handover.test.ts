@@ -1,0 +1,76 @@
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { Handover } from '../../../node/handover.ts';
+import type { Announcement } from '../../../protocols/capacity/index.ts';
+import type { Manifest } from '../../../protocols/manifest/index.ts';
+import type { NodeId } from '../../../protocols/types.ts';
+import { SwarmView } from '../../../src/swarm/view.ts';
+import { announcement, STRANGER, VERSION } from '../../vectors/capacity.ts';
+
+/** A node that serves one version of at least two replicas, and what it hears of others. */
+function open({ released = true } = {}) {
+  const view = new SwarmView();
+  let sequence = 0;
+  let announced = 0;
+  const hear = (node: NodeId, more: Partial<Announcement>): void => {
+    sequence += 1;
+    const said = { ...announcement, node, sequence, leaseMs: 60_000, state: 'serving' as const };
+    view.add({ ...said, ...more }, new Uint8Array(), Date.now());
+  };
+  const handover = new Handover({
+    peer: { id: announcement.node, view },
+    replicas: {
+      replicas: [
+        {
+          origin: VERSION,
+          state: 'ready',
+          standing: { busy: false, lastUsedMs: performance.now(), uses: 1, loadMs: 1 },
+        },
+      ],
+    },
+    manifest: async () => ({ deployment: { minReplicas: 2 } }) as Manifest,
+    isReleased: async () => released,
+    announce: () => (announced += 1),
+    logger: pino({ level: 'silent' }),
+  });
+  const others = ['12D3first', '12D3second'] as NodeId[];
+  const run = async (signal = AbortSignal.timeout(10_000)): Promise<number[]> => {
+    const owed = [];
+    for await (const progress of handover.run(signal)) owed.push(progress.owed.length);
+    return owed;
+  };
+  return { handover, hear, run, others, told: () => announced };
+}
+
+const ready = { versions: [{ ...VERSION, state: 'ready' as const }] };
+const loading = { versions: [{ ...VERSION, state: 'loading' as const }] };
+
+describe('Handover', () => {
+  it('tells that the node leaves, and waits until others that stay are as many as the publisher wants', async () => {
+    const { handover, hear, others, told } = open();
+    for (const other of others) hear(other, loading);
+    const steps = handover.run(AbortSignal.timeout(10_000));
+    expect(await steps.next()).toMatchObject({ value: { owed: [{ ready: 0, takers: 2 }] } });
+    expect(handover.leaving).toBe(true);
+    expect(told()).toBe(1);
+    for (const other of others) hear(other, ready);
+    expect(await steps.next()).toMatchObject({ value: { owed: [] } });
+    expect((await steps.next()).done).toBe(true);
+  });
+
+  it('counts nobody who leaves too', async () => {
+    const { hear, run, others } = open();
+    for (const other of others) hear(other, { ...ready, leaving: true });
+    hear(STRANGER, loading);
+    const ending = new AbortController();
+    const running = run(ending.signal);
+    ending.abort();
+    expect(await running).toEqual([1]);
+  });
+
+  it('waits for nobody where no channel points at what it serves', async () => {
+    const { hear, run } = open({ released: false });
+    hear(STRANGER, loading);
+    expect(await run()).toEqual([0]);
+  });
+});

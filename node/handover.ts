@@ -1,10 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { type Manifest, resolveDeployment } from '../protocols/manifest/index.ts';
+import {
+  type Manifest,
+  manifestBytes,
+  type ResolvedDeployment,
+  resolveDeployment,
+} from '../protocols/manifest/index.ts';
 import type { VersionCid } from '../protocols/types.ts';
 import { type HandoverVersion, selectOwed, wantedWithout } from '../src/policy/handover.ts';
+import { estimateMemory, versionSize } from '../src/policy/memory-need.ts';
+import { hindranceOf } from '../src/policy/scaling/node-fitness.ts';
+import { fitnessOf, isStaying } from '../src/swarm/node-fitness.ts';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
-import type { Replica } from './replica/replica.ts';
+import type { Replica, ReplicaOrigin } from './replica/replica.ts';
 
 /** Milliseconds between two looks at who has taken over. */
 const LOOK_INTERVAL_MS = 200;
@@ -19,7 +27,7 @@ const HEARING_MS = 300;
 export const DEFAULT_HANDOVER_TIMEOUT_MS = 15_000;
 
 export interface HandoverComponents {
-  readonly peer: Pick<SwarmPeer, 'id' | 'view'>;
+  readonly peer: Pick<SwarmPeer, 'id' | 'view' | 'recruits'>;
   readonly replicas: {
     readonly replicas: readonly Pick<Replica, 'origin' | 'state' | 'standing'>[];
   };
@@ -29,6 +37,13 @@ export interface HandoverComponents {
   /** Tells the swarm that this node leaves, and takes nothing more. */
   readonly announce: () => void;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
+}
+
+/** What a version takes of a node. */
+interface Need {
+  readonly deployment: ResolvedDeployment;
+  readonly memoryBytes: number;
+  readonly fileBytes: number;
 }
 
 /** How far a hand-over is. */
@@ -90,22 +105,59 @@ export class Handover {
       const { cid } = origin;
       const [known, released] = [await manifest(cid), await isReleased(cid)];
       if (known === undefined || !released) continue;
-      const idleMs = performance.now() - standing.lastUsedMs;
-      const wanted = wantedWithout(resolveDeployment(known.deployment), idleMs);
-      versions.push({ cid, wanted, ...this.#others(cid) });
+      const deployment = resolveDeployment(known.deployment);
+      const wanted = wantedWithout(deployment, performance.now() - standing.lastUsedMs);
+      const need = {
+        deployment,
+        memoryBytes: estimateMemory(versionSize(known), false).hostBytes,
+        fileBytes: manifestBytes(known),
+      };
+      const version = { cid, wanted, ...this.#others(cid, need) };
+      versions.push(version);
+      if (version.ready < wanted) await this.#recruit(origin, need, version);
     }
     return versions;
   }
 
-  #others(cid: VersionCid): Pick<HandoverVersion, 'ready' | 'takers'> {
+  #others(cid: VersionCid, need: Need): Pick<HandoverVersion, 'ready' | 'takers'> {
     const { peer } = this.#components;
-    const staying = peer.view.holders(cid, Date.now()).filter(({ node }) => {
-      const { node: id, state, leaving } = node.announcement;
-      return id !== peer.id && state === 'serving' && leaving !== true;
-    });
-    const count = (state: string): number =>
-      staying.filter(({ version }) => version.state === state).length;
-    return { ready: count('ready'), takers: count('loading') };
+    const nowMs = Date.now();
+    const states = new Map(
+      peer.view.holders(cid, nowMs).map(({ node, version }) => {
+        return [node.announcement.node, version.state] as const;
+      }),
+    );
+    let [ready, takers] = [0, 0];
+    for (const { announcement } of peer.view.nodes(nowMs)) {
+      const { node } = announcement;
+      if (node === peer.id || !isStaying(announcement)) continue;
+      const state = states.get(node);
+      if (state === 'ready') ready += 1;
+      else if (state === 'loading') takers += 1;
+      else if (state === 'quarantined') continue;
+      else if (hindranceOf(fitnessOf(announcement), need, state === 'cold') === undefined) {
+        takers += 1;
+      }
+    }
+    return { ready, takers };
+  }
+
+  /** Tells those too who never heard of the version: this node, which has it, is the first that knows what will lack. */
+  async #recruit(
+    { publisher, name, cid }: ReplicaOrigin,
+    { deployment: { providers }, memoryBytes }: Need,
+    { wanted, ready }: HandoverVersion,
+  ): Promise<void> {
+    const { peer, logger } = this.#components;
+    const notice = { publisher, name, cid, desired: wanted, have: ready, memoryBytes, providers };
+    try {
+      await peer.recruits.publish({ ...notice, deficit: wanted - ready });
+    } catch (error) {
+      logger.warn(
+        { err: error, cid },
+        'nodes that do not know the version did not hear that it lacks replicas',
+      );
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import type {
   ScalingView,
   VersionView,
 } from '../policy/scaling/scaling-view.ts';
+import { fitnessOf, isStaying } from './node-fitness.ts';
 import type { SwarmPeer } from './peer.ts';
 import { estimatePopulation } from './population.ts';
 import {
@@ -110,10 +111,9 @@ function originOf({ version: { publisher, name, cid } }: ReplicaView): VersionOr
   return { publisher, name, cid };
 }
 
-/** What a node that takes nothing new has in memory is soon gone; what it has on its disk is there for others. */
+/** What a node that goes has in memory is soon gone; what it has on its disk is there for others. */
 function isThere({ node, version: { state } }: ReplicaView): boolean {
-  const takesRequests = node.announcement.state === 'serving';
-  return takesRequests || (state !== 'ready' && state !== 'loading');
+  return isStaying(node.announcement) || (state !== 'ready' && state !== 'loading');
 }
 
 /** Null before anything was measured. */
@@ -135,17 +135,14 @@ function scalingNodes(
   const speeds = nodeSpeeds(replicas.values());
   const busy = busyShares(versions);
   return nodes.map(({ announcement }) => {
-    const { node, owner, zone, state, devices, roomBytes, diskFreeBytes } = announcement;
+    const { node, owner, zone, costPerHour } = announcement;
     return {
       ...{ node, owner, zone },
-      accepting: state === 'serving',
-      memoryFreeBytes: roomBytes ?? null,
-      providers: [...new Set(devices.flatMap(({ providers }) => providers))],
+      ...fitnessOf(announcement),
       speed: speeds.get(node) ?? null,
-      costPerHour: null,
+      costPerHour: costPerHour ?? null,
       serving: serving.get(node) ?? 0,
       busyShare: busy.get(node) ?? null,
-      diskFreeBytes: diskFreeBytes ?? null,
     };
   });
 }

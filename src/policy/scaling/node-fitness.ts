@@ -7,7 +7,7 @@ export type Hindrance = 'not accepting' | 'providers' | 'memory' | 'disk';
 
 /** Undefined when the node could hold the version; what nobody can say hinders nothing. */
 export function hindranceOf(
-  node: ScalingNode,
+  node: Pick<ScalingNode, 'accepting' | 'providers' | 'memoryFreeBytes' | 'diskFreeBytes'>,
   {
     deployment,
     memoryBytes,

@@ -2,23 +2,32 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { Handover } from '../../../node/handover.ts';
 import type { Announcement } from '../../../protocols/capacity/index.ts';
-import type { Manifest } from '../../../protocols/manifest/index.ts';
 import type { NodeId } from '../../../protocols/types.ts';
+import type { SwarmPeer } from '../../../src/swarm/peer.ts';
 import { SwarmView } from '../../../src/swarm/view.ts';
+import { smallManifest } from '../../vectors/manifest.ts';
 import { announcement, STRANGER, VERSION } from '../../vectors/capacity.ts';
+
+const manifest = { ...smallManifest, deployment: { minReplicas: 2, memoryBytes: 1_000_000_000 } };
 
 /** A node that serves one version of at least two replicas, and what it hears of others. */
 function open({ released = true } = {}) {
   const view = new SwarmView();
   let sequence = 0;
   let announced = 0;
+  const recruited: number[] = [];
   const hear = (node: NodeId, more: Partial<Announcement>): void => {
     sequence += 1;
     const said = { ...announcement, node, sequence, leaseMs: 60_000, state: 'serving' as const };
     view.add({ ...said, ...more }, new Uint8Array(), Date.now());
   };
   const handover = new Handover({
-    peer: { id: announcement.node, view },
+    peer: {
+      ...{ id: announcement.node, view },
+      recruits: {
+        publish: async ({ deficit }: { readonly deficit: number }) => void recruited.push(deficit),
+      } as unknown as SwarmPeer['recruits'],
+    },
     replicas: {
       replicas: [
         {
@@ -28,7 +37,7 @@ function open({ released = true } = {}) {
         },
       ],
     },
-    manifest: async () => ({ deployment: { minReplicas: 2 } }) as Manifest,
+    manifest: async () => manifest,
     isReleased: async () => released,
     announce: () => (announced += 1),
     logger: pino({ level: 'silent' }),
@@ -39,7 +48,7 @@ function open({ released = true } = {}) {
     for await (const progress of handover.run(signal)) owed.push(progress.owed.length);
     return owed;
   };
-  return { handover, hear, run, others, told: () => announced };
+  return { handover, hear, run, others, recruited, told: () => announced };
 }
 
 const ready = { versions: [{ ...VERSION, state: 'ready' as const }] };
@@ -56,6 +65,18 @@ describe('Handover', () => {
     for (const other of others) hear(other, ready);
     expect(await steps.next()).toMatchObject({ value: { owed: [] } });
     expect((await steps.next()).done).toBe(true);
+  });
+
+  it('waits for nodes that have room for what it serves, and tells them; not for those that have none', async () => {
+    const { hear, run, others, recruited } = open();
+    const [first, second] = others as [NodeId, NodeId];
+    const full = { versions: [], roomBytes: 1 };
+    hear(first, full);
+    hear(second, { ...full, roomBytes: 2_000_000_000, cordoned: true });
+    expect(await run()).toEqual([0]);
+    hear(second, { ...full, roomBytes: 2_000_000_000 });
+    expect(await run(AbortSignal.timeout(500))).toEqual([1]);
+    expect(recruited).toContain(2);
   });
 
   it('counts nobody who leaves too', async () => {

@@ -42,8 +42,9 @@ interface Witness {
  * Adds up what peers told of a version.
  *
  * Holders are bounded in their utilisation, what each was offered over what it can do: routing evens that out over nodes that
- * differ 60 times in speed, so that what is far from the middle is no news, or no truth. What others say adds a tenth, or asks
- * for one replica while there is none.
+ * differ 60 times in speed, so that what is far from the middle is no news, or no truth. Those not heard of, for with many
+ * holders not all tell often, are taken to be as busy as the others. What others than holders say adds a tenth, or asks for one
+ * replica while there is none.
  *
  * @see Dixon, "Simplified Estimation from Censored Normal Samples", Ann. Math. Statist. 31(2), 1960, on Winsorised means
  */
@@ -60,6 +61,7 @@ export function mergeDemand(
   const stable: Witness[] = [];
   const panic: Witness[] = [];
   const outside = { stablePerS: 0, panicPerS: 0 };
+  const heard = new Set<NodeId>();
   let asked = false;
   for (const report of version.reports) {
     const fading = (windowMs: number): number => {
@@ -69,6 +71,7 @@ export function mergeDemand(
     const panicWeight = fading(panicWindowMs);
     if (panicWeight > 0 && (offered(report.panic) > 0 || report.inFlight > 0)) asked = true;
     const replica = ready.get(report.reporter);
+    if (stableWeight > 0) heard.add(report.reporter);
     const held = replica ?? former.get(report.reporter);
     if (report.role === 'client' || held === undefined) {
       outside.stablePerS += stableWeight * offered(report.stable);
@@ -87,13 +90,21 @@ export function mergeDemand(
       offeredPerS: offered(report.panic) + backlogPerS,
     });
   }
-  const addedPerS = (insidePerS: number, outsidePerS: number): number => {
-    const most = ready.size === 0 ? capacity.usualPerS : OUTSIDER_SHARE * insidePerS;
-    return insidePerS + Math.min(outsidePerS, most);
+  const silent = [...ready.values()].filter((one) => !heard.has(one.node));
+  const insidePerS = (witnesses: readonly Witness[], windowMs: number): number => {
+    const sum = bounded(witnesses, targetUtilisation);
+    const quietPerS = silent
+      .filter(({ forMs }) => forMs >= windowMs)
+      .reduce((total, { requestsPerS }) => total + capacity.of(requestsPerS), 0);
+    return sum.offeredPerS + sum.utilisation * quietPerS;
+  };
+  const addedPerS = (holdersPerS: number, outsidePerS: number): number => {
+    const most = ready.size === 0 ? capacity.usualPerS : OUTSIDER_SHARE * holdersPerS;
+    return holdersPerS + Math.min(outsidePerS, most);
   };
   return {
-    stablePerS: addedPerS(bounded(stable, targetUtilisation), outside.stablePerS),
-    panicPerS: addedPerS(bounded(panic, targetUtilisation), outside.panicPerS),
+    stablePerS: addedPerS(insidePerS(stable, stableWindowMs), outside.stablePerS),
+    panicPerS: addedPerS(insidePerS(panic, panicWindowMs), outside.panicPerS),
     serviceTimeMs: middleServiceTime(version.reports),
     asked,
     witnesses: stable.length,
@@ -109,23 +120,36 @@ function backlogOf(report: DemandReport, targetInFlight: number, panicWindowMs: 
   return (1_000 * Math.max(0, report.inFlight - targetInFlight)) / panicWindowMs;
 }
 
+interface BoundedSum {
+  readonly offeredPerS: number;
+  /** What was offered over what could be done, of the settled ones. */
+  readonly utilisation: number;
+}
+
 /** The sum of what was offered, each holder's utilisation held near the middle one. */
-function bounded(witnesses: readonly Witness[], targetUtilisation: number): number {
+function bounded(witnesses: readonly Witness[], targetUtilisation: number): BoundedSum {
   const settled = witnesses.filter((one) => one.settled && one.weight > 0);
-  const middle = median((settled.length >= MIN_WITNESSES ? settled : witnesses).map(utilisationOf));
-  if (middle === undefined) return 0;
+  const judges = settled.length >= MIN_WITNESSES ? settled : witnesses;
+  const middle = median(judges.map(utilisationOf));
+  if (middle === undefined) return { offeredPerS: 0, utilisation: 0 };
   const [least, times] = UTILISATION_BOUNDS;
   // Where there is little to do the fastest do it all, and the middle one idles: up to what is aimed at nobody is doubted.
   const most = Math.max(targetUtilisation, times * middle);
-  return witnesses.reduce((sum, witness) => {
+  let [offeredPerS, settledPerS, capacityPerS] = [0, 0, 0];
+  for (const witness of witnesses) {
     let utilisation = utilisationOf(witness);
     if (witnesses.length >= MIN_WITNESSES) {
       utilisation = Math.min(utilisation, most);
       // A newcomer that was asked little is no liar.
       if (witness.settled) utilisation = Math.max(utilisation, least * middle);
     }
-    return sum + witness.weight * utilisation * witness.perS;
-  }, 0);
+    const saidPerS = witness.weight * utilisation * witness.perS;
+    offeredPerS += saidPerS;
+    if (!witness.settled) continue;
+    settledPerS += saidPerS;
+    capacityPerS += witness.weight * witness.perS;
+  }
+  return { offeredPerS, utilisation: capacityPerS === 0 ? 0 : settledPerS / capacityPerS };
 }
 
 function utilisationOf({ offeredPerS, perS }: Witness): number {

@@ -89,8 +89,8 @@ function describe(state: VersionState): VersionPlan {
 }
 
 /**
- * Versions whose shortage lasts longer than claims take: a holder tells all nodes, or where there is none, who heard of the
- * demand. One of them speaks, the first by its distance; the others when nobody was heard for another interval each.
+ * Versions that lack replicas: a holder tells all nodes, for those that do not hold them hear of it in no other way; where there
+ * is none, who heard of the demand. One of them speaks, the first by its distance; the others when nobody was heard for another interval each.
  */
 function planNotices(
   states: readonly VersionState[],
@@ -98,7 +98,7 @@ function planNotices(
   nowMs: number,
   random: () => number,
 ): readonly VersionCid[] {
-  const { upDelayMs, claimSpreadMs, tickMs, recruitIntervalMs } = settings;
+  const { recruitIntervalMs } = settings;
   return states
     .filter((state) => {
       const { version, memory, ready } = state;
@@ -111,13 +111,9 @@ function planNotices(
       if (!speakers.includes(node.node)) return false;
       const own = rendezvousDistance(version.cid, node.node);
       const before = speakers.filter((one) => rendezvousDistance(version.cid, one) < own).length;
-      // Where known nodes are enough they are given the time to claim.
-      const enough = state.eligible.length >= shortage.count;
-      const graceMs = enough ? (shortage.urgent ? 0 : upDelayMs) + claimSpreadMs + tickMs : 0;
       const waitMs = recruitIntervalMs * (before + NOTICE_JITTER * random() * Math.sign(before));
-      const shortMs = nowMs - memory.shortSinceMs - graceMs;
       const quietMs = version.noticeAgeMs ?? Number.POSITIVE_INFINITY;
-      return shortMs >= waitMs && quietMs >= recruitIntervalMs;
+      return nowMs - memory.shortSinceMs >= waitMs && quietMs >= recruitIntervalMs;
     })
     .map(({ version }) => version.cid);
 }

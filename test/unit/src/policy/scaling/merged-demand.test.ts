@@ -91,6 +91,14 @@ describe('mergeDemand', () => {
     expect(merged(view([], [report('client', 0.5, { role: 'client' })])).stablePerS).toBe(0.5);
   });
 
+  it('takes holders that were not heard of to be as busy as the others, but not those that have just begun', () => {
+    const heard = Array.from({ length: 4 }, () => ({ perS: 10, offeredPerS: 5 }));
+    const silent = { perS: 30, offeredPerS: 0 };
+    const version = view([...heard, silent, { ...silent, forMs: 5_000 }]);
+    const reports = version.reports.slice(0, heard.length);
+    expect(merged({ ...version, reports }).stablePerS).toBeCloseTo(4 * 5 + 15, 6);
+  });
+
   it('lets the word of a holder that died fade as the windows of the others fill', () => {
     const at = (ageMs: number): number => {
       const dead = report('dead', 8, { ageMs });

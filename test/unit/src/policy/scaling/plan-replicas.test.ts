@@ -52,7 +52,7 @@ function swarmOf({ nodes, speeds, memoryGib }: Shape, seed: number): ScalingSwar
 }
 
 const shape = fc.record({
-  nodes: fc.integer({ min: 4, max: 16 }),
+  nodes: fc.integer({ min: 4, max: 15 }),
   speeds: fc.array(fc.double({ min: 0.3, max: 8, noNaN: true }), { minLength: 1, maxLength: 5 }),
   memoryGib: fc.integer({ min: 1, max: 3 }),
 });

@@ -3,6 +3,7 @@ import { DEFAULT_MAX_REQUEST_BYTES, MAX_BODY_BYTES } from '../../protocols/limit
 import { DEFAULT_NETWORK } from '../../protocols/protocol-id.ts';
 import { RETIRE_AFTER_MS, RETIRE_RANGE_MS } from '../policy/retirement.ts';
 import { GATEWAY_SETTINGS, type GatewaySettings } from './gateway-settings.ts';
+import { SCALING_SETTINGS, type ScalingSettings } from './scaling-settings.ts';
 import type { SettingSpec } from './setting-spec.ts';
 
 /** Levels of the daemons' log, from pino. */
@@ -171,6 +172,7 @@ export const SETTINGS = {
     choices: RECEIPT_CHOICES,
     fallback: 'on',
   },
+  ...SCALING_SETTINGS,
   announceIntervalMs: {
     kind: 'integer',
     flags: '--announce-interval <ms>',
@@ -290,7 +292,7 @@ export const SETTINGS = {
 export type SettingKey = keyof typeof SETTINGS;
 
 /** The settings in use, as the commands read them; what is undefined has no value and no default. */
-export interface Settings extends GatewaySettings {
+export interface Settings extends GatewaySettings, ScalingSettings {
   readonly network: string;
   readonly bootstrap: readonly string[];
   readonly mdns: boolean | undefined;

@@ -32,7 +32,9 @@ describe.skipIf(process.platform === 'win32').each(ENDINGS)(
   ({ end }) => {
     it('of every node under load fails no request, without anybody waiting for a node to be READY', async () => {
       await using swarm = await ProcessSwarm.create();
-      const nodes = await Promise.all(NAMES.map((name) => swarm.startNode(name)));
+      const nodes = await Promise.all(
+        NAMES.map((name) => swarm.startNode(name, '--scaling', 'on')),
+      );
       const { reference, version } = await swarm.publish('adder', { 'model.onnx': addModel() }, [
         ...['--replicas', String(NAMES.length)],
       ]);
@@ -49,7 +51,7 @@ describe.skipIf(process.platform === 'win32').each(ENDINGS)(
           .ready(version as VersionCid)
           .filter((replica) => replica.node.announcement.node !== node.id);
         expect(others.length).toBeGreaterThanOrEqual(MIN_REPLICAS);
-        const again = await swarm.startNode(name);
+        const again = await swarm.startNode(name, '--scaling', 'on');
         expect(again.id).toBe(node.id);
       }
       const before = load.total();

@@ -12,7 +12,7 @@ describe.skipIf(process.platform === 'win32')('A version that lost a holder', ()
   it('has as many replicas again within seconds, on a node that never held it, and no request failed', async () => {
     await using swarm = await ProcessSwarm.create();
     const nodes = await Promise.all(
-      ['a', 'b', 'c'].map((name) => swarm.startNode(name, ...ANNOUNCE_INTERVAL)),
+      ['a', 'b', 'c'].map((name) => swarm.startNode(name, ...ANNOUNCE_INTERVAL, '--scaling', 'on')),
     );
     const { reference, version, replicas } = await swarm.publish(
       'adder',

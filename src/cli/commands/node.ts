@@ -8,6 +8,7 @@ import { type Daemon, serveUntilTold } from '../daemon.ts';
 import { dataFolder } from '../data-folder.ts';
 import { isTerminated } from '../interrupt.ts';
 import { openKey } from '../key-file.ts';
+import { scalingInit } from '../scaling-settings.ts';
 import { type SettingKey, settingSpec } from '../settings.ts';
 import { printPairs } from '../table.ts';
 
@@ -58,6 +59,7 @@ export async function runNode(context: CommandContext): Promise<number> {
         retireAfterMs: settings.retireAfterMs,
         isolation: settings.isolation,
         receipts: settings.receipts === 'on',
+        scaling: scalingInit(settings),
         announceIntervalMs: settings.announceIntervalMs,
         storeQuotaBytes,
         uploadLimitBytes,

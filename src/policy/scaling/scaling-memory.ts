@@ -40,8 +40,11 @@ export type ScalingMemory = ReadonlyMap<VersionCid, VersionMemory>;
 
 export const EMPTY_SCALING_MEMORY: ScalingMemory = new Map();
 
-/** Of a version that was never looked at before. */
-export function firstMemory(nowMs: number): VersionMemory {
+/**
+ * Of a version that was never looked at before. One that nobody serves counts as long asleep: who has just come, and has seen no
+ * request, must not wake it.
+ */
+export function firstMemory(nowMs: number, served = true): VersionMemory {
   return {
     sinceMs: nowMs,
     wishes: [],
@@ -51,7 +54,7 @@ export function firstMemory(nowMs: number): VersionMemory {
     surplusSinceMs: null,
     grewAtMs: nowMs,
     had: 0,
-    askedAtMs: nowMs,
+    askedAtMs: served ? nowMs : 0,
     holders: new Map(),
   };
 }

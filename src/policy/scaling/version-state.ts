@@ -68,7 +68,7 @@ export function assessVersion(
   self: ScalingSelf,
   nowMs: number,
 ): VersionState {
-  const known = self.memory.get(version.cid) ?? firstMemory(nowMs);
+  const known = self.memory.get(version.cid) ?? firstMemory(nowMs, isServed(version));
   const capacity = measureCapacity(version);
   const ready = version.replicas.filter(({ state }) => state === 'ready');
   const loading = version.replicas.filter(({ state }) => state === 'loading');
@@ -93,6 +93,10 @@ export function assessVersion(
     ...fitness(version, nodes, self),
     memory: { ...remembered(desired.memory, counts, nowMs), holders },
   };
+}
+
+function isServed({ replicas }: VersionView): boolean {
+  return replicas.some(({ state }) => state === 'ready' || state === 'loading');
 }
 
 /** Since when it is short or in surplus, and when it last grew. */

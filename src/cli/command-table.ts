@@ -240,6 +240,21 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: ['nodes ls', 'nodes ls --json'],
     load: async () => (await import('./commands/nodes.ts')).runNodesList,
   },
+  {
+    path: 'top',
+    summary: 'watch what the swarm is asked for, how many replicas that takes and how many it has',
+    settings: [
+      ...JOIN,
+      'stableWindowMs',
+      'panicWindowMs',
+      'scalingTickMs',
+      'upDelayMs',
+      'downDelayMs',
+    ],
+    options: [{ flags: '--once', about: 'show it once and end' }],
+    examples: ['top', 'top --once --json'],
+    load: async () => (await import('./commands/top.ts')).runTop,
+  },
   ...TRUST_COMMANDS,
   ...STORE_COMMANDS,
   {

@@ -1,0 +1,121 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { resolveScalingInit } from '../../policy/scaling/scaling-settings.ts';
+import type { VersionView } from '../../policy/scaling/scaling-view.ts';
+import { ManifestReader } from '../../swarm/manifest-reader.ts';
+import {
+  ScalingOnlooker,
+  type ScalingPicture,
+  type StandingVersion,
+} from '../../swarm/scaling-onlooker.ts';
+import type { CommandContext } from '../command-context.ts';
+import type { CommandOptions } from '../command-table.ts';
+import { EXIT } from '../exit-code.ts';
+import { counted, roundMs } from '../figures.ts';
+import { printable, shortId } from '../printable.ts';
+import { scalingInit } from '../scaling-settings.ts';
+import { joinSwarm } from '../swarm-join.ts';
+import { printTable } from '../table.ts';
+
+/** Looks after which what gossip tells has come: before them there is nothing to see. */
+const FIRST_LOOKS = 3;
+
+/** What a version is asked for now, and by whom it is held. */
+interface Standing {
+  readonly askedPerS: number;
+  readonly inFlight: number;
+  readonly replicas: Readonly<Record<'ready' | 'loading' | 'cold' | 'quarantined', number>>;
+}
+
+/** `swarm top`: what the swarm is asked for, how many replicas that takes, and how many there are. */
+export async function runTop(context: CommandContext, options: CommandOptions): Promise<number> {
+  const { terminal, settings, signal } = context;
+  const scaling = resolveScalingInit(scalingInit({ ...settings, scaling: 'on' }) || {});
+  const untilSeen = options['once'] === true;
+  await using swarm = await joinSwarm(context);
+  const manifests = new ManifestReader(swarm.peer);
+  const onlooker = new ScalingOnlooker(
+    swarm.peer,
+    (cid, until) => manifests.read(cid, until),
+    scaling,
+  );
+  try {
+    await swarm.peer.survey({ kind: 'nodes' }, { signal });
+    for (let look = 1; !signal.aborted; look += 1) {
+      const picture = onlooker.look(Date.now());
+      if (look >= FIRST_LOOKS) {
+        terminal.event({ event: 'top', ...eventOf(picture) });
+        printPicture(context, picture);
+        if (untilSeen) break;
+      }
+      await delay(scaling.tickMs, undefined, { signal }).catch(() => undefined);
+    }
+  } finally {
+    await onlooker.stop();
+    await manifests.close();
+  }
+  return EXIT.ok;
+}
+
+function eventOf({ view, versions }: ScalingPicture) {
+  return {
+    nodes: view.nodes.length,
+    population: view.population,
+    versions: versions.map(({ cid, ...version }) => ({
+      version: cid,
+      ...version,
+      ...standingOf(view.versions.find((one) => one.cid === cid)),
+    })),
+  };
+}
+
+function printPicture({ terminal }: CommandContext, { view, versions }: ScalingPicture): void {
+  if (terminal.json) return;
+  terminal.print(
+    `${counted(view.nodes.length, 'node')} known of about ${view.population}, ${counted(versions.length, 'version')} that a channel points at`,
+  );
+  if (versions.length === 0) return;
+  const rows = versions.map((version) => {
+    const { askedPerS, inFlight, replicas } = standingOf(
+      view.versions.find(({ cid }) => cid === version.cid),
+    );
+    return [
+      printable(version.name, 64),
+      shortId(version.cid),
+      String(version.desired),
+      String(version.have),
+      String(replicas.cold),
+      formatRate(askedPerS),
+      formatRate(version.havePerS),
+      String(roundMs(inFlight)),
+      describe(version),
+    ];
+  });
+  const head = ['MODEL', 'VERSION', 'WANTED', 'HAVE', 'ON DISK', 'ASKED/S', 'CAN/S', 'IN FLIGHT'];
+  printTable(terminal, [...head, 'NOTE'], rows, { right: [2, 3, 4, 5, 6, 7] });
+  terminal.print('');
+}
+
+/** In words, what is out of the ordinary. */
+function describe({ panic, unplaceable, desired, have }: StandingVersion): string {
+  if (unplaceable !== null) {
+    return printable(`no place for ${unplaceable.count}: ${unplaceable.reason}`, 120);
+  }
+  if (panic) return 'a crowd';
+  if (desired === 0 && have === 0) return 'asleep: the first request wakes it';
+  return '-';
+}
+
+function standingOf(version: VersionView | undefined): Standing {
+  const replicas = { ready: 0, loading: 0, cold: 0, quarantined: 0 };
+  for (const { state } of version?.replicas ?? []) if (state !== 'gone') replicas[state] += 1;
+  let [askedPerS, inFlight] = [0, 0];
+  for (const { panic, inFlight: open } of version?.reports ?? []) {
+    askedPerS += panic.arrivalsPerS + panic.refusalsPerS + panic.coldMissesPerS;
+    inFlight += open;
+  }
+  return { askedPerS: roundMs(askedPerS), inFlight: roundMs(inFlight), replicas };
+}
+
+function formatRate(perS: number): string {
+  return perS >= 100 ? perS.toFixed(0) : perS.toFixed(1);
+}

@@ -6,7 +6,7 @@ import type { NodeId, OwnerId } from '../protocols/types.ts';
 import { loadOrCreateKey } from '../src/swarm/identity.ts';
 import { parseServingHours } from '../src/policy/serving-hours.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
-import { SpanExporter } from '../src/swarm/span-exporter.ts';
+import type { SpanExporter } from '../src/swarm/span-exporter.ts';
 import { RecordStore } from '../src/swarm/record-store.ts';
 import { Announcer } from './announcer.ts';
 import type { ControlServer } from './control/control-server.ts';
@@ -29,6 +29,7 @@ import { createScaler } from './scaler/create-scaler.ts';
 import type { PlannedVersion, Scaler } from './scaler/scaler.ts';
 import { limiterOf, serveProtocols } from './node-protocols.ts';
 import { rest } from './node-rest.ts';
+import { createSpans } from './node-spans.ts';
 import { OwnerWatch } from './owner-watch.ts';
 import { ReceiptDesk } from './receipt-desk.ts';
 import { ReleaseKeeper } from './release-keeper.ts';
@@ -321,17 +322,7 @@ async function assemble(
     peer.outcomes.count(origin, outcome, caller);
   };
   const receipts = init.receipts ? new ReceiptDesk(privateKey) : undefined;
-  const spans =
-    init.otlp === undefined
-      ? undefined
-      : new SpanExporter({
-          ...{
-            endpoint: init.otlp,
-            service: 'gpu-swarm-node',
-            attributes: { 'swarm.node': peer.id },
-          },
-          onFailure: (error, lost) => logger.warn({ err: error, lost }, 'spans cannot be sent'),
-        });
+  const spans = createSpans(peer.id, init);
   const inference = new InferenceService(
     {
       ...{ sequenceOf, countOutcome, receipts, spans },
@@ -370,6 +361,7 @@ async function assemble(
         devices: devices.devices,
         cores: { total: cores.total, busy: cores.busy },
         memory: replicas.ledger.memory,
+        plan: scaler?.plan ?? [],
       }),
     }),
   };

@@ -1,5 +1,6 @@
 import type { AnnouncedDevice, AnnouncedVersion } from '../../protocols/capacity/index.ts';
 import type { Replica } from '../replica/replica.ts';
+import type { PlannedVersion } from '../scaler/scaler.ts';
 import type { ControlVerbs } from './control-verb.ts';
 
 /** How a node stands, as `swarm node status` shows it. */
@@ -12,6 +13,8 @@ export interface NodeStatus {
   readonly cores: { readonly total: number; readonly busy: number };
   readonly memory: readonly MemoryStatus[];
   readonly versions: readonly VersionStatus[];
+  /** How the versions stand in the swarm, as far as this node knows; empty where it follows no demand. */
+  readonly plan: readonly PlannedVersion[];
 }
 
 /** A pool of memory and what models have of it. */

@@ -2,8 +2,8 @@ import { InvalidInputError } from '../../protocols/errors.ts';
 import { quoted } from '../../protocols/quoted.ts';
 import { parseVersionCid } from '../../protocols/reference.ts';
 import type { VersionCid } from '../../protocols/types.ts';
-import type { StoreUpkeep } from '../store/store-upkeep.ts';
 import type { RepairVersion } from '../replica/version-repair.ts';
+import type { StoreUpkeep } from '../store/store-upkeep.ts';
 import type { ControlVerbs } from './control-verb.ts';
 
 /**

@@ -3,9 +3,10 @@ import { NotFoundError } from '../../../protocols/errors.ts';
 import type { CommandContext } from '../command-context.ts';
 import { EXIT } from '../exit-code.ts';
 import { formatBytes } from '../figures.ts';
-import { runningNode } from '../running-node.ts';
 import { printable } from '../printable.ts';
+import { runningNode } from '../running-node.ts';
 import { printPairs, printTable } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
 
 /** `swarm node status`: what a running node of this machine has in memory, and whether it is paused. */
 export async function runNodeStatus(context: CommandContext): Promise<number> {
@@ -45,12 +46,17 @@ function tell({ terminal }: CommandContext, status: NodeStatus): number {
         ] as const,
     ),
   ]);
-  if (status.versions.length === 0) return EXIT.ok;
+  if (status.versions.length > 0) printVersions(terminal, status.versions);
+  if (status.plan.length > 0) printPlan(terminal, status.plan);
+  return EXIT.ok;
+}
+
+function printVersions(terminal: Terminal, versions: NodeStatus['versions']): void {
   terminal.print('');
   printTable(
     terminal,
     ['MODEL', 'VERSION', 'STATE', 'ON', 'MEMORY', 'MAX ROWS', 'IN FLIGHT', 'QUEUED', 'NOTE'],
-    status.versions.map(({ name, cid, state, provider, memoryBytes, maxRows, load, note }) => [
+    versions.map(({ name, cid, state, provider, memoryBytes, maxRows, load, note }) => [
       printable(name, 64),
       cid,
       state,
@@ -63,5 +69,24 @@ function tell({ terminal }: CommandContext, status: NodeStatus): number {
     ]),
     { right: [4, 5, 6, 7] },
   );
-  return EXIT.ok;
+}
+
+/** What demand asks for in the whole swarm, as far as this node has heard. */
+function printPlan(terminal: Terminal, plan: NodeStatus['plan']): void {
+  terminal.print('');
+  printTable(
+    terminal,
+    ['IN THE SWARM', 'WANTED', 'HAVE', 'NOTE'],
+    plan.map(({ name, desired, have, panic, unplaceable }) => [
+      printable(name, 64),
+      String(desired),
+      String(have),
+      unplaceable === null
+        ? panic
+          ? 'a crowd'
+          : '-'
+        : printable(`no place for ${unplaceable.count}: ${unplaceable.reason}`, 120),
+    ]),
+    { right: [1, 2] },
+  );
 }

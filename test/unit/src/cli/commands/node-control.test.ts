@@ -68,6 +68,14 @@ describe('swarm node status, pause and resume', () => {
             { pool: 'host', totalBytes: 2 ** 30, usedBytes: 2 ** 20 },
             { pool: 'gpu0', totalBytes: null, usedBytes: 0 },
           ],
+          plan: [
+            {
+              ...{ publisher: 'publisher' as PublisherId, name: 'digits' },
+              ...{ cid: 'bafy' as VersionCid, desired: 3, have: 1, panic: false },
+              ...{ desiredPerS: 30, havePerS: 10 },
+              unplaceable: { count: 2, reason: 'no further node with 8 GiB of memory free' },
+            },
+          ],
         }),
         replicas: () => [replica, loaded],
       }),
@@ -97,6 +105,15 @@ describe('swarm node status, pause and resume', () => {
     expect(out).toMatch(/memory of host +1\.00? ?MiB of 1\.00? ?GiB/);
     expect(out).toMatch(/memory of gpu0 +0 B of unknown/);
     expect(out).toMatch(/digits +bafy +quarantined +- +- +- +0 +0 +2 crashes in a row/);
+  });
+
+  it('tells what demand asks for in the swarm, and what there is no place for', async () => {
+    await serve();
+    expect((await run(runNodeStatus)).stdout).toMatch(
+      /digits +3 +1 +no place for 2: no further node with 8 GiB of memory free/,
+    );
+    const [event] = events((await run(runNodeStatus, true)).stdout);
+    expect(event).toMatchObject({ plan: [{ desired: 3, have: 1, unplaceable: { count: 2 } }] });
   });
 
   it('tells how many rows of a loaded version run together', async () => {

@@ -12,6 +12,8 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** What is piped into it. */
   readonly input?: string;
+  /** Milliseconds after which it is killed. @default 90000 */
+  readonly timeoutMs?: number;
 }
 
 export interface CommandResult {
@@ -34,12 +36,12 @@ export async function runSwarm(
 export async function runCommand(
   command: string,
   args: readonly string[],
-  { cwd, env, input = '' }: CommandOptions = {},
+  { cwd, env, input = '', timeoutMs = COMMAND_TIMEOUT_MS }: CommandOptions = {},
 ): Promise<CommandResult> {
   const child = spawn(command, [...args], {
     cwd,
     env: { ...process.env, NODE_OPTIONS: '', ...env },
-    timeout: COMMAND_TIMEOUT_MS,
+    timeout: timeoutMs,
     killSignal: 'SIGKILL',
   });
   let stdout = '';

@@ -26,6 +26,8 @@ export interface LocalSwarmInit {
   readonly allowPublishers: readonly string[];
   /** ONNX Runtime threads of one model's process. */
   readonly threads: number;
+  /** Further words of each node's command line. @default [] */
+  readonly nodeArgs?: readonly string[] | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Hears of each process once it serves. */
   readonly onReady: (member: SwarmMember) => void;
@@ -110,6 +112,7 @@ export class LocalSwarm implements AsyncDisposable {
       `--max-cores=${this.#init.threads}`,
       `--threads=${this.#init.threads}`,
       ...[publisher, ...this.#init.allowPublishers].map((id) => `--allow-publisher=${id}`),
+      ...(this.#init.nodeArgs ?? []),
     ];
     const names = Array.from({ length: this.#init.nodes }, (_, index) => `node-${index + 1}`);
     return Promise.all(names.map((name) => this.#start(name, args, signal)));

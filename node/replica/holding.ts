@@ -74,12 +74,14 @@ export interface TakeOptions {
   readonly peers: readonly string[];
   /** False for what was held before a restart: it is remembered already, and nobody waits for it. */
   readonly isNew: boolean;
+  /** Whether the swarm wants it here, and no publisher has placed it. */
+  readonly claimed: boolean;
   /** Which idle versions may leave for it. */
   readonly evict: Evictable;
 }
 
 /** What is brought back after a restart takes no place from what is there already. */
-export const RESTORED: TakeOptions = { peers: [], isNew: false, evict: false };
+export const RESTORED: TakeOptions = { peers: [], isNew: false, claimed: false, evict: false };
 
 /** What is told of a version that is on the disk alone because another took its place. */
 export const RETIRED = 'no channel points at it and nobody asks for it';

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { BusyError } from '../../protocols/errors.ts';
+import { type BusyError, ForbiddenError } from '../../protocols/errors.ts';
 import { quarantineMs } from '../../src/policy/quarantine.ts';
 import { type Holding, leavingMemory } from './holding.ts';
 
@@ -59,4 +59,23 @@ export async function putToSleep(
   gone();
   const { cid, name } = holding.replica.origin;
   logger.info({ cid, name, why }, 'version taken out of memory');
+}
+
+/**
+ * Has a version leave of which the swarm has enough: from memory, and then it is true, or from a fetch that is under way, which
+ * ends and leaves on the disk what it has brought.
+ */
+export async function giveUp(
+  holding: Holding,
+  why: string,
+  components: MemoryLeaveComponents,
+): Promise<boolean> {
+  const { state } = holding.replica;
+  if (state === 'loading' && holding.progress.state === 'fetching') {
+    holding.givingUp.abort(new ForbiddenError(why));
+  }
+  if (state !== 'ready') return false;
+  holding.surplus = true;
+  await putToSleep(holding, why, components);
+  return true;
 }

@@ -78,17 +78,32 @@ export async function provideVersion(
   }
 }
 
+/** Where what is held is written down. */
+export interface ReplicaRecords {
+  readonly peer: Pick<SwarmPeer, 'releases'>;
+  readonly store: Pick<VersionStore, 'want'>;
+}
+
 /** Writes down, over restarts, that a version is to be served, or kept on the disk alone. */
 export async function rememberVersion(
-  {
-    peer,
-    store,
-  }: { readonly peer: Pick<SwarmPeer, 'releases'>; readonly store: Pick<VersionStore, 'want'> },
+  { peer, store }: ReplicaRecords,
   origin: ReplicaOrigin,
   cold: boolean,
 ): Promise<void> {
   const release = peer.releases.cached(origin.publisher, origin.name)?.bytes ?? null;
   await store.want({ ...origin, release, cold });
+}
+
+/** As {@link rememberVersion}, of one that is loaded from now on. Never rejects: what fails is in the log. */
+export function rememberLoaded(
+  records: ReplicaRecords,
+  origin: ReplicaOrigin,
+  { logger }: { readonly logger: Pick<Logger, 'warn'> },
+): void {
+  rememberVersion(records, origin, false).catch((error: unknown) => {
+    const { cid } = origin;
+    logger.warn({ err: error, cid }, 'version is left on the disk at the next start');
+  });
 }
 
 /** What was held before a restart and may still be; the log names whose publisher is served no more. */

@@ -18,13 +18,24 @@ import {
   watch,
 } from './holding.ts';
 import { isLasting, textOf } from './load-failure.ts';
-import { leaveCold, type MemoryLeaveComponents, putToSleep, quarantine } from './memory-leave.ts';
+import {
+  giveUp,
+  leaveCold,
+  type MemoryLeaveComponents,
+  putToSleep,
+  quarantine,
+} from './memory-leave.ts';
 import { MemoryLedger } from './memory-ledger.ts';
 import type { Replica, ReplicaOrigin } from './replica.ts';
 import { ReplicaLoader } from './replica-loader.ts';
-import { openGrant, provideVersion, rememberVersion, servable } from './replica-records.ts';
+import {
+  openGrant,
+  provideVersion,
+  rememberLoaded,
+  rememberVersion,
+  servable,
+} from './replica-records.ts';
 import type { ReplicaSetComponents, ReplicaSetInit } from './replica-set-init.ts';
-import { VersionMemory } from './version-memory.ts';
 
 /** The versions this node holds: takes them on when asked and allowed, brings them back after a restart. */
 export class ReplicaSet {
@@ -42,19 +53,16 @@ export class ReplicaSet {
   constructor(components: ReplicaSetComponents, init: ReplicaSetInit) {
     this.#components = components;
     this.#init = init;
-    const { changed, ...parts } = components;
-    const { logger, threads } = init;
-    this.#leaving = { changed, logger };
+    this.#leaving = { changed: components.changed, logger: init.logger };
     this.#ledger = new MemoryLedger({
-      pools: () => [hostMemoryPool(init.maxMemoryBytes), ...parts.gpus.pools],
+      pools: () => [hostMemoryPool(init.maxMemoryBytes), ...components.gpus.pools],
       standing: (cid) =>
         this.get(cid)?.standing ?? { busy: true, lastUsedMs: 0, uses: 0, loadMs: 0 },
       evict: (cid) => this.sleep(cid, 'its memory was needed'),
     });
-    const memory = new VersionMemory({ ...parts, ledger: this.#ledger, threads, logger });
     this.#loader = new ReplicaLoader(
       {
-        ...{ parts: components, memory, leaving: this.#leaving },
+        ...{ parts: components, ledger: this.#ledger, leaving: this.#leaving },
         resting: () => this.#resting,
         sleep: (cid, why) => this.sleep(cid, why),
         signal: this.#stopping.signal,
@@ -120,16 +128,25 @@ export class ReplicaSet {
   }
 
   /**
-   * Takes on a replica because the swarm wants one more, from `peers` that have its files. What is loading or READY stays as it
-   * is, and what was refused or quarantined here a moment ago is left alone.
+   * Takes on a replica because the swarm wants one more, from `peers` that have its files; resolves once it is READY. What is
+   * loading or READY stays as it is, and what was refused or quarantined here a moment ago is left alone.
+   *
+   * @throws as its fetch or load did. {ERR_BUSY} when there was no room a moment ago.
    */
-  claim(origin: ReplicaOrigin, { peers, evict }: Pick<TakeOptions, 'peers' | 'evict'>): void {
+  async claim(
+    origin: ReplicaOrigin,
+    { peers, evict }: Pick<TakeOptions, 'peers' | 'evict'>,
+  ): Promise<void> {
     if (this.#resting !== undefined || this.#stopping.signal.aborted) return;
     const known = this.#known(origin.cid);
-    if (known === undefined) this.#begin(origin, { peers, isNew: true, evict });
-    else if (known.replica.state === 'cold' && wakeRefusal(known) === undefined) {
-      this.#rouse(known, { evict, promised: false });
+    if (known === undefined) {
+      return this.#begin(origin, { peers, isNew: true, claimed: true, evict }).done;
     }
+    if (known.replica.state !== 'cold') return known.done;
+    const refusal = wakeRefusal(known);
+    if (refusal !== undefined) throw refusal;
+    this.#rouse(known, { evict, promised: false });
+    return known.done;
   }
 
   /**
@@ -138,21 +155,14 @@ export class ReplicaSet {
    */
   async leave(cid: VersionCid, why: string): Promise<void> {
     const holding = this.#holdings.get(cid);
-    if (holding === undefined) return;
-    if (holding.progress.state === 'fetching' && holding.replica.state === 'loading') {
-      holding.givingUp.abort(new ForbiddenError(why));
-      return;
-    }
-    if (holding.replica.state !== 'ready') return;
-    holding.surplus = true;
-    await putToSleep(holding, why, this.#leaving);
-    await this.#remember(holding.replica.origin, holding.surplus);
+    if (holding === undefined || !(await giveUp(holding, why, this.#leaving))) return;
+    await rememberVersion(this.#components, holding.replica.origin, holding.surplus);
   }
 
   /** Keeps on the disk what is whole there, without loading it: the next load finds it here. */
   async keep(origin: ReplicaOrigin): Promise<void> {
     if (this.#known(origin.cid) !== undefined) return;
-    await this.#remember(origin, true);
+    await rememberVersion(this.#components, origin, true);
     this.#keepCold(origin, KEPT).surplus = true;
   }
 
@@ -270,7 +280,7 @@ export class ReplicaSet {
   #takeFor(origin: ReplicaOrigin, asker: string): Holding {
     const known = this.#known(origin.cid);
     if (known === undefined) {
-      return this.#begin(origin, { peers: [asker], isNew: true, evict: true });
+      return this.#begin(origin, { peers: [asker], isNew: true, claimed: false, evict: true });
     }
     // What is fetched since a restart has nobody to fetch from until somebody asks who has it.
     known.askers.add(asker);
@@ -302,15 +312,11 @@ export class ReplicaSet {
     return holding;
   }
 
-  #remember(origin: ReplicaOrigin, cold: boolean): Promise<void> {
-    return rememberVersion(this.#components, origin, cold);
-  }
-
-  async #bring(holding: Holding, { isNew, evict }: TakeOptions): Promise<void> {
+  async #bring(holding: Holding, { isNew, claimed, evict }: TakeOptions): Promise<void> {
     const { origin } = holding.replica;
     const { releases } = this.#components;
     try {
-      if (isNew) await this.#remember(origin, false);
+      if (isNew) await rememberVersion(this.#components, origin, false);
       const stored = await this.#loader.fetch(holding);
       // From now on others may fetch it here, whether it can be run here or not.
       this.#provide(origin.cid);
@@ -318,7 +324,7 @@ export class ReplicaSet {
       releases.learn(origin.publisher, origin.name);
     } catch (error) {
       if (!(error instanceof BusyError)) {
-        await this.#failed(holding, error, { isNew });
+        await this.#failed(holding, error, { isNew, claimed });
         throw error;
       }
       releases.learn(origin.publisher, origin.name);
@@ -338,7 +344,8 @@ export class ReplicaSet {
     const { cid } = holding.replica.origin;
     clearTimeout(holding.timer);
     holding.retired = false;
-    this.#wantLoaded(holding);
+    if (holding.surplus) rememberLoaded(this.#components, holding.replica.origin, this.#init);
+    holding.surplus = false;
     holding.replica.loading();
     holding.done = this.#reload(holding, options);
     holding.done.catch((error: unknown) => {
@@ -348,22 +355,13 @@ export class ReplicaSet {
     this.#components.changed();
   }
 
-  #wantLoaded(holding: Holding): void {
-    if (!holding.surplus) return;
-    holding.surplus = false;
-    this.#remember(holding.replica.origin, false).catch((error: unknown) => {
-      const { cid } = holding.replica.origin;
-      this.#init.logger.warn({ err: error, cid }, 'version is left on the disk at the next start');
-    });
-  }
-
   async #reload(holding: Holding, options: BringOptions): Promise<void> {
     try {
       await this.#loader.load(holding, await this.#loader.fetch(holding), options);
     } catch (error) {
       if (error instanceof BusyError) await leaveCold(holding, error, this.#leaving);
       else if (this.#stopping.signal.aborted || isLasting(error))
-        await this.#failed(holding, error, { isNew: false });
+        await this.#failed(holding, error);
       else await quarantine(holding, textOf(error), this.#leaving);
       throw error;
     }
@@ -372,7 +370,7 @@ export class ReplicaSet {
   async #failed(
     holding: Holding,
     error: unknown,
-    { isNew }: { readonly isNew: boolean },
+    { isNew = false, claimed = false }: Partial<TakeOptions> = {},
   ): Promise<void> {
     const { cid, name } = holding.replica.origin;
     const { store, changed } = this.#components;
@@ -380,7 +378,8 @@ export class ReplicaSet {
     if (unwanted) this.#init.logger.info({ cid, name }, 'fetch ended: the swarm has enough of it');
     else this.#init.logger.warn({ err: error, cid, name }, 'replica could not be brought up');
     this.#drop(holding, textOf(error));
-    if (unwanted) await store.unwant(cid);
+    // Nobody placed it here: it is not to be tried after a restart either.
+    if (claimed) await store.unwant(cid);
     // What can never work leaves the disk; what has worked here may again, when the driver does that it runs on.
     if (isNew && isLasting(error) && !unwanted) {
       await store.unwant(cid);

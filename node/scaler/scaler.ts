@@ -22,6 +22,7 @@ import { announcedHolders } from '../../src/swarm/version-holders.ts';
 import { BackgroundWork } from '../background-work.ts';
 import { type AllowList, allows } from '../node-init.ts';
 import type { ReplicaSet } from '../replica/replica-set.ts';
+import { FailedClaims } from './failed-claims.ts';
 import type { NodeRoom } from './node-room.ts';
 import type { Prefetcher } from './prefetcher.ts';
 import { elsewhere } from './wake-gate.ts';
@@ -56,6 +57,7 @@ export class Scaler {
   readonly #work: BackgroundWork;
   #memory: ScalingMemory = EMPTY_SCALING_MEMORY;
   #plan: readonly PlannedVersion[] = [];
+  readonly #failed = new FailedClaims();
   #started = false;
 
   constructor(components: ScalerComponents, init: ScalerInit) {
@@ -151,9 +153,11 @@ export class Scaler {
     if (known === undefined) return undefined;
     const { memoryFreeBytes, diskFreeBytes } = room;
     const node: ScalingNode = { ...known, memoryFreeBytes, diskFreeBytes };
+    const nowMs = Date.now();
     const refused = view.versions.filter(({ cid }) => {
       const version = watch.version(cid);
-      return version === undefined || !allows(allowPublishers, version.publisher);
+      if (version === undefined || !allows(allowPublishers, version.publisher)) return true;
+      return this.#failed.has(cid, nowMs) && replicas.get(cid)?.state !== 'ready';
     });
     const loading = replicas.replicas.filter(({ state }) => state === 'loading').length;
     return {
@@ -192,7 +196,12 @@ export class Scaler {
     const { cid } = version;
     await prefetcher.end(cid);
     const evict = (idle: VersionCid): boolean => this.mayLeave(idle);
-    replicas.claim(originOf(version), { peers: this.#holders(cid), evict });
+    const claim = replicas.claim(originOf(version), { peers: this.#holders(cid), evict });
+    // Not waited for: a fetch may take as long as it likes. The log has why it failed.
+    claim.then(
+      () => this.#failed.forget(cid),
+      () => this.#failed.add(cid, Date.now()),
+    );
   }
 
   async #recruit(cid: VersionCid): Promise<void> {

@@ -156,8 +156,8 @@ describe('A swarm that scales itself', () => {
     const { publisher, name } = parseModelRef(ref);
     const origin = { publisher, name, cid };
     const holder = testnet.nodes.find((node) => stateOn(node, cid) === 'cold');
-    present(other).replicas.claim(origin, { peers: [present(holder).id], evict: false });
-    await expect.poll(() => stateOn(present(other), cid), WAIT).toBe('ready');
+    await present(other).replicas.claim(origin, { peers: [present(holder).id], evict: false });
+    expect(stateOn(present(other), cid)).toBe('ready');
     await expect.poll(() => states(testnet, cid), WAIT).toEqual(['cold', 'cold', 'none']);
     const late = await testnet.addClient();
     for (const one of [client, late]) {

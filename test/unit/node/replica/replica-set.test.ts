@@ -316,9 +316,9 @@ describe('ReplicaSet', () => {
     await using made = await prepare([]);
     const { set, backend, wanted, become } = made;
     const origin = { publisher: PUBLISHER, name: 'a', cid: version('a') };
-    set.claim(origin, { peers: ['holder'], evict: false });
-    set.claim(origin, { peers: ['holder'], evict: false });
-    await become('a', 'ready');
+    const claims = [1, 2].map(() => set.claim(origin, { peers: ['holder'], evict: false }));
+    await Promise.all(claims);
+    expect(set.get(origin.cid)?.state).toBe('ready');
     expect(backend.models).toHaveLength(1);
     expect(wanted.get('a')).toBe(false);
     await set.leave(origin.cid, 'enough of it');
@@ -327,8 +327,8 @@ describe('ReplicaSet', () => {
     set.wakeAll();
     set.revive(origin.cid);
     expect(set.get(origin.cid)?.state).toBe('cold');
-    set.claim(origin, { peers: [], evict: false });
-    await become('a', 'ready');
+    await set.claim(origin, { peers: [], evict: false });
+    expect(set.get(origin.cid)?.state).toBe('ready');
     await vi.waitFor(() => expect(wanted.get('a')).toBe(false));
     await set.leave(origin.cid, 'enough of it');
     expect(set.wake(origin.cid)).toMatchObject({ code: 'ERR_LOADING' });
@@ -345,11 +345,13 @@ describe('ReplicaSet', () => {
       });
     await using made = await prepare([], GIB, undefined, { fetch });
     const { set, removed } = made;
-    set.claim({ publisher: PUBLISHER, name: 'a', cid: version('a') }, { peers: [], evict: false });
+    const origin = { publisher: PUBLISHER, name: 'a', cid: version('a') };
+    const claim = set.claim(origin, { peers: [], evict: false });
     await begun.promise;
     await set.leave(version('a'), 'others were first');
+    await expect(claim).rejects.toMatchObject({ code: 'ERR_FORBIDDEN' });
     await vi.waitFor(() => expect(set.get(version('a'))).toBeUndefined());
-    await vi.waitFor(() => expect(removed).toEqual(['a']));
+    await vi.waitFor(() => expect(new Set(removed)).toEqual(new Set(['a'])));
     expect(set.announced()).toMatchObject([{ state: 'gone', note: 'others were first' }]);
   });
 

@@ -28,7 +28,7 @@ export function onnxBackendOf(
     isolation,
     prepackedCache: new PrepackedCache({
       folder: store.derivedFolder,
-      hasRoom: (bytes) => store.hasRoom(bytes),
+      hasRoom: async (bytes) => bytes <= (await store.freeBytes()),
       logger: init.logger,
     }),
     maxMemoryBytes: init.maxMemoryBytes + RUNTIME_BYTES,

@@ -9,13 +9,7 @@ import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import { syncFolder } from '../../src/swarm/durable-file.ts';
 import type { ChunkPlace, VersionSink, VersionTarget } from '../../src/swarm/version-sink.ts';
 import { BlockReader } from './block-reader.ts';
-import {
-  checkDiskRoom,
-  type DiskRoom,
-  freeDiskBytes,
-  lackingBytes,
-  usableBytes,
-} from './disk-room.ts';
+import { checkDiskRoom, type DiskRoom, freeDiskBytes, usableBytes } from './disk-room.ts';
 import { openIndexLevel } from './index-level.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { PartialVersion, partialBytes } from './partial-version.ts';
@@ -196,7 +190,7 @@ export class VersionStore implements BlockSource, VersionTarget {
     return undefined;
   }
 
-  /** Bytes that further versions may take without any leaving. */
+  /** Bytes that may still be written, by the disk and the quota, without anything leaving for them. */
   async freeBytes(): Promise<number> {
     return usableBytes(await this.#room(0));
   }
@@ -242,11 +236,6 @@ export class VersionStore implements BlockSource, VersionTarget {
    */
   get derivedFolder(): string {
     return this.#folders.derived;
-  }
-
-  /** Whether so many bytes more fit on the disk and in the quota, without anything leaving for them. */
-  async hasRoom(bytes: number): Promise<boolean> {
-    return lackingBytes(await this.#room(bytes)) === 0;
   }
 
   /** Remembers, over restarts, that a version is to be served. */
@@ -328,7 +317,7 @@ export class VersionStore implements BlockSource, VersionTarget {
     const twinBytes = twins.reduce((total, { size }) => total + size, 0);
     const writtenBytes = await partialBytes(folder, manifest);
     const neededBytes = Math.max(0, manifestBytes(manifest) - writtenBytes - twinBytes);
-    const lacking = lackingBytes(await this.#room(neededBytes));
+    const lacking = neededBytes - (await this.freeBytes());
     if (lacking > 0) await this.#makeRoom(lacking);
     checkDiskRoom(`version ${cid}`, await this.#room(neededBytes));
     fetching.neededBytes = neededBytes;

@@ -1,0 +1,73 @@
+import { TOPIC_BUCKET_COUNT, topicBucket } from '../../../protocols/topic-bucket.ts';
+import type { SimNode, SimVersion, SwarmState } from './swarm-state.ts';
+
+/** Bytes of a digest of one version, and of a notice, as signed: the vectors of the two records. */
+export const DIGEST_BYTES = 340;
+export const NOTICE_BYTES = 330;
+
+/** Copies of a message that each peer of a topic gets, repeats and what the mesh says of itself included. */
+const COPIES = 2.5;
+
+/** Notices a second that all nodes hear of all versions together. */
+const NOTICE_RATE_PER_S = 2;
+
+/** What gossip costs: digests and notices, by the members of the topics they go to. */
+export class GossipLedger {
+  readonly #state: SwarmState;
+  readonly #reporters = new Array<number>(TOPIC_BUCKET_COUNT).fill(0);
+  readonly #members = new Array<number>(TOPIC_BUCKET_COUNT).fill(0);
+  #noticeRoom = NOTICE_RATE_PER_S;
+  #noticesAtMs = 0;
+  /** Bytes that reached peers, all of them together. */
+  bytes = 0;
+  /** Nodes that there are. */
+  population = 0;
+
+  constructor(state: SwarmState) {
+    this.#state = state;
+  }
+
+  /** Counts who is in which topic; once a second is enough. */
+  count(): void {
+    const { nodes, versions } = this.#state;
+    this.#reporters.fill(0);
+    this.population = 0;
+    const members = Array.from({ length: TOPIC_BUCKET_COUNT }, () => new Set<number>());
+    for (const node of nodes) if (node.alive) this.population += 1;
+    for (const version of versions) {
+      const bucket = topicBucket(version.cid);
+      for (const replica of version.replicas.values()) {
+        if (replica.state === 'gone' || !this.#state.isAlive(replica.node)) continue;
+        members[bucket]?.add(replica.node);
+        if (replica.state === 'ready') this.#reporters[bucket] = (this.#reporters[bucket] ?? 0) + 1;
+      }
+    }
+    for (const [bucket, found] of members.entries()) this.#members[bucket] = found.size;
+  }
+
+  /** A digest of a version is published. Gives the milliseconds until the next is due: the more reporters, the longer. */
+  digest(version: SimVersion): number {
+    const bucket = topicBucket(version.cid);
+    this.bytes += DIGEST_BYTES * COPIES * (this.#members[bucket] ?? 0);
+    const { settings, scenario } = this.#state;
+    const evenMs = (1_000 * (this.#reporters[bucket] ?? 0)) / scenario.gossip.topicRatePerS;
+    return Math.max(settings.tickMs, evenMs);
+  }
+
+  /** A notice about a version is published, unless there were too many lately. */
+  notice(version: SimVersion, node: SimNode): void {
+    const { nowMs } = this.#state;
+    const gainedMs = nowMs - this.#noticesAtMs;
+    this.#noticeRoom = Math.min(
+      NOTICE_RATE_PER_S,
+      this.#noticeRoom + (NOTICE_RATE_PER_S * gainedMs) / 1_000,
+    );
+    this.#noticesAtMs = nowMs;
+    if (this.#noticeRoom < 1) return;
+    this.#noticeRoom -= 1;
+    this.bytes += NOTICE_BYTES * COPIES * this.population;
+    version.noticeAtMs = nowMs;
+    version.noticeFrom = node.index;
+    version.notices += 1;
+  }
+}

@@ -1,0 +1,233 @@
+import type { NodeId } from '../../../protocols/types.ts';
+import { topicBucket } from '../../../protocols/topic-bucket.ts';
+import { planReplicas } from '../../policy/scaling/plan-replicas.ts';
+import type {
+  DemandReport,
+  ReplicaAction,
+  ReplicaView,
+  ScalingNode,
+  VersionView,
+} from '../../policy/scaling/scaling-view.ts';
+import type { GossipLedger } from './gossip-ledger.ts';
+import type { ReplicaLife } from './replica-life.ts';
+import type { SimReplica } from './sim-replica.ts';
+import type { SimNode, SimVersion, SwarmState } from './swarm-state.ts';
+
+/** Weight of the last tick in how busy a node is said to be. */
+const BUSY_DECAY = 0.3;
+
+/** Share of a node that a version can have at least, however busy it is with others. */
+const LEAST_SHARE = 0.1;
+
+/** Recruit intervals for which a node that does not hold a version keeps looking at it. */
+const NOTICE_INTERVALS = 3;
+
+const NOBODY: ReadonlySet<never> = new Set();
+
+/** Looks at each node's plan now and then, as the node would: by what it has heard, and no more. */
+export class NodePlanner {
+  readonly #state: SwarmState;
+  readonly #life: ReplicaLife;
+  readonly #ledger: GossipLedger;
+  readonly actions: {
+    readonly atMs: number;
+    readonly node: number;
+    readonly action: ReplicaAction;
+  }[] = [];
+
+  constructor(state: SwarmState, life: ReplicaLife, ledger: GossipLedger) {
+    this.#state = state;
+    this.#life = life;
+    this.#ledger = ledger;
+  }
+
+  /** A node tells what it was asked for, plans, and acts. */
+  tick(node: SimNode): void {
+    const { settings, nowMs, random } = this.#state;
+    this.#lookAtSelf(node);
+    for (const replica of node.replicas.values()) this.#tell(node, replica);
+    const versions = this.#versionsOf(node);
+    if (versions.length === 0) return;
+    const nodes = this.#nodesOf(node, versions);
+    const self = {
+      ...{ node: node.told, refused: NOBODY, pinned: NOBODY, settings, memory: node.memory },
+      loading: count(node, (replica) => replica.state === 'loading' || replica.prefetching),
+    };
+    const view = {
+      versions: versions.map((version) => this.#viewOf(version, node)),
+      nodes,
+      population: this.#ledger.population,
+    };
+    const plan = planReplicas(view, self, nowMs, random);
+    node.plan = plan;
+    node.memory = plan.memory;
+    for (const cid of plan.notices) {
+      const version = versions.find((one) => one.cid === cid);
+      if (version !== undefined) this.#ledger.notice(version, node);
+    }
+    for (const action of plan.actions) this.#act(node, action);
+  }
+
+  /** What it tells of itself. */
+  #lookAtSelf(node: SimNode): void {
+    const { nowMs } = this.#state;
+    const passedMs = Math.max(1, nowMs - node.lookedAtMs);
+    const share = Math.min(1, node.busyMs / passedMs);
+    node.busyShare += BUSY_DECAY * (share - node.busyShare);
+    node.busyMs = 0;
+    node.lookedAtMs = nowMs;
+    let [memoryBytes, diskBytes, serving] = [0, 0, 0];
+    for (const replica of node.replicas.values()) {
+      const spec = this.#state.versions[replica.version]?.spec;
+      if (spec === undefined) continue;
+      if (replica.stored || replica.prefetching || replica.state === 'loading')
+        diskBytes += spec.fileBytes;
+      if (replica.state !== 'ready' && replica.state !== 'loading') continue;
+      memoryBytes += spec.memoryBytes;
+      serving += 1;
+    }
+    node.told = {
+      ...node.told,
+      memoryFreeBytes: node.spec.memoryBytes - memoryBytes,
+      diskFreeBytes: node.spec.diskBytes - diskBytes,
+      serving,
+      busyShare: node.busyShare,
+      // Measured on whatever it has served.
+      speed: node.told.speed ?? (serving > 0 ? node.spec.speed * node.spec.boast : null),
+    };
+  }
+
+  /** Publishes a replica's digest when it is due. */
+  #tell(node: SimNode, replica: SimReplica): void {
+    const { nowMs, versions } = this.#state;
+    const version = versions[replica.version];
+    if (version === undefined || replica.state !== 'ready' || nowMs < replica.digestDueMs) return;
+    const read = replica.meter.read(nowMs);
+    const { exaggeration } = node.spec;
+    const demand = exaggeration === 1 ? read : exaggerated(read, exaggeration);
+    const intervalMs = this.#ledger.digest(version);
+    replica.digestDueMs = nowMs + intervalMs * (0.5 + this.#state.random());
+    const number = (replica.digests.at(-1)?.number ?? 0) + 1;
+    const requestsPerS = this.#requestsPerS(node, version, read);
+    replica.tell({ number, atMs: nowMs, intervalMs: 1.5 * intervalMs, demand, requestsPerS });
+  }
+
+  /** What a replica can do beside what the node is busy with for other versions. */
+  #requestsPerS(node: SimNode, version: SimVersion, { stable }: SimDemand): number {
+    const wholePerS = (1_000 * node.spec.speed) / version.spec.serviceMs;
+    const ownShare = stable.arrivalsPerS / wholePerS;
+    const others = Math.max(0, node.busyShare - ownShare);
+    const free = node.told.serving > 1 ? Math.max(LEAST_SHARE, 1 - others) : 1;
+    return node.spec.boast * free * wholePerS;
+  }
+
+  /** Those that it has a part in, and those that it was told lack replicas. */
+  #versionsOf(node: SimNode): SimVersion[] {
+    const { nowMs, settings, gossip } = this.#state;
+    return this.#state.versions.filter((version) => {
+      const part = node.replicas.get(version.index);
+      if (part !== undefined && (part.state !== 'gone' || part.prefetching)) return true;
+      const ageMs = nowMs - version.noticeAtMs;
+      if (ageMs > NOTICE_INTERVALS * settings.recruitIntervalMs) return false;
+      return ageMs >= gossip.delayMs(-3 - version.index, node.index, version.notices);
+    });
+  }
+
+  #nodesOf(node: SimNode, versions: readonly SimVersion[]): ScalingNode[] {
+    const known = new Set<SimNode>(node.known);
+    for (const version of versions) {
+      for (const index of version.replicas.keys()) {
+        const holder = this.#state.nodes[index];
+        if (holder !== undefined) known.add(holder);
+      }
+    }
+    known.delete(node);
+    return [...known].filter((one) => this.#state.isListed(one)).map(({ told }) => told);
+  }
+
+  #viewOf(version: SimVersion, node: SimNode): VersionView {
+    const { gossip, nowMs, nodes } = this.#state;
+    const replicas: ReplicaView[] = [];
+    const reports: DemandReport[] = [];
+    for (const replica of version.replicas.values()) {
+      const holder = nodes[replica.node];
+      if (holder === undefined) continue;
+      const digest = gossip.digestOf(replica, node.index, nowMs);
+      if (digest !== undefined) {
+        const { intervalMs, demand } = digest;
+        const ageMs = nowMs - digest.atMs;
+        reports.push({
+          ...demand,
+          ageMs,
+          intervalMs,
+          cid: version.cid,
+          reporter: holder.id,
+          role: 'node',
+        });
+      }
+      const state = gossip.stateOf(replica, node.index, nowMs);
+      if (state === 'gone' || !this.#state.isListed(holder)) continue;
+      replicas.push({
+        ...{ node: holder.id, state, forMs: nowMs - replica.changedAtMs },
+        requestsPerS: digest?.requestsPerS ?? null,
+      });
+    }
+    const missed = version.missed.meter.read(nowMs);
+    const client = {
+      ...missed,
+      cid: version.cid,
+      ageMs: 0,
+      intervalMs: 1,
+      role: 'client' as const,
+    };
+    if (version.visible.length === 0) reports.push({ ...client, reporter: 'clients' as NodeId });
+    const { deployment, memoryBytes, fileBytes } = version.spec;
+    const noticeAgeMs = Number.isFinite(version.noticeAtMs) ? nowMs - version.noticeAtMs : null;
+    return { cid: version.cid, deployment, memoryBytes, fileBytes, replicas, reports, noticeAgeMs };
+  }
+
+  #act(node: SimNode, action: ReplicaAction): void {
+    this.actions.push({ atMs: this.#state.nowMs, node: node.index, action });
+    const version = this.#versionOf(action.cid);
+    switch (action.kind) {
+      case 'claim':
+        return this.#life.claim(node, version);
+      case 'forget':
+        return this.#life.forget(node, version);
+      case 'leave':
+        return this.#life.leave(node, version);
+      case 'prefetch':
+        return this.#life.prefetch(node, version);
+      case 'move':
+        this.#life.leave(node, this.#versionOf(action.from));
+        return this.#life.claim(node, version);
+    }
+  }
+
+  #versionOf(cid: string): SimVersion {
+    const version = this.#state.versions.find((one) => one.cid === cid);
+    if (version === undefined) throw new Error(`expected a version of the scenario, found ${cid}`);
+    return version;
+  }
+}
+
+type SimDemand = ReturnType<SimReplica['meter']['read']>;
+
+function exaggerated(demand: SimDemand, times: number): SimDemand {
+  const told = (rates: SimDemand['stable']): SimDemand['stable'] => ({
+    ...rates,
+    arrivalsPerS: times * rates.arrivalsPerS,
+  });
+  return { ...demand, stable: told(demand.stable), panic: told(demand.panic) };
+}
+
+function count(node: SimNode, is: (replica: SimReplica) => boolean): number {
+  let found = 0;
+  for (const replica of node.replicas.values()) if (is(replica)) found += 1;
+  return found;
+}
+
+/** The topic that a version's digests go to. */
+export function bucketOf(version: SimVersion): number {
+  return topicBucket(version.cid);
+}

@@ -1,0 +1,136 @@
+import type { NodeId } from '../../../protocols/types.ts';
+import { rankForWake } from '../../policy/scaling/wake-choice.ts';
+import type { SimReplica } from './sim-replica.ts';
+import type { SimNode, SimVersion, SwarmState } from './swarm-state.ts';
+import { EVENT } from './timeline.ts';
+
+/** Share of its uplink that one who fetches can hand on meanwhile: measured in flash crowds of the transfer benchmark. */
+const HANDED_ON = 0.8;
+
+/** Nodes that are looked at for a version whose weights nobody has in reach. */
+const WAKE_SAMPLE = 16;
+
+/** What becomes of a node's part in a version: fetched, loaded, served, left. */
+export class ReplicaLife {
+  readonly #state: SwarmState;
+
+  constructor(state: SwarmState) {
+    this.#state = state;
+  }
+
+  /** Puts a replica where it is ready at once: as at the beginning. */
+  place(node: SimNode, version: SimVersion): void {
+    const replica = this.#state.partOf(node, version);
+    replica.stored = true;
+    replica.become('ready', this.#state.nowMs);
+    replica.stateBefore = 'ready';
+    this.#state.refreshVisible(version);
+  }
+
+  /** Fetches what is missing, then loads. */
+  claim(node: SimNode, version: SimVersion): void {
+    const replica = this.#state.partOf(node, version);
+    replica.become('loading', this.#state.nowMs);
+    this.#begin(replica, this.#fetchMs(replica, node, version) + version.spec.loadMs);
+  }
+
+  prefetch(node: SimNode, version: SimVersion): void {
+    const replica = this.#state.partOf(node, version);
+    replica.prefetching = true;
+    this.#begin(replica, this.#fetchMs(replica, node, version));
+  }
+
+  /** A claim is given up; what was fetched is of no use. */
+  forget(node: SimNode, version: SimVersion): void {
+    const replica = this.#state.partOf(node, version);
+    replica.loadNumber += 1;
+    this.#endFetch(replica, version);
+    replica.become(replica.stored ? 'cold' : 'gone', this.#state.nowMs);
+  }
+
+  leave(node: SimNode, version: SimVersion): void {
+    const replica = this.#state.partOf(node, version);
+    replica.become('cold', this.#state.nowMs);
+    this.#state.tellClients(version, replica);
+  }
+
+  /** A fetch or load is over. */
+  loaded(argument: number): void {
+    const replica = this.#state.replicas[Math.floor(argument / LOAD_NUMBERS)];
+    if (replica === undefined || replica.loadNumber % LOAD_NUMBERS !== argument % LOAD_NUMBERS)
+      return;
+    const version = this.#state.versions[replica.version];
+    if (version === undefined || !this.#state.isAlive(replica.node)) return;
+    this.#endFetch(replica, version);
+    replica.stored = true;
+    if (replica.prefetching) {
+      replica.prefetching = false;
+      if (replica.state === 'gone') replica.become('cold', this.#state.nowMs);
+      return;
+    }
+    if (replica.state !== 'loading') return;
+    replica.become('ready', this.#state.nowMs);
+    this.#state.tellClients(version, replica);
+  }
+
+  /** Has one node load a version that nobody serves, the same for all who ask. */
+  wake(version: SimVersion): void {
+    version.missed.meter.missed(this.#state.nowMs);
+    const parts = [...version.replicas.values()].filter(({ node }) => this.#state.isAlive(node));
+    if (parts.some(({ state }) => state === 'loading' || state === 'ready')) return;
+    const holding = parts.filter(({ state }) => state === 'cold');
+    const places = holding.length > 0 ? holding.map(({ node }) => node) : this.#strangers();
+    const candidates = places.flatMap((index) => {
+      const node = this.#state.nodes[index];
+      if (node === undefined) return [];
+      const free = node.told.memoryFreeBytes ?? 0;
+      return [
+        {
+          ...{ index, node: node.id as NodeId, etaMs: null },
+          state: node.replicas.get(version.index)?.state,
+          room: free >= version.spec.memoryBytes,
+        },
+      ];
+    });
+    const [first] = rankForWake(candidates, version.cid);
+    const node = first === undefined ? undefined : this.#state.nodes[first.index];
+    if (node !== undefined && first?.room === true) this.claim(node, version);
+  }
+
+  #strangers(): number[] {
+    return this.#state.nodes
+      .filter((node) => node.alive)
+      .slice(0, WAKE_SAMPLE)
+      .map(({ index }) => index);
+  }
+
+  #begin(replica: SimReplica, durationMs: number): void {
+    replica.loadNumber += 1;
+    const argument = replica.index * LOAD_NUMBERS + (replica.loadNumber % LOAD_NUMBERS);
+    this.#state.timeline.after(durationMs, EVENT.loaded, argument);
+  }
+
+  /** From all who have it, and from those who fetch it too, as far as they have come. */
+  #fetchMs(replica: SimReplica, node: SimNode, version: SimVersion): number {
+    if (replica.stored) return 0;
+    version.fetching += 1;
+    let uplinks = 0;
+    for (const part of version.replicas.values()) {
+      if (!part.stored || !this.#state.isAlive(part.node)) continue;
+      uplinks += this.#state.nodes[part.node]?.spec.uplinkBytesPerS ?? 0;
+    }
+    const handedOn = HANDED_ON * (version.fetching - 1) * node.spec.uplinkBytesPerS;
+    const bytesPerS = Math.min(
+      node.spec.downlinkBytesPerS,
+      (uplinks + handedOn) / version.fetching,
+    );
+    return (1_000 * version.spec.fileBytes) / Math.max(1, bytesPerS);
+  }
+
+  #endFetch(replica: SimReplica, version: SimVersion): void {
+    if (!replica.stored) version.fetching = Math.max(0, version.fetching - 1);
+  }
+}
+
+/** Loads of one replica that are told apart. */
+const LOAD_NUMBERS = 1_024;

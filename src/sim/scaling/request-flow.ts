@@ -1,0 +1,395 @@
+import type { NodeId } from '../../../protocols/types.ts';
+import { DEFAULT_MAX_QUEUED_BYTES, decideAdmission } from '../../policy/admission.ts';
+import { selectNode } from '../../policy/node-choice.ts';
+import { POOL_NODES, selectPool } from '../../policy/node-pool.ts';
+import { PROBES } from '../../policy/probe-plan.ts';
+import { type Candidate, NOBODY, type RoutingRequest } from '../../policy/routing.ts';
+import { exponential } from '../random.ts';
+import { hashShare } from './gossip-model.ts';
+import type { ReplicaLife } from './replica-life.ts';
+import type { SimNode, SimVersion, SwarmState } from './swarm-state.ts';
+import type { VersionRecord } from './swarm-record.ts';
+import { EVENT } from './timeline.ts';
+
+/** Requests of one version that may wait on a node, as a node has it by default. */
+const MAX_QUEUED = 256;
+
+/** Nodes of which all are looked at; of more, as many as are probed are drawn by their speed. */
+const ALL_LOOKED_AT = 5;
+
+/** Milliseconds waited at least before all nodes are asked again, and the share by which a wait is stretched at random. */
+const MIN_PAUSE_MS = 50;
+const JITTER = 0.25;
+
+/** Milliseconds between two looks at whether a version that is being woken serves yet. */
+const WAKE_LOOK_MS = 250;
+
+/** Regions that peers are in, and the milliseconds there and back, within one and between the farthest. */
+const REGIONS = 8;
+const ROUND_TRIP_MS = [2, 120] as const;
+
+/** Nodes that a request remembers to have refused it. */
+const MAX_TRIED = 4;
+
+/** Bounds of the work of a request, uniform around 1. */
+const LEAST_WORK = 0.5;
+const MOST_WORK = 1.5;
+
+/** A rate is looked at anew after so long: what comes between two requests of a version nobody asks for. */
+const MAX_GAP_MS = 1_000;
+
+type MutableCandidate = { -readonly [Field in keyof Candidate]: Candidate[Field] } & {
+  index: number;
+};
+
+/**
+ * Requests from their arrival to their answer: clients choose by the policy that real ones have, nodes admit by theirs. Of each
+ * request some numbers in typed arrays are kept, and no object.
+ *
+ * A probe takes no time of its own here: of the nodes that are drawn, the load is that of the moment of the choice.
+ */
+export class RequestFlow {
+  readonly #state: SwarmState;
+  readonly #records: readonly VersionRecord[];
+  readonly #life: ReplicaLife;
+  readonly #deadlineMs: number;
+  #version = new Int32Array(1_024);
+  #client = new Int32Array(1_024);
+  #node = new Int32Array(1_024);
+  #atMs = new Float64Array(1_024);
+  #reachedMs = new Float64Array(1_024);
+  #tried = new Int32Array(1_024 * MAX_TRIED);
+  #triedCount = new Int32Array(1_024);
+  #retryMs = new Float64Array(1_024);
+  readonly #free: number[] = [];
+  #used = 0;
+  readonly #candidates: MutableCandidate[];
+  readonly #request: RoutingRequest & { remainingMs: number };
+  readonly #context: { nowMs: number; readonly random: () => number };
+  /** By client of a version: its pool, and the generation of nodes that it was drawn from. */
+  readonly #pools: { generation: Int32Array; nodes: (readonly number[])[] }[];
+  readonly #drawn: number[] = [];
+  requests = 0;
+
+  constructor(state: SwarmState, records: readonly VersionRecord[], life: ReplicaLife) {
+    this.#state = state;
+    this.#records = records;
+    this.#life = life;
+    this.#deadlineMs = state.scenario.deadlineMs;
+    this.#candidates = Array.from({ length: ALL_LOOKED_AT }, () => newCandidate());
+    this.#context = { nowMs: 0, random: state.random };
+    const nobody = new Set<never>();
+    this.#request = {
+      ...{ bodyBytes: 4, remainingMs: 0, tried: nobody, failedOwners: nobody },
+      ...{ avoid: NOBODY, affinity: undefined },
+    };
+    this.#pools = state.versions.map(({ spec }) => ({
+      generation: new Int32Array(spec.clients),
+      nodes: [],
+    }));
+  }
+
+  /** Begins to ask for every version. */
+  start(): void {
+    for (const version of this.#state.versions) this.#nextArrival(version);
+  }
+
+  /** A request comes, unless the rate has gone down meanwhile; and the next one is waited for. */
+  arrive(index: number): void {
+    const version = this.#state.versions[index];
+    if (version === undefined) return;
+    if (this.#came[index] === 1) {
+      this.#records[index]?.offered();
+      this.requests += 1;
+      const request = this.#take();
+      this.#version[request] = index;
+      this.#client[request] = Math.floor(this.#state.random() * version.spec.clients);
+      this.#atMs[request] = this.#state.nowMs;
+      this.#triedCount[request] = 0;
+      this.#retryMs[request] = Number.POSITIVE_INFINITY;
+      this.choose(request);
+    }
+    this.#nextArrival(version);
+  }
+
+  /** Whether the event that is waited for is a request, or only another look at the rate. */
+  readonly #came: number[] = [];
+
+  #nextArrival(version: SimVersion): void {
+    const { timeline, random } = this.#state;
+    const perS = version.spec.trace(timeline.nowMs);
+    const gapMs = perS > 0 ? exponential(1_000 / perS, random) : Number.POSITIVE_INFINITY;
+    this.#came[version.index] = gapMs <= MAX_GAP_MS ? 1 : 0;
+    timeline.after(Math.min(gapMs, MAX_GAP_MS), EVENT.arrival, version.index);
+  }
+
+  /** A client picks the node that it sends a request to next. */
+  choose(request: number): void {
+    const { timeline, versions } = this.#state;
+    const version = versions[this.#version[request] ?? 0];
+    if (version === undefined) return;
+    const remainingMs = this.#remainingMs(request);
+    if (remainingMs <= 0) return this.#fail(request);
+    if (version.visible.length === 0) {
+      this.#life.wake(version);
+      timeline.after(WAKE_LOOK_MS, EVENT.again, request);
+      return;
+    }
+    const candidates = this.#candidatesOf(request, version);
+    this.#request.remainingMs = remainingMs;
+    this.#context.nowMs = timeline.nowMs;
+    const choice = selectNode(candidates, this.#request, this.#context);
+    if (choice === undefined) return this.#nextRound(request);
+    this.#node[request] = choice.index;
+    timeline.after((choice.roundTripMs ?? 0) / 2, EVENT.reach, request);
+  }
+
+  /** A request is at its node, which takes it or refuses it. */
+  reach(request: number): void {
+    const { nodes, timeline } = this.#state;
+    const index = this.#version[request] ?? 0;
+    const node = nodes[this.#node[request] ?? 0];
+    if (node === undefined) return;
+    const replica = node.replicas.get(index);
+    if (!node.alive || replica?.state !== 'ready') return this.#refuse(request, node, MIN_PAUSE_MS);
+    const serviceMs = this.#serviceMs(index, node);
+    const runningMs =
+      node.running < 0 ? 0 : Math.max(0, serviceMs - (timeline.nowMs - node.runningSinceMs));
+    const decision = decideAdmission(
+      {
+        ...{ queued: replica.inFlight, maxQueued: MAX_QUEUED, queuedBytes: 0 },
+        ...{ maxQueuedBytes: DEFAULT_MAX_QUEUED_BYTES, callerQueued: 0, callerBytes: 0 },
+        ...{ waitMs: node.waitingMs + runningMs, serviceMs },
+      },
+      { deadlineMs: this.#remainingMs(request), bytes: 0 },
+    );
+    if (!decision.admitted) {
+      replica.meter.refused(timeline.nowMs);
+      this.#records[index]?.refused();
+      return this.#refuse(request, node, decision.retryAfterMs);
+    }
+    replica.meter.arrived(timeline.nowMs);
+    replica.inFlight += 1;
+    this.#reachedMs[request] = timeline.nowMs;
+    if (node.running < 0) this.#run(node, request);
+    else {
+      node.waiting.add(request);
+      node.waitingMs += serviceMs;
+    }
+  }
+
+  /** A node is done with what it ran, and goes on with what waits. */
+  done(nodeIndex: number): void {
+    const { nodes, timeline } = this.#state;
+    const node = nodes[nodeIndex];
+    if (node === undefined || !node.alive || node.running < 0) return;
+    const { nowMs } = timeline;
+    const request = node.running;
+    const version = this.#version[request] ?? 0;
+    const replica = node.replicas.get(version);
+    const executedMs = nowMs - node.runningSinceMs;
+    if (replica !== undefined) {
+      replica.inFlight -= 1;
+      replica.meter.left(nowMs);
+      replica.meter.served(
+        node.runningSinceMs - (this.#reachedMs[request] ?? 0),
+        executedMs,
+        nowMs,
+      );
+    }
+    node.busyMs += executedMs;
+    const backMs = roundTripMs(this.#client[request] ?? 0, node.index) / 2;
+    this.#records[version]?.answered(nowMs + backMs - (this.#atMs[request] ?? 0));
+    this.#free.push(request);
+    node.running = -1;
+    this.#runNext(node);
+  }
+
+  /** A node is lost with all that it had: its callers see their connections go. */
+  lose(node: SimNode): void {
+    for (let request = node.waiting.take(); request !== undefined; request = node.waiting.take()) {
+      this.#refuse(request, node, MIN_PAUSE_MS);
+    }
+    if (node.running >= 0) this.#refuse(node.running, node, MIN_PAUSE_MS);
+    node.running = -1;
+    node.waitingMs = 0;
+    for (const replica of node.replicas.values()) replica.inFlight = 0;
+  }
+
+  #runNext(node: SimNode): void {
+    const next = node.waiting.take();
+    if (next === undefined) return;
+    node.waitingMs = Math.max(0, node.waitingMs - this.#serviceMs(this.#version[next] ?? 0, node));
+    this.#run(node, next);
+  }
+
+  #run(node: SimNode, request: number): void {
+    const { timeline, random } = this.#state;
+    node.running = request;
+    node.runningSinceMs = timeline.nowMs;
+    const work = LEAST_WORK + (MOST_WORK - LEAST_WORK) * random();
+    const serviceMs = this.#serviceMs(this.#version[request] ?? 0, node);
+    timeline.after(work * serviceMs, EVENT.done, node.index);
+  }
+
+  #refuse(request: number, node: SimNode, retryAfterMs: number): void {
+    const count = this.#triedCount[request] ?? 0;
+    this.#tried[request * MAX_TRIED + (count % MAX_TRIED)] = node.index;
+    this.#triedCount[request] = count + 1;
+    this.#retryMs[request] = Math.min(this.#retryMs[request] ?? 0, retryAfterMs);
+    const backMs = roundTripMs(this.#client[request] ?? 0, node.index) / 2;
+    this.#state.timeline.after(backMs, EVENT.again, request);
+  }
+
+  /** All were busy: again when the first of them said. */
+  #nextRound(request: number): void {
+    const retryMs = this.#retryMs[request] ?? 0;
+    const waitMs = Math.max(MIN_PAUSE_MS, Number.isFinite(retryMs) ? retryMs : 0);
+    if (waitMs >= this.#remainingMs(request)) return this.#fail(request);
+    this.#triedCount[request] = 0;
+    this.#retryMs[request] = Number.POSITIVE_INFINITY;
+    const stretched = waitMs * (1 + JITTER * this.#state.random());
+    this.#state.timeline.after(stretched, EVENT.again, request);
+  }
+
+  #fail(request: number): void {
+    this.#records[this.#version[request] ?? 0]?.failed();
+    this.#free.push(request);
+  }
+
+  #candidatesOf(request: number, version: SimVersion): MutableCandidate[] {
+    const pool = this.#poolOf(this.#client[request] ?? 0, version);
+    const drawn = this.#drawn;
+    drawn.length = 0;
+    const isOpen = (node: number): boolean =>
+      !drawn.includes(node) && !this.#isTried(request, node);
+    if (pool.length <= ALL_LOOKED_AT) {
+      for (const node of pool) if (isOpen(node)) drawn.push(node);
+    } else {
+      // By rejection: the pool is small, and most draws hit.
+      let sum = 0;
+      for (const node of pool) sum += this.#speedOf(node);
+      for (let tries = 0; drawn.length < PROBES && tries < 4 * pool.length; tries += 1) {
+        let point = this.#state.random() * sum;
+        let hit = pool[0] ?? 0;
+        for (const node of pool) {
+          hit = node;
+          point -= this.#speedOf(node);
+          if (point < 0) break;
+        }
+        if (isOpen(hit)) drawn.push(hit);
+      }
+    }
+    const client = this.#client[request] ?? 0;
+    const filled: MutableCandidate[] = [];
+    for (const index of drawn) {
+      const candidate = this.#candidates[filled.length];
+      const node = this.#state.nodes[index];
+      if (candidate === undefined || node === undefined) continue;
+      this.#fill(candidate, node, version.index, client);
+      filled.push(candidate);
+    }
+    return filled;
+  }
+
+  #fill(candidate: MutableCandidate, node: SimNode, version: number, client: number): void {
+    const serviceMs = this.#serviceMs(version, node);
+    const waiting = Math.round(node.waitingMs / serviceMs) + (node.running < 0 ? 0 : 1);
+    candidate.index = node.index;
+    candidate.node = node.id;
+    candidate.owner = node.owner;
+    candidate.waiting = waiting;
+    candidate.load = {
+      inFlight: Math.min(1, waiting),
+      queued: Math.max(0, waiting - 1),
+      slots: 1,
+      serviceMs,
+    };
+    candidate.roundTripMs = roundTripMs(client, node.index);
+  }
+
+  /** The nodes among which a client chooses: of few all, of many its own, as long as the same ones serve. */
+  #poolOf(client: number, version: SimVersion): readonly number[] {
+    const { visible, generation } = version;
+    if (visible.length <= POOL_NODES) return visible;
+    const pools = this.#pools[version.index];
+    const pool = pools?.nodes[client];
+    if (pools === undefined) return visible;
+    if (pool !== undefined && pools.generation[client] === generation) return pool;
+    const candidates = visible.map((index) => ({
+      ...{ index, node: this.#state.nodes[index]?.id ?? ('' as NodeId), zone: '' },
+      owner: this.#state.nodes[index]?.owner ?? ('' as never),
+      weight: this.#speedOf(index),
+    }));
+    const drawn = selectPool(candidates, `${version.cid} ${client}`).map(({ index }) => index);
+    pools.nodes[client] = drawn;
+    pools.generation[client] = generation;
+    return drawn;
+  }
+
+  #isTried(request: number, node: number): boolean {
+    const count = Math.min(MAX_TRIED, this.#triedCount[request] ?? 0);
+    for (let index = 0; index < count; index += 1) {
+      if (this.#tried[request * MAX_TRIED + index] === node) return true;
+    }
+    return false;
+  }
+
+  #speedOf(node: number): number {
+    return this.#state.nodes[node]?.spec.speed ?? 1;
+  }
+
+  #serviceMs(version: number, node: SimNode): number {
+    return (this.#state.versions[version]?.spec.serviceMs ?? 1) / node.spec.speed;
+  }
+
+  #remainingMs(request: number): number {
+    return (this.#atMs[request] ?? 0) + this.#deadlineMs - this.#state.nowMs;
+  }
+
+  #take(): number {
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    if (this.#used === this.#version.length) this.#grow();
+    this.#used += 1;
+    return this.#used - 1;
+  }
+
+  #grow(): void {
+    const room = 2 * this.#version.length;
+    this.#version = grown(this.#version, new Int32Array(room));
+    this.#client = grown(this.#client, new Int32Array(room));
+    this.#node = grown(this.#node, new Int32Array(room));
+    this.#atMs = grown(this.#atMs, new Float64Array(room));
+    this.#reachedMs = grown(this.#reachedMs, new Float64Array(room));
+    this.#tried = grown(this.#tried, new Int32Array(room * MAX_TRIED));
+    this.#triedCount = grown(this.#triedCount, new Int32Array(room));
+    this.#retryMs = grown(this.#retryMs, new Float64Array(room));
+  }
+}
+
+function grown<Room extends Int32Array | Float64Array>(old: Room, room: Room): Room {
+  room.set(old);
+  return room;
+}
+
+/** By the regions of the two, the same there and back. */
+const REGION_TRIPS = Array.from({ length: REGIONS * REGIONS }, (_, pair) => {
+  const [a, b] = [pair % REGIONS, Math.floor(pair / REGIONS)];
+  const [nearMs, farMs] = ROUND_TRIP_MS;
+  if (a === b) return nearMs;
+  return nearMs * (farMs / nearMs) ** hashShare(Math.min(a, b), Math.max(a, b), 0, 1);
+});
+
+function roundTripMs(client: number, node: number): number {
+  return REGION_TRIPS[(client % REGIONS) * REGIONS + (node % REGIONS)] ?? 0;
+}
+
+function newCandidate(): MutableCandidate {
+  return {
+    ...{ index: 0, node: '' as NodeId, owner: '' as never, zone: '', loadAgeMs: 0, waiting: 0 },
+    ...{ load: { inFlight: 0, queued: 0, slots: 1, serviceMs: null }, serviceMs: null },
+    ...{ roundTripMs: null, bytesPerMs: null, coolingUntilMs: 0, penaltyMs: 0, startShare: 1 },
+    ...{ suspect: false, refusedBytes: Number.POSITIVE_INFINITY, wishesMet: 0, lastSentAtMs: 0 },
+  };
+}

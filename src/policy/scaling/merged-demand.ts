@@ -14,6 +14,9 @@ const UTILISATION_BOUNDS = [0.5, 1.5] as const;
 /** Share of what holders saw that all others may add: a request that reached no holder is rare while there are any. */
 const OUTSIDER_SHARE = 0.1;
 
+/** Share of what is asked for that catching up adds at most: replicas made for a backlog stay long after it. */
+const MAX_BACKLOG_SHARE = 0.5;
+
 /** Demand for one version, over all that told of it. */
 export interface MergedDemand {
   /** Requests a second over the stable window. */
@@ -117,7 +120,8 @@ function offered({ arrivalsPerS, refusalsPerS, coldMissesPerS }: DemandRates): n
 
 /** Requests a second that would work off, within a panic window, what waits beyond what the publisher aims at. */
 function backlogOf(report: DemandReport, targetInFlight: number, panicWindowMs: number): number {
-  return (1_000 * Math.max(0, report.inFlight - targetInFlight)) / panicWindowMs;
+  const perS = (1_000 * Math.max(0, report.inFlight - targetInFlight)) / panicWindowMs;
+  return Math.min(perS, MAX_BACKLOG_SHARE * offered(report.panic));
 }
 
 interface BoundedSum {

@@ -35,6 +35,9 @@ const MAX_TRIED = 4;
 const LEAST_WORK = 0.5;
 const MOST_WORK = 1.5;
 
+/** What marks a request that the node which has it was the first to count. */
+const COUNTED_HERE = 2;
+
 /** A rate is looked at anew after so long: what comes between two requests of a version nobody asks for. */
 const MAX_GAP_MS = 1_000;
 
@@ -60,6 +63,8 @@ export class RequestFlow {
   #reachedMs = new Float64Array(1_024);
   #tried = new Int32Array(1_024 * MAX_TRIED);
   #triedCount = new Int32Array(1_024);
+  /** 1 once a node has counted it as demand: however many it is sent to, it is asked for once. */
+  #counted = new Uint8Array(1_024);
   #retryMs = new Float64Array(1_024);
   readonly #free: number[] = [];
   #used = 0;
@@ -106,6 +111,7 @@ export class RequestFlow {
       this.#client[request] = Math.floor(this.#state.random() * version.spec.clients);
       this.#atMs[request] = this.#state.nowMs;
       this.#triedCount[request] = 0;
+      this.#counted[request] = 0;
       this.#retryMs[request] = Number.POSITIVE_INFINITY;
       this.choose(request);
     }
@@ -164,11 +170,15 @@ export class RequestFlow {
       { deadlineMs: this.#remainingMs(request), bytes: 0 },
     );
     if (!decision.admitted) {
-      replica.meter.refused(timeline.nowMs);
+      if (this.#counted[request] === 0) replica.meter.refused(timeline.nowMs);
+      this.#counted[request] = 1;
       this.#records[index]?.refused();
       return this.#refuse(request, node, decision.retryAfterMs);
     }
-    replica.meter.arrived(timeline.nowMs);
+    if (this.#counted[request] === 0) {
+      replica.meter.arrived(timeline.nowMs);
+      this.#counted[request] = COUNTED_HERE;
+    }
     replica.inFlight += 1;
     this.#reachedMs[request] = timeline.nowMs;
     if (node.running < 0) this.#run(node, request);
@@ -190,7 +200,7 @@ export class RequestFlow {
     const executedMs = nowMs - node.runningSinceMs;
     if (replica !== undefined) {
       replica.inFlight -= 1;
-      replica.meter.left(nowMs);
+      if (this.#counted[request] === COUNTED_HERE) replica.meter.left(nowMs);
       replica.meter.served(
         node.runningSinceMs - (this.#reachedMs[request] ?? 0),
         executedMs,
@@ -199,7 +209,8 @@ export class RequestFlow {
     }
     node.busyMs += executedMs;
     const backMs = roundTripMs(this.#client[request] ?? 0, node.index) / 2;
-    this.#records[version]?.answered(nowMs + backMs - (this.#atMs[request] ?? 0));
+    const cameAtMs = this.#atMs[request] ?? 0;
+    this.#records[version]?.answered(cameAtMs, nowMs + backMs - cameAtMs);
     this.#free.push(request);
     node.running = -1;
     this.#runNext(node);
@@ -234,6 +245,7 @@ export class RequestFlow {
 
   #refuse(request: number, node: SimNode, retryAfterMs: number): void {
     const count = this.#triedCount[request] ?? 0;
+    if (this.#counted[request] === COUNTED_HERE) this.#counted[request] = 1;
     this.#tried[request * MAX_TRIED + (count % MAX_TRIED)] = node.index;
     this.#triedCount[request] = count + 1;
     this.#retryMs[request] = Math.min(this.#retryMs[request] ?? 0, retryAfterMs);
@@ -253,7 +265,7 @@ export class RequestFlow {
   }
 
   #fail(request: number): void {
-    this.#records[this.#version[request] ?? 0]?.failed();
+    this.#records[this.#version[request] ?? 0]?.failed(this.#atMs[request] ?? 0);
     this.#free.push(request);
   }
 
@@ -364,11 +376,12 @@ export class RequestFlow {
     this.#reachedMs = grown(this.#reachedMs, new Float64Array(room));
     this.#tried = grown(this.#tried, new Int32Array(room * MAX_TRIED));
     this.#triedCount = grown(this.#triedCount, new Int32Array(room));
+    this.#counted = grown(this.#counted, new Uint8Array(room));
     this.#retryMs = grown(this.#retryMs, new Float64Array(room));
   }
 }
 
-function grown<Room extends Int32Array | Float64Array>(old: Room, room: Room): Room {
+function grown<Room extends Int32Array | Uint8Array | Float64Array>(old: Room, room: Room): Room {
   room.set(old);
   return room;
 }

@@ -37,7 +37,9 @@ export interface ScenarioInit {
   readonly memoryVersions?: number | undefined;
   readonly deployment?: Deployment | undefined;
   /** Share of the nodes that lie, and how. @default none */
-  readonly liars?: { readonly share: number; readonly exaggeration: number; readonly boast: number } | undefined;
+  readonly liars?:
+    | { readonly share: number; readonly exaggeration: number; readonly boast: number }
+    | undefined;
   /** Share of the nodes that is lost at a moment. @default none */
   readonly losses?: { readonly share: number; readonly atMs: number } | undefined;
   readonly settings?: ScalingInit | undefined;

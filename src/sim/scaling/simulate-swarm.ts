@@ -35,7 +35,7 @@ export class SwarmSimulation {
 
   constructor(scenario: SwarmScenario) {
     this.#state = new SwarmState(scenario);
-    this.#records = scenario.versions.map(() => new VersionRecord());
+    this.#records = scenario.versions.map(() => new VersionRecord(scenario.deadlineMs));
     this.#life = new ReplicaLife(this.#state);
     this.#ledger = new GossipLedger(this.#state);
     this.#flow = new RequestFlow(this.#state, this.#records, this.#life);
@@ -62,6 +62,7 @@ export class SwarmSimulation {
 
   outcome(): SwarmOutcome {
     const { nodes, scenario, timeline } = this.#state;
+    for (const record of this.#records) record.end();
     return {
       records: this.#records,
       actions: this.#planner.actions,

@@ -13,6 +13,7 @@ export interface SecondFigures {
   readonly ready: number;
   readonly loading: number;
   readonly desired: number;
+  /** Of the requests that came in that second, however late they were answered. */
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
@@ -39,18 +40,15 @@ export class LatencyTally {
     }
     return 0;
   }
-
-  clear(): void {
-    this.#counts.fill(0);
-    this.total = 0;
-  }
 }
 
 /** Counts of one version, booked each second. */
 export class VersionRecord {
   readonly seconds: SecondFigures[] = [];
   readonly all = new LatencyTally();
-  readonly #second = new LatencyTally();
+  /** By the second in which requests came, for as long as some of them may be open. */
+  readonly #open = new Map<number, LatencyTally>();
+  readonly #deadlineMs: number;
   #offered = 0;
   #answered = 0;
   #refused = 0;
@@ -58,13 +56,17 @@ export class VersionRecord {
   /** Milliseconds that replicas were in memory, loading ones included. */
   replicaMs = 0;
 
+  constructor(deadlineMs: number) {
+    this.#deadlineMs = deadlineMs;
+  }
+
   offered(): void {
     this.#offered += 1;
   }
 
-  answered(latencyMs: number): void {
+  answered(cameAtMs: number, latencyMs: number): void {
     this.#answered += 1;
-    this.#second.add(latencyMs);
+    this.#tallyOf(cameAtMs).add(latencyMs);
     this.all.add(latencyMs);
   }
 
@@ -73,22 +75,44 @@ export class VersionRecord {
     this.#refused += 1;
   }
 
-  failed(): void {
+  /** A request was not answered: it is as slow as it may be. */
+  failed(cameAtMs: number): void {
     this.#failed += 1;
+    this.#tallyOf(cameAtMs).add(2 * this.#deadlineMs);
   }
 
   book(atMs: number, replicas: Pick<SecondFigures, 'ready' | 'loading' | 'desired'>): void {
+    const second = this.seconds.length;
     this.seconds.push({
       ...{ atMs, ...replicas, offered: this.#offered, answered: this.#answered },
-      ...{ refused: this.#refused, failed: this.#failed },
-      p50Ms: this.#second.quantileMs(0.5),
-      p99Ms: this.#second.quantileMs(0.99),
+      ...{ refused: this.#refused, failed: this.#failed, p50Ms: 0, p99Ms: 0 },
     });
     this.replicaMs += 1_000 * (replicas.ready + replicas.loading);
     this.#offered = 0;
     this.#answered = 0;
     this.#refused = 0;
     this.#failed = 0;
-    this.#second.clear();
+    // An answer may be on its way for a little longer than the deadline.
+    this.#close(second - Math.ceil(this.#deadlineMs / 1_000) - 1);
+  }
+
+  /** Fills in the seconds whose requests were still open. */
+  end(): void {
+    for (const second of [...this.#open.keys()]) this.#close(second);
+  }
+
+  #close(second: number): void {
+    const [tally, figures] = [this.#open.get(second), this.seconds[second]];
+    this.#open.delete(second);
+    if (tally === undefined || figures === undefined) return;
+    const [p50Ms, p99Ms] = [tally.quantileMs(0.5), tally.quantileMs(0.99)];
+    this.seconds[second] = { ...figures, p50Ms, p99Ms };
+  }
+
+  #tallyOf(cameAtMs: number): LatencyTally {
+    const second = Math.floor(cameAtMs / 1_000);
+    const found = this.#open.get(second) ?? new LatencyTally();
+    if (found.total === 0) this.#open.set(second, found);
+    return found;
   }
 }

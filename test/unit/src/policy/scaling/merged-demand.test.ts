@@ -115,7 +115,9 @@ describe('mergeDemand', () => {
     const busy = view([]);
     const waiting = report('holder-0', 10, { inFlight: 64 });
     const version = { ...view([{ perS: 10, offeredPerS: 10 }]), reports: [waiting] };
-    expect(merged(version)).toMatchObject({ stablePerS: 10, panicPerS: 20 });
+    expect(merged(version)).toMatchObject({ stablePerS: 10, panicPerS: 15 });
+    const little = { ...waiting, inFlight: 4 + 12 };
+    expect(merged({ ...version, reports: [little] })).toMatchObject({ panicPerS: 12 });
     expect(merged(busy)).toMatchObject({ stablePerS: 0, panicPerS: 0, asked: false });
   });
 

@@ -19,6 +19,12 @@ export interface Shortage {
   readonly urgent: boolean;
 }
 
+/** When a node is to claim a version, and what it does where that has come. */
+export interface PlannedClaim {
+  readonly dueMs: number;
+  readonly action: ReplicaAction | undefined;
+}
+
 export function shortageOf({
   version,
   desired,
@@ -35,7 +41,7 @@ export function shortageOf({
 }
 
 /**
- * Whether this node claims a version that lacks replicas. Those in the first places claim within a spread of time, the first
+ * Whether and when this node claims a version that lacks replicas. Those in the first places claim within a spread of time, the first
  * first, so that where views differ the later hear of the earlier; who comes after them steps in when they did not.
  */
 export function planClaim(
@@ -44,7 +50,7 @@ export function planClaim(
   population: number,
   self: ScalingSelf,
   nowMs: number,
-): ReplicaAction | undefined {
+): PlannedClaim | undefined {
   const shortage = shortageOf(state);
   const { shortSinceMs } = state.memory;
   if (shortage === undefined || shortSinceMs === null) return undefined;
@@ -58,15 +64,13 @@ export function planClaim(
       ? (claimSpreadMs * place.position) / wanted
       : claimSpreadMs + PATIENCE_TICKS * tickMs * turns;
   const startsMs = shortSinceMs + (shortage.urgent ? 0 : upDelayMs);
-  if (nowMs < startsMs + waitMs) return undefined;
+  const dueMs = startsMs + waitMs;
+  if (nowMs < dueMs) return { dueMs, action: undefined };
   const { cid } = state.version;
   const have = state.ready.length + state.loading.length;
   const why = shortage.urgent && !state.desired.panic ? 'minimum' : 'demand';
-  return {
-    kind: 'claim',
-    cid,
-    reason: `${have} of ${state.desiredCount} replicas by ${why}, place ${Math.floor(place.position) + 1} of ${wanted}`,
-  };
+  const reason = `${have} of ${state.desiredCount} replicas by ${why}, place ${Math.floor(place.position) + 1} of ${wanted}`;
+  return { dueMs, action: { kind: 'claim', cid, reason } };
 }
 
 interface Place {

@@ -17,6 +17,9 @@ import { assessVersion, nodesById, type VersionState } from './version-state.ts'
 /** Share of a recruit interval by which a notice is put off at random, so that two who see the same do not both speak. */
 const NOTICE_JITTER = 0.5;
 
+/** Looks in the time of one tick while a crowd is there that replicas are lacking for: each tells more of how large it is. */
+const HURRIED_LOOKS = 4;
+
 /**
  * What one node does about what all hold.
  *
@@ -38,12 +41,18 @@ export function planReplicas(
   }
   let room = self.settings.maxLoading - self.loading;
   let { memoryFreeBytes } = self.node;
+  const hurried = states.some((state) => state.desired.panic && shortageOf(state) !== undefined);
+  let lookAtMs = hurried ? nowMs + self.settings.tickMs / HURRIED_LOOKS : null;
   for (const state of byNeed(states)) {
     if (room <= 0) break;
     if (memoryFreeBytes !== null && memoryFreeBytes < state.version.memoryBytes) continue;
     const claim = planClaim(state, nodes, view.population, self, nowMs);
     if (claim === undefined) continue;
-    actions.push(claim);
+    if (claim.action === undefined) {
+      lookAtMs = Math.min(lookAtMs ?? claim.dueMs, claim.dueMs);
+      continue;
+    }
+    actions.push(claim.action);
     room -= 1;
     if (memoryFreeBytes !== null) memoryFreeBytes -= state.version.memoryBytes;
   }
@@ -61,6 +70,7 @@ export function planReplicas(
     actions,
     versions: states.map((state) => describe(state)),
     notices: planNotices(states, self, nowMs, random),
+    lookAtMs,
     memory: new Map(states.map(({ version, memory }) => [version.cid, memory])),
   };
 }

@@ -23,7 +23,7 @@ export const DEFAULT_UP_DELAY_MS = 6_000;
 export const DEFAULT_DOWN_DELAY_MS = 300_000;
 
 /** Milliseconds over which those who might claim are spread, so that the later hear of the earlier: some gossip hops. */
-export const DEFAULT_CLAIM_SPREAD_MS = 2_000;
+export const DEFAULT_CLAIM_SPREAD_MS = 1_000;
 
 /** Milliseconds between two notices about one version. */
 export const DEFAULT_RECRUIT_INTERVAL_MS = 10_000;
@@ -53,7 +53,7 @@ export interface ScalingInit {
   readonly upDelayMs?: number | undefined;
   /** Milliseconds for which less must be wanted before anybody leaves; also how long nobody scales down after a load. @default 300000 */
   readonly downDelayMs?: number | undefined;
-  /** Milliseconds over which claims are spread; 0 for none. @default 2000 */
+  /** Milliseconds over which claims are spread; 0 for none. @default 1000 */
   readonly claimSpreadMs?: number | undefined;
   /** Milliseconds between two recruit notices about one version. @default 10000 */
   readonly recruitIntervalMs?: number | undefined;

@@ -141,6 +141,8 @@ export interface ReplicaPlan {
   readonly versions: readonly VersionPlan[];
   /** Versions to publish a recruit notice for. */
   readonly notices: readonly VersionCid[];
+  /** When it is worth to look before the next tick: a claim falls due, or a crowd grows. Null for never. */
+  readonly lookAtMs: number | null;
   /** To be handed in with the next plan. */
   readonly memory: ScalingMemory;
 }

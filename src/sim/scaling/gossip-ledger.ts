@@ -1,5 +1,6 @@
 import { TOPIC_BUCKET_COUNT, topicBucket } from '../../../protocols/topic-bucket.ts';
 import type { SimNode, SimVersion, SwarmState } from './swarm-state.ts';
+import { EVENT } from './timeline.ts';
 
 /** Bytes of a digest of one version, and of a notice, as signed: the vectors of the two records. */
 export const DIGEST_BYTES = 340;
@@ -69,5 +70,21 @@ export class GossipLedger {
     version.noticeAtMs = nowMs;
     version.noticeFrom = node.index;
     version.notices += 1;
+    // Who could help looks at its plan when it hears, and not at the next tick.
+    for (const other of this.#state.nodes) {
+      if (!other.alive || other.replicas.has(version.index)) continue;
+      if ((other.told.memoryFreeBytes ?? 0) < version.spec.memoryBytes) continue;
+      const delayMs = this.#state.gossip.delayMs(
+        noticeSource(version),
+        other.index,
+        version.notices,
+      );
+      this.#state.timeline.after(delayMs, EVENT.noticed, other.index);
+    }
   }
+}
+
+/** What stands for a version's notices where delays are drawn. */
+export function noticeSource(version: SimVersion): number {
+  return -3 - version.index;
 }

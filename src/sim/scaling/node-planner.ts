@@ -1,5 +1,4 @@
 import type { NodeId } from '../../../protocols/types.ts';
-import { topicBucket } from '../../../protocols/topic-bucket.ts';
 import { planReplicas } from '../../policy/scaling/plan-replicas.ts';
 import type {
   DemandReport,
@@ -8,10 +7,11 @@ import type {
   ScalingNode,
   VersionView,
 } from '../../policy/scaling/scaling-view.ts';
-import type { GossipLedger } from './gossip-ledger.ts';
+import { type GossipLedger, noticeSource } from './gossip-ledger.ts';
 import type { ReplicaLife } from './replica-life.ts';
 import type { SimReplica } from './sim-replica.ts';
 import type { SimNode, SimVersion, SwarmState } from './swarm-state.ts';
+import { EVENT } from './timeline.ts';
 
 /** Weight of the last tick in how busy a node is said to be. */
 const BUSY_DECAY = 0.3;
@@ -21,6 +21,9 @@ const LEAST_SHARE = 0.1;
 
 /** Recruit intervals for which a node that does not hold a version keeps looking at it. */
 const NOTICE_INTERVALS = 3;
+
+/** Times what was told last from which on a crowd is told of before the next digest is due. */
+const SUDDEN_GROWTH = 1.25;
 
 const NOBODY: ReadonlySet<never> = new Set();
 
@@ -66,6 +69,10 @@ export class NodePlanner {
       if (version !== undefined) this.#ledger.notice(version, node);
     }
     for (const action of plan.actions) this.#act(node, action);
+    const { lookAtMs } = plan;
+    if (lookAtMs !== null && lookAtMs < nowMs + settings.tickMs) {
+      this.#state.timeline.at(lookAtMs, EVENT.noticed, node.index);
+    }
   }
 
   /** What it tells of itself. */
@@ -101,15 +108,23 @@ export class NodePlanner {
   #tell(node: SimNode, replica: SimReplica): void {
     const { nowMs, versions } = this.#state;
     const version = versions[replica.version];
-    if (version === undefined || replica.state !== 'ready' || nowMs < replica.digestDueMs) return;
+    if (version === undefined || replica.state !== 'ready') return;
+    const told = replica.digests.at(-1);
+    if (nowMs < replica.digestDueMs && !this.#isCrowded(node, version)) return;
     const read = replica.meter.read(nowMs);
+    const grew = offered(read.panic) > SUDDEN_GROWTH * offered(told?.demand.panic);
+    if (nowMs < replica.digestDueMs && !grew) return;
     const { exaggeration } = node.spec;
     const demand = exaggeration === 1 ? read : exaggerated(read, exaggeration);
     const intervalMs = this.#ledger.digest(version);
     replica.digestDueMs = nowMs + intervalMs * (0.5 + this.#state.random());
-    const number = (replica.digests.at(-1)?.number ?? 0) + 1;
+    const number = (told?.number ?? 0) + 1;
     const requestsPerS = this.#requestsPerS(node, version, read);
     replica.tell({ number, atMs: nowMs, intervalMs: 1.5 * intervalMs, demand, requestsPerS });
+  }
+
+  #isCrowded(node: SimNode, { cid }: SimVersion): boolean {
+    return node.plan?.versions.some((one) => one.cid === cid && one.panic) ?? false;
   }
 
   /** What a replica can do beside what the node is busy with for other versions. */
@@ -129,7 +144,7 @@ export class NodePlanner {
       if (part !== undefined && (part.state !== 'gone' || part.prefetching)) return true;
       const ageMs = nowMs - version.noticeAtMs;
       if (ageMs > NOTICE_INTERVALS * settings.recruitIntervalMs) return false;
-      return ageMs >= gossip.delayMs(-3 - version.index, node.index, version.notices);
+      return ageMs >= gossip.delayMs(noticeSource(version), node.index, version.notices);
     });
   }
 
@@ -221,13 +236,13 @@ function exaggerated(demand: SimDemand, times: number): SimDemand {
   return { ...demand, stable: told(demand.stable), panic: told(demand.panic) };
 }
 
+function offered(rates: SimDemand['panic'] | undefined): number {
+  if (rates === undefined) return 0;
+  return rates.arrivalsPerS + rates.refusalsPerS + rates.coldMissesPerS;
+}
+
 function count(node: SimNode, is: (replica: SimReplica) => boolean): number {
   let found = 0;
   for (const replica of node.replicas.values()) if (is(replica)) found += 1;
   return found;
-}
-
-/** The topic that a version's digests go to. */
-export function bucketOf(version: SimVersion): number {
-  return topicBucket(version.cid);
 }

@@ -132,6 +132,11 @@ export class SwarmSimulation {
         if (node.alive) this.#planner.tick(node);
         return timeline.after(this.#state.settings.tickMs, EVENT.tick, argument);
       }
+      case EVENT.noticed: {
+        const node = nodes[argument];
+        if (node?.alive) this.#planner.tick(node);
+        return;
+      }
       case EVENT.heard: {
         const version = versions[argument];
         if (version !== undefined) this.#state.refreshVisible(version);

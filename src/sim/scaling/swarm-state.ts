@@ -187,12 +187,11 @@ export class SwarmState {
 
   #drawKnown(node: SimNode): readonly SimNode[] {
     const { knownNodes } = this.scenario.gossip;
-    const others = this.nodes.filter((other) => other !== node);
-    if (others.length <= knownNodes) return others;
+    const count = Math.min(knownNodes, this.nodes.length - 1);
     const drawn = new Set<SimNode>();
-    while (drawn.size < knownNodes) {
-      const other = others[Math.floor(this.random() * others.length)];
-      if (other !== undefined) drawn.add(other);
+    while (drawn.size < count) {
+      const other = this.nodes[Math.floor(this.random() * this.nodes.length)];
+      if (other !== undefined && other !== node) drawn.add(other);
     }
     return [...drawn];
   }

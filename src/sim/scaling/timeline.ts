@@ -18,6 +18,8 @@ export const EVENT = {
   incident: 7,
   /** A second is over and is booked. */
   second: 8,
+  /** A node hears that a version lacks replicas, or its turn to claim one has come. */
+  noticed: 9,
 } as const;
 
 export type EventKind = (typeof EVENT)[keyof typeof EVENT];

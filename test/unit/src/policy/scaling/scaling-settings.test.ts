@@ -11,7 +11,7 @@ describe('resolveScalingInit', () => {
       tickMs: 2_000,
       upDelayMs: 6_000,
       downDelayMs: 300_000,
-      claimSpreadMs: 2_000,
+      claimSpreadMs: 1_000,
       recruitIntervalMs: 10_000,
       moveGain: 1.25,
       prefetchShare: 0.25,

@@ -12,6 +12,9 @@ const ENOUGH_WITNESSES = 3;
 /** Least share of a replica that is meant to be used, however tight the objective. */
 const MIN_UTILISATION = 0.1;
 
+/** Times what a panic window shows that it is expected to show soon at most. */
+const MAX_AHEAD = 1.3;
+
 /** Slices of a down-delay in which the most that was wanted is kept. */
 const WISH_SLICES = 10;
 
@@ -32,6 +35,8 @@ export interface DesiredInput {
   readonly demand: MergedDemand;
   /** Requests a second that ready replicas can do. */
   readonly readyPerS: number;
+  /** Replicas, ready or loading. */
+  readonly have: number;
   readonly deployment: ScalingDeployment;
   readonly memory: VersionMemory;
 }
@@ -43,13 +48,14 @@ export interface DesiredInput {
  * @see Knative Serving, "Autoscaling", `pkg/autoscaler/scaling/autoscaler.go`
  */
 export function desiredCapacity(
-  { demand, readyPerS, deployment, memory }: DesiredInput,
+  { demand, readyPerS, have, deployment, memory }: DesiredInput,
   settings: ScalingSettings,
   nowMs: number,
 ): DesiredCapacity {
   const utilisation = targetUtilisation(deployment, demand.serviceTimeMs, settings);
   const stablePerS = demand.stablePerS / utilisation;
-  const panicPerS = demand.panicPerS / utilisation;
+  const expectedPerS = aheadOf(demand.panicPerS, memory, settings.panicWindowMs, nowMs);
+  const panicPerS = (inPanic(memory, nowMs) ? expectedPerS : demand.panicPerS) / utilisation;
   const begins = panicPerS > 0 && panicPerS >= settings.panicThreshold * readyPerS;
   const panicUntilMs = begins ? nowMs + settings.stableWindowMs : memory.panicUntilMs;
   const panic = nowMs < panicUntilMs;
@@ -60,12 +66,17 @@ export function desiredCapacity(
   const wishes = remember(memory.wishes, wantedPerS, settings.downDelayMs, nowMs);
   const idleMs = nowMs - askedAtMs;
   const idle = deployment.minReplicas === 0 && idleMs >= deployment.scaleToZeroDelayMs;
+  // The last one stays for its delay; where there is none it takes somebody who asks.
+  const lastOne = !idle && (have > 0 || demand.asked) ? 1 : 0;
   return {
     wantedPerS: idle ? 0 : wantedPerS,
     keptPerS: idle ? 0 : Math.max(wantedPerS, ...wishes.map(({ requestsPerS }) => requestsPerS)),
-    floor: deployment.minReplicas > 0 ? deployment.minReplicas : idle ? 0 : 1,
+    floor: deployment.minReplicas > 0 ? deployment.minReplicas : lastOne,
     panic,
-    memory: { ...memory, panicUntilMs, panicPerS: Math.min(bound, mostPerS), askedAtMs, wishes },
+    memory: {
+      ...{ ...memory, panicUntilMs, panicPerS: Math.min(bound, mostPerS), askedAtMs, wishes },
+      seen: { atMs: nowMs, requestsPerS: demand.panicPerS },
+    },
   };
 }
 
@@ -81,6 +92,27 @@ export function targetUtilisation(
   if (latencyObjectiveMs === null || serviceTimeMs === null) return settings.targetUtilisation;
   const atObjective = 1 - serviceTimeMs / latencyObjectiveMs;
   return Math.min(settings.targetUtilisation, Math.max(MIN_UTILISATION, atObjective));
+}
+
+function inPanic({ panicUntilMs }: VersionMemory, nowMs: number): boolean {
+  return nowMs < panicUntilMs;
+}
+
+/**
+ * What a panic window will show half a window on, if it goes on as since the last look. A crowd that comes at once fills the
+ * window bit by bit, and what is known late is loaded late.
+ */
+function aheadOf(
+  panicPerS: number,
+  { seen }: VersionMemory,
+  panicWindowMs: number,
+  nowMs: number,
+): number {
+  const passedMs = nowMs - (seen?.atMs ?? nowMs);
+  if (seen === null || passedMs <= 0) return panicPerS;
+  const grownPerS = Math.max(0, panicPerS - seen.requestsPerS);
+  const aheadPerS = (grownPerS * panicWindowMs) / 2 / passedMs;
+  return Math.min(MAX_AHEAD * panicPerS, panicPerS + aheadPerS);
 }
 
 function growthBound(witnesses: number, readyPerS: number): number {

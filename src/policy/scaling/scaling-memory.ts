@@ -1,6 +1,6 @@
 import type { NodeId, VersionCid } from '../../../protocols/types.ts';
 
-/** The most that was wanted in one slice of the down-delay. */
+/** What was wanted, or asked for, at a moment. */
 export interface Wish {
   readonly atMs: number;
   readonly requestsPerS: number;
@@ -22,6 +22,8 @@ export interface VersionMemory {
   readonly panicUntilMs: number;
   /** The most that was wanted in this panic; 0 outside one. */
   readonly panicPerS: number;
+  /** What the panic window showed at the last look; null before the first. */
+  readonly seen: Wish | null;
   /** Since when more is wanted than is there; null while that is not so. */
   readonly shortSinceMs: number | null;
   /** Since when less was wanted in the whole down-delay than is there; null while that is not so. */
@@ -50,6 +52,7 @@ export function firstMemory(nowMs: number, served = true): VersionMemory {
     wishes: [],
     panicUntilMs: 0,
     panicPerS: 0,
+    seen: null,
     shortSinceMs: null,
     surplusSinceMs: null,
     grewAtMs: nowMs,

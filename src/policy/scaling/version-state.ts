@@ -77,9 +77,9 @@ export function assessVersion(
   const havePerS = readyPerS + loadingPerS;
   const holders = rememberHolders(known.holders, ready, self.settings.stableWindowMs, nowMs);
   const demand = mergeDemand(version, capacity, holders, self.settings);
-  const input = { demand, readyPerS, deployment: version.deployment, memory: known };
-  const desired = desiredCapacity(input, self.settings, nowMs);
   const have = ready.length + loading.length;
+  const input = { demand, readyPerS, have, deployment: version.deployment, memory: known };
+  const desired = desiredCapacity(input, self.settings, nowMs);
   const meanPerS = have === 0 ? capacity.usualPerS : havePerS / have;
   const { maxReplicas } = version.deployment;
   const countOf = (perS: number): number => {

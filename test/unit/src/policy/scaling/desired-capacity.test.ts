@@ -18,16 +18,18 @@ interface Asked {
   readonly readyPerS?: number;
   readonly minReplicas?: number;
   readonly witnesses?: number;
+  readonly have?: number;
 }
 
 /** One look after another at what was asked for, and what each found. */
 function looks(...asked: readonly (Asked & { readonly atMs: number })[]) {
   let memory: VersionMemory = firstMemory(0);
   return asked.map(({ atMs, stablePerS, panicPerS = stablePerS, readyPerS = 100, ...rest }) => {
-    const { minReplicas = 1, witnesses = 3 } = rest;
+    const { minReplicas = 1, witnesses = 3, have = 1 } = rest;
     const demand = { stablePerS, panicPerS, serviceTimeMs: 50, asked: panicPerS > 0, witnesses };
     const deployment = resolveDeployment({ minReplicas });
-    const found = desiredCapacity({ demand, readyPerS, deployment, memory }, SETTINGS, atMs);
+    const input = { demand, readyPerS, have, deployment, memory };
+    const found = desiredCapacity(input, SETTINGS, atMs);
     memory = found.memory;
     return found;
   });
@@ -78,6 +80,23 @@ describe('desiredCapacity', () => {
     );
     expect([busy?.floor, waits?.floor, idle?.floor]).toEqual([1, 1, 0]);
     expect(idle?.keptPerS).toBe(0);
+  });
+
+  it('has nothing loaded that may scale to zero and that nobody has asked for, however new to the swarm', () => {
+    const cold = { stablePerS: 0, readyPerS: 0, minReplicas: 0, have: 0 };
+    const [started, asked] = looks({ ...cold, atMs: 0 }, { ...cold, atMs: 1, panicPerS: 0.1 });
+    expect([started?.floor, asked?.floor]).toEqual([0, 1]);
+  });
+
+  it('expects a growing crowd to go on growing for half a panic window, by three tenths at most', () => {
+    const crowd = (atMs: number, panicPerS: number) => ({
+      atMs,
+      stablePerS: 7,
+      panicPerS,
+      readyPerS: 10,
+    });
+    const found = looks(crowd(0, 70), crowd(1_000, 77), crowd(2_000, 700));
+    expect(found.map(({ wantedPerS }) => Math.round(wantedPerS))).toEqual([100, 140, 1_300]);
   });
 
   it('believes fewer than three witnesses ten times what is there, and three as much as they say', () => {

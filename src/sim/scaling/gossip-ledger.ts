@@ -15,8 +15,8 @@ const NOTICE_RATE_PER_S = 2;
 /** What gossip costs: digests and notices, by the members of the topics they go to. */
 export class GossipLedger {
   readonly #state: SwarmState;
-  readonly #reporters = new Array<number>(TOPIC_BUCKET_COUNT).fill(0);
-  readonly #members = new Array<number>(TOPIC_BUCKET_COUNT).fill(0);
+  readonly #reporters = Array.from({ length: TOPIC_BUCKET_COUNT }, () => 0);
+  readonly #members = Array.from({ length: TOPIC_BUCKET_COUNT }, () => 0);
   #noticeRoom = NOTICE_RATE_PER_S;
   #noticesAtMs = 0;
   /** Bytes that reached peers, all of them together. */

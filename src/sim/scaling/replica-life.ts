@@ -1,4 +1,3 @@
-import type { NodeId } from '../../../protocols/types.ts';
 import { rankForWake } from '../../policy/scaling/wake-choice.ts';
 import type { SimReplica } from './sim-replica.ts';
 import type { SimNode, SimVersion, SwarmState } from './swarm-state.ts';
@@ -25,6 +24,14 @@ export class ReplicaLife {
     replica.become('ready', this.#state.nowMs);
     replica.stateBefore = 'ready';
     this.#state.refreshVisible(version);
+  }
+
+  /** Puts a copy on a disk: as at the beginning. */
+  store(node: SimNode, version: SimVersion): void {
+    const replica = this.#state.partOf(node, version);
+    replica.stored = true;
+    replica.become('cold', this.#state.nowMs);
+    replica.stateBefore = 'cold';
   }
 
   /** Fetches what is missing, then loads. */
@@ -86,7 +93,7 @@ export class ReplicaLife {
       const free = node.told.memoryFreeBytes ?? 0;
       return [
         {
-          ...{ index, node: node.id as NodeId, etaMs: null },
+          ...{ index, node: node.id, etaMs: null },
           state: node.replicas.get(version.index)?.state,
           room: free >= version.spec.memoryBytes,
         },

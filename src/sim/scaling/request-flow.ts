@@ -7,6 +7,7 @@ import { type Candidate, NOBODY, type RoutingRequest } from '../../policy/routin
 import { exponential } from '../random.ts';
 import { hashShare } from './gossip-model.ts';
 import type { ReplicaLife } from './replica-life.ts';
+import { RequestTable } from './request-table.ts';
 import type { SimNode, SimVersion, SwarmState } from './swarm-state.ts';
 import type { VersionRecord } from './swarm-record.ts';
 import { EVENT } from './timeline.ts';
@@ -27,9 +28,6 @@ const WAKE_LOOK_MS = 250;
 /** Regions that peers are in, and the milliseconds there and back, within one and between the farthest. */
 const REGIONS = 8;
 const ROUND_TRIP_MS = [2, 120] as const;
-
-/** Nodes that a request remembers to have refused it. */
-const MAX_TRIED = 4;
 
 /** Bounds of the work of a request, uniform around 1. */
 const LEAST_WORK = 0.5;
@@ -56,18 +54,7 @@ export class RequestFlow {
   readonly #records: readonly VersionRecord[];
   readonly #life: ReplicaLife;
   readonly #deadlineMs: number;
-  #version = new Int32Array(1_024);
-  #client = new Int32Array(1_024);
-  #node = new Int32Array(1_024);
-  #atMs = new Float64Array(1_024);
-  #reachedMs = new Float64Array(1_024);
-  #tried = new Int32Array(1_024 * MAX_TRIED);
-  #triedCount = new Int32Array(1_024);
-  /** 1 once a node has counted it as demand: however many it is sent to, it is asked for once. */
-  #counted = new Uint8Array(1_024);
-  #retryMs = new Float64Array(1_024);
-  readonly #free: number[] = [];
-  #used = 0;
+  readonly #table = new RequestTable();
   readonly #candidates: MutableCandidate[];
   readonly #request: RoutingRequest & { remainingMs: number };
   readonly #context: { nowMs: number; readonly random: () => number };
@@ -106,14 +93,8 @@ export class RequestFlow {
     if (this.#came[index] === 1) {
       this.#records[index]?.offered();
       this.requests += 1;
-      const request = this.#take();
-      this.#version[request] = index;
-      this.#client[request] = Math.floor(this.#state.random() * version.spec.clients);
-      this.#atMs[request] = this.#state.nowMs;
-      this.#triedCount[request] = 0;
-      this.#counted[request] = 0;
-      this.#retryMs[request] = Number.POSITIVE_INFINITY;
-      this.choose(request);
+      const client = Math.floor(this.#state.random() * version.spec.clients);
+      this.choose(this.#table.open(index, client, this.#state.nowMs));
     }
     this.#nextArrival(version);
   }
@@ -132,7 +113,7 @@ export class RequestFlow {
   /** A client picks the node that it sends a request to next. */
   choose(request: number): void {
     const { timeline, versions } = this.#state;
-    const version = versions[this.#version[request] ?? 0];
+    const version = versions[this.#table.version[request] ?? 0];
     if (version === undefined) return;
     const remainingMs = this.#remainingMs(request);
     if (remainingMs <= 0) return this.#fail(request);
@@ -146,15 +127,15 @@ export class RequestFlow {
     this.#context.nowMs = timeline.nowMs;
     const choice = selectNode(candidates, this.#request, this.#context);
     if (choice === undefined) return this.#nextRound(request);
-    this.#node[request] = choice.index;
+    this.#table.node[request] = choice.index;
     timeline.after((choice.roundTripMs ?? 0) / 2, EVENT.reach, request);
   }
 
   /** A request is at its node, which takes it or refuses it. */
   reach(request: number): void {
     const { nodes, timeline } = this.#state;
-    const index = this.#version[request] ?? 0;
-    const node = nodes[this.#node[request] ?? 0];
+    const index = this.#table.version[request] ?? 0;
+    const node = nodes[this.#table.node[request] ?? 0];
     if (node === undefined) return;
     const replica = node.replicas.get(index);
     if (!node.alive || replica?.state !== 'ready') return this.#refuse(request, node, MIN_PAUSE_MS);
@@ -170,17 +151,17 @@ export class RequestFlow {
       { deadlineMs: this.#remainingMs(request), bytes: 0 },
     );
     if (!decision.admitted) {
-      if (this.#counted[request] === 0) replica.meter.refused(timeline.nowMs);
-      this.#counted[request] = 1;
+      if (this.#table.counted[request] === 0) replica.meter.refused(timeline.nowMs);
+      this.#table.counted[request] = 1;
       this.#records[index]?.refused();
       return this.#refuse(request, node, decision.retryAfterMs);
     }
-    if (this.#counted[request] === 0) {
+    if (this.#table.counted[request] === 0) {
       replica.meter.arrived(timeline.nowMs);
-      this.#counted[request] = COUNTED_HERE;
+      this.#table.counted[request] = COUNTED_HERE;
     }
     replica.inFlight += 1;
-    this.#reachedMs[request] = timeline.nowMs;
+    this.#table.reachedMs[request] = timeline.nowMs;
     if (node.running < 0) this.#run(node, request);
     else {
       node.waiting.add(request);
@@ -195,23 +176,23 @@ export class RequestFlow {
     if (node === undefined || !node.alive || node.running < 0) return;
     const { nowMs } = timeline;
     const request = node.running;
-    const version = this.#version[request] ?? 0;
+    const version = this.#table.version[request] ?? 0;
     const replica = node.replicas.get(version);
     const executedMs = nowMs - node.runningSinceMs;
     if (replica !== undefined) {
       replica.inFlight -= 1;
-      if (this.#counted[request] === COUNTED_HERE) replica.meter.left(nowMs);
+      if (this.#table.counted[request] === COUNTED_HERE) replica.meter.left(nowMs);
       replica.meter.served(
-        node.runningSinceMs - (this.#reachedMs[request] ?? 0),
+        node.runningSinceMs - (this.#table.reachedMs[request] ?? 0),
         executedMs,
         nowMs,
       );
     }
     node.busyMs += executedMs;
-    const backMs = roundTripMs(this.#client[request] ?? 0, node.index) / 2;
-    const cameAtMs = this.#atMs[request] ?? 0;
+    const backMs = roundTripMs(this.#table.client[request] ?? 0, node.index) / 2;
+    const cameAtMs = this.#table.atMs[request] ?? 0;
     this.#records[version]?.answered(cameAtMs, nowMs + backMs - cameAtMs);
-    this.#free.push(request);
+    this.#table.close(request);
     node.running = -1;
     this.#runNext(node);
   }
@@ -230,7 +211,10 @@ export class RequestFlow {
   #runNext(node: SimNode): void {
     const next = node.waiting.take();
     if (next === undefined) return;
-    node.waitingMs = Math.max(0, node.waitingMs - this.#serviceMs(this.#version[next] ?? 0, node));
+    node.waitingMs = Math.max(
+      0,
+      node.waitingMs - this.#serviceMs(this.#table.version[next] ?? 0, node),
+    );
     this.#run(node, next);
   }
 
@@ -239,42 +223,38 @@ export class RequestFlow {
     node.running = request;
     node.runningSinceMs = timeline.nowMs;
     const work = LEAST_WORK + (MOST_WORK - LEAST_WORK) * random();
-    const serviceMs = this.#serviceMs(this.#version[request] ?? 0, node);
+    const serviceMs = this.#serviceMs(this.#table.version[request] ?? 0, node);
     timeline.after(work * serviceMs, EVENT.done, node.index);
   }
 
   #refuse(request: number, node: SimNode, retryAfterMs: number): void {
-    const count = this.#triedCount[request] ?? 0;
-    if (this.#counted[request] === COUNTED_HERE) this.#counted[request] = 1;
-    this.#tried[request * MAX_TRIED + (count % MAX_TRIED)] = node.index;
-    this.#triedCount[request] = count + 1;
-    this.#retryMs[request] = Math.min(this.#retryMs[request] ?? 0, retryAfterMs);
-    const backMs = roundTripMs(this.#client[request] ?? 0, node.index) / 2;
+    if (this.#table.counted[request] === COUNTED_HERE) this.#table.counted[request] = 1;
+    this.#table.refused(request, node.index, retryAfterMs);
+    const backMs = roundTripMs(this.#table.client[request] ?? 0, node.index) / 2;
     this.#state.timeline.after(backMs, EVENT.again, request);
   }
 
   /** All were busy: again when the first of them said. */
   #nextRound(request: number): void {
-    const retryMs = this.#retryMs[request] ?? 0;
+    const retryMs = this.#table.retryMs[request] ?? 0;
     const waitMs = Math.max(MIN_PAUSE_MS, Number.isFinite(retryMs) ? retryMs : 0);
     if (waitMs >= this.#remainingMs(request)) return this.#fail(request);
-    this.#triedCount[request] = 0;
-    this.#retryMs[request] = Number.POSITIVE_INFINITY;
+    this.#table.beginRound(request);
     const stretched = waitMs * (1 + JITTER * this.#state.random());
     this.#state.timeline.after(stretched, EVENT.again, request);
   }
 
   #fail(request: number): void {
-    this.#records[this.#version[request] ?? 0]?.failed(this.#atMs[request] ?? 0);
-    this.#free.push(request);
+    this.#records[this.#table.version[request] ?? 0]?.failed(this.#table.atMs[request] ?? 0);
+    this.#table.close(request);
   }
 
   #candidatesOf(request: number, version: SimVersion): MutableCandidate[] {
-    const pool = this.#poolOf(this.#client[request] ?? 0, version);
+    const pool = this.#poolOf(this.#table.client[request] ?? 0, version);
     const drawn = this.#drawn;
     drawn.length = 0;
     const isOpen = (node: number): boolean =>
-      !drawn.includes(node) && !this.#isTried(request, node);
+      !drawn.includes(node) && !this.#table.isTried(request, node);
     if (pool.length <= ALL_LOOKED_AT) {
       for (const node of pool) if (isOpen(node)) drawn.push(node);
     } else {
@@ -292,7 +272,7 @@ export class RequestFlow {
         if (isOpen(hit)) drawn.push(hit);
       }
     }
-    const client = this.#client[request] ?? 0;
+    const client = this.#table.client[request] ?? 0;
     const filled: MutableCandidate[] = [];
     for (const index of drawn) {
       const candidate = this.#candidates[filled.length];
@@ -339,14 +319,6 @@ export class RequestFlow {
     return drawn;
   }
 
-  #isTried(request: number, node: number): boolean {
-    const count = Math.min(MAX_TRIED, this.#triedCount[request] ?? 0);
-    for (let index = 0; index < count; index += 1) {
-      if (this.#tried[request * MAX_TRIED + index] === node) return true;
-    }
-    return false;
-  }
-
   #speedOf(node: number): number {
     return this.#state.nodes[node]?.spec.speed ?? 1;
   }
@@ -356,34 +328,8 @@ export class RequestFlow {
   }
 
   #remainingMs(request: number): number {
-    return (this.#atMs[request] ?? 0) + this.#deadlineMs - this.#state.nowMs;
+    return (this.#table.atMs[request] ?? 0) + this.#deadlineMs - this.#state.nowMs;
   }
-
-  #take(): number {
-    const free = this.#free.pop();
-    if (free !== undefined) return free;
-    if (this.#used === this.#version.length) this.#grow();
-    this.#used += 1;
-    return this.#used - 1;
-  }
-
-  #grow(): void {
-    const room = 2 * this.#version.length;
-    this.#version = grown(this.#version, new Int32Array(room));
-    this.#client = grown(this.#client, new Int32Array(room));
-    this.#node = grown(this.#node, new Int32Array(room));
-    this.#atMs = grown(this.#atMs, new Float64Array(room));
-    this.#reachedMs = grown(this.#reachedMs, new Float64Array(room));
-    this.#tried = grown(this.#tried, new Int32Array(room * MAX_TRIED));
-    this.#triedCount = grown(this.#triedCount, new Int32Array(room));
-    this.#counted = grown(this.#counted, new Uint8Array(room));
-    this.#retryMs = grown(this.#retryMs, new Float64Array(room));
-  }
-}
-
-function grown<Room extends Int32Array | Uint8Array | Float64Array>(old: Room, room: Room): Room {
-  room.set(old);
-  return room;
 }
 
 /** By the regions of the two, the same there and back. */

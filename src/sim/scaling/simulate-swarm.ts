@@ -91,10 +91,12 @@ export class SwarmSimulation {
     timeline.at(1_000, EVENT.second, 0);
   }
 
-  /** The first replicas go where there is room, one after another, as a publisher would place them. */
+  /** The first replicas go where there is room, one after another, as a publisher would place them; of a version without any, one copy. */
   #placeFirst(version: SimVersion): void {
     const { nodes } = this.#state;
     const start = Math.floor(this.#state.random() * nodes.length);
+    const keeper = nodes[start];
+    if (version.spec.replicas === 0 && keeper !== undefined) this.#life.store(keeper, version);
     let placed = 0;
     for (let step = 0; step < nodes.length && placed < version.spec.replicas; step += 1) {
       const node = nodes[(start + step) % nodes.length];

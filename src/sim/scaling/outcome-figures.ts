@@ -1,0 +1,68 @@
+import type { SwarmOutcome } from './simulate-swarm.ts';
+import type { SecondFigures, VersionRecord } from './swarm-record.ts';
+
+/** Seconds in a row for which a latency must hold to be back. */
+const SETTLED_SECONDS = 3;
+
+/** Milliseconds from a moment until 99 of 100 requests that come are answered within the objective, for good; null for never. */
+export function recoveryMs(
+  { seconds }: Pick<VersionRecord, 'seconds'>,
+  fromMs: number,
+  objectiveMs: number,
+): number | null {
+  let good = 0;
+  for (const { atMs, p99Ms } of seconds) {
+    if (atMs <= fromMs) continue;
+    good = p99Ms > 0 && p99Ms <= objectiveMs ? good + 1 : 0;
+    if (good === SETTLED_SECONDS) return atMs - SETTLED_SECONDS * 1_000 - fromMs;
+  }
+  return null;
+}
+
+/** Share of the requests that nobody answered within their deadline, of the seconds that `counts` takes. */
+export function failedShare(
+  records: readonly Pick<VersionRecord, 'seconds'>[],
+  counts: (second: SecondFigures) => boolean = () => true,
+): number {
+  let [offered, failed] = [0, 0];
+  for (const { seconds } of records) {
+    for (const second of seconds) {
+      if (!counts(second)) continue;
+      offered += second.offered;
+      failed += second.failed;
+    }
+  }
+  return offered === 0 ? 0 : failed / offered;
+}
+
+/** Versions that were scaled one way and then the other within a time: a claim that serves, and a leave. */
+export function oscillations({ actions }: Pick<SwarmOutcome, 'actions'>, withinMs: number): number {
+  const last = new Map<string, { readonly kind: string; readonly atMs: number }>();
+  const swung = new Set<string>();
+  for (const { atMs, action } of actions) {
+    if (action.kind !== 'claim' && action.kind !== 'leave') continue;
+    const before = last.get(action.cid);
+    if (before !== undefined && before.kind !== action.kind && atMs - before.atMs < withinMs) {
+      swung.add(action.cid);
+    }
+    last.set(action.cid, { kind: action.kind, atMs });
+  }
+  return swung.size;
+}
+
+/** Replicas in memory, the mean from one moment to another, of all versions together. */
+export function meanReplicas(
+  records: readonly Pick<VersionRecord, 'seconds'>[],
+  fromMs: number,
+  untilMs: number,
+): number {
+  let [sum, count] = [0, 0];
+  for (const { seconds } of records) {
+    for (const { atMs, ready, loading } of seconds) {
+      if (atMs <= fromMs || atMs > untilMs) continue;
+      sum += ready + loading;
+      count += 1;
+    }
+  }
+  return count === 0 ? 0 : (sum / count) * records.length;
+}

@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest';
+import { clairvoyantReplicaMs } from '../../../../../src/sim/scaling/clairvoyant.ts';
+import {
+  diurnalTrace,
+  steadyTrace,
+  stepTrace,
+} from '../../../../../src/sim/scaling/demand-trace.ts';
+import {
+  failedShare,
+  oscillations,
+  recoveryMs,
+} from '../../../../../src/sim/scaling/outcome-figures.ts';
+import { plotOutcomes } from '../../../../../src/sim/scaling/outcome-plot.ts';
+import { createScenario, type ScenarioInit } from '../../../../../src/sim/scaling/scenario-init.ts';
+import { simulateSwarm, type SwarmOutcome } from '../../../../../src/sim/scaling/simulate-swarm.ts';
+import type { SecondFigures } from '../../../../../src/sim/scaling/swarm-record.ts';
+
+const SMALL: ScenarioInit = {
+  ...{ nodes: 12, clients: 60, versions: 2, durationMs: 60_000, deadlineMs: 5_000 },
+  trace: steadyTrace(20),
+};
+
+function run(init: Partial<ScenarioInit> = {}): SwarmOutcome {
+  return simulateSwarm(createScenario({ ...SMALL, ...init }));
+}
+
+function readyAt({ records }: SwarmOutcome, second: number): number {
+  return records[0]?.seconds[second]?.ready ?? -1;
+}
+
+describe('simulateSwarm', () => {
+  it('gives the same outcome for the same seed, and another for another', () => {
+    const figures = (outcome: SwarmOutcome) => [outcome.events, outcome.requests];
+    expect(figures(run({ seed: 3 }))).toEqual(figures(run({ seed: 3 })));
+    expect(figures(run({ seed: 3 }))).not.toEqual(figures(run({ seed: 4 })));
+  });
+
+  it('answers every request of a steady demand that its replicas are enough for', () => {
+    const outcome = run();
+    expect(outcome.requests).toBeGreaterThan(1_000);
+    expect(failedShare(outcome.records)).toBe(0);
+    expect(oscillations(outcome, 300_000)).toBe(0);
+  });
+
+  it('takes about as long as one request does where nobody waits', () => {
+    const { records } = run({ trace: steadyTrace(2), serviceMs: 100 });
+    const p50Ms = records[0]?.all.quantileMs(0.5) ?? 0;
+    // 100 ms of work, and 2 to 120 ms there and back.
+    expect(p50Ms).toBeGreaterThan(80);
+    expect(p50Ms).toBeLessThan(220);
+  });
+
+  it('makes replicas for a crowd, on nodes that held none of it', () => {
+    const crowd = stepTrace(4, { perS: 60, fromMs: 20_000, untilMs: 1e9 });
+    const outcome = run({ trace: crowd, versions: 1, fileBytes: 1e6 });
+    expect(readyAt(outcome, 15)).toBeLessThanOrEqual(2);
+    expect(readyAt(outcome, 55)).toBeGreaterThanOrEqual(6);
+    expect(outcome.records[0]?.seconds[55]?.p99Ms).toBeLessThan(1_000);
+  });
+
+  it('wakes a version that nobody serves for the first who asks', () => {
+    const asked = stepTrace(0, { perS: 2, fromMs: 30_000, untilMs: 1e9 });
+    const deployment = { minReplicas: 0 };
+    const outcome = run({ trace: asked, versions: 1, fileBytes: 1e6, deployment });
+    expect(readyAt(outcome, 25)).toBe(0);
+    expect(readyAt(outcome, 50)).toBeGreaterThanOrEqual(1);
+    expect(failedShare(outcome.records)).toBe(0);
+  });
+
+  it('heals what lost nodes took away', () => {
+    const losses = { share: 0.4, atMs: 20_000 };
+    const outcome = run({ losses, deployment: { minReplicas: 4 }, trace: steadyTrace(4) });
+    expect(readyAt(outcome, 10)).toBeGreaterThanOrEqual(4);
+    expect(readyAt(outcome, 55)).toBeGreaterThanOrEqual(4);
+    expect(outcome.actions.some(({ action }) => action.kind === 'claim')).toBe(true);
+  });
+
+  it('leaves surplus replicas after a down-delay, and none before', () => {
+    const fall = stepTrace(60, { perS: 6, fromMs: 10_000, untilMs: 1e9 });
+    const settings = { stableWindowMs: 6_000, panicWindowMs: 1_000, downDelayMs: 20_000 };
+    const outcome = run({ trace: fall, versions: 1, settings });
+    expect(readyAt(outcome, 25)).toBeGreaterThanOrEqual(9);
+    expect(readyAt(outcome, 58)).toBeLessThanOrEqual(3);
+    expect(failedShare(outcome.records)).toBe(0);
+  });
+});
+
+describe('clairvoyantReplicaMs', () => {
+  it('is what each moment needs, loaded in time and gone at once', () => {
+    const [version] = createScenario({ ...SMALL, versions: 1, serviceMs: 100 }).versions;
+    if (version === undefined) expect.fail('no version');
+    const trace = stepTrace(7, { perS: 35, fromMs: 20_000, untilMs: 30_000 });
+    const init = { durationMs: 60_000, targetUtilisation: 0.7, leadMs: 4_000 };
+    // One replica for a minute, and four more for ten seconds and the four that they load.
+    expect(clairvoyantReplicaMs({ ...init, version: { ...version, trace } })).toBe(
+      60_000 + 4 * 14_000,
+    );
+    const day = diurnalTrace(7, { swing: 0, dayMs: 60_000 });
+    expect(clairvoyantReplicaMs({ ...init, version: { ...version, trace: day } })).toBe(60_000);
+  });
+});
+
+describe('recoveryMs', () => {
+  const second = (index: number, p99Ms: number): SecondFigures => ({
+    ...{ atMs: (index + 1) * 1_000, p99Ms, p50Ms: 1, offered: 1, answered: 1, refused: 0 },
+    ...{ failed: 0, ready: 1, loading: 0, desired: 1 },
+  });
+
+  it('is the time until a latency is within the objective for good, not for a moment', () => {
+    const latencies = [50, 500, 900, 80, 900, 90, 80, 70];
+    const seconds = latencies.map((p99Ms, index) => second(index, p99Ms));
+    expect(recoveryMs({ seconds }, 1_000, 100)).toBe(4_000);
+    expect(recoveryMs({ seconds }, 1_000, 60)).toBeNull();
+  });
+});
+
+describe('plotOutcomes', () => {
+  it('draws every curve on a page of its own, with titles escaped', () => {
+    const { records } = run({ durationMs: 10_000 });
+    const seconds = records[0]?.seconds ?? [];
+    const page = plotOutcomes('a <b> day', [{ title: 'one', note: 'two', seconds }]);
+    expect(page.match(/<polyline/g)).toHaveLength(8);
+    expect(page).toContain('a &lt;b&gt; day');
+    expect(page).not.toMatch(/NaN|undefined|https?:/);
+  });
+});

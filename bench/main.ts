@@ -8,6 +8,7 @@ import { importCommand } from './import.ts';
 import { prepackedCommand } from './prepacked.ts';
 import { receiptCommand } from './receipt.ts';
 import { rpcCommand } from './rpc.ts';
+import { simCommand } from './sim.ts';
 import { transferCommand } from './transfer.ts';
 
 const ending = new AbortController();
@@ -33,6 +34,7 @@ const program = new Command('npm run bench --')
   .addCommand(balanceCommand(host))
   .addCommand(failoverCommand(host))
   .addCommand(receiptCommand(host))
+  .addCommand(simCommand(host))
   .addHelpText(
     'after',
     '\nExamples:\n  npm run bench -- rpc\n  npm run bench -- rpc --json --seconds 1 --rounds 5\n  npm run bench -- import',

@@ -1,0 +1,258 @@
+import { clairvoyantReplicaMs } from '../../src/sim/scaling/clairvoyant.ts';
+import { diurnalTrace, stepTrace, steadyTrace } from '../../src/sim/scaling/demand-trace.ts';
+import {
+  failedShare,
+  meanReplicas,
+  oscillations,
+  recoveryMs,
+} from '../../src/sim/scaling/outcome-figures.ts';
+import type { PlotSection } from '../../src/sim/scaling/outcome-plot.ts';
+import { createScenario, type ScenarioInit } from '../../src/sim/scaling/scenario-init.ts';
+import type { SwarmOutcome } from '../../src/sim/scaling/simulate-swarm.ts';
+import { DEFAULT_GOSSIP } from '../../src/sim/scaling/swarm-scenario.ts';
+import { atMost, rounded, type Target } from '../report.ts';
+
+const MINUTE_MS = 60_000;
+
+/** What a day takes in the scenarios: a quarter of one, which is harder. */
+const DAY_MS = 6 * 60 * MINUTE_MS;
+
+/** What requests of these scenarios should be answered within, and what they have at most. */
+const OBJECTIVE_MS = 1_000;
+const DEADLINE_MS = 5_000;
+
+/** As the plan's defaults say, and as the scenarios' files and links make it. */
+const DETECTION_MS = 6_000;
+const DOWN_DELAY_MS = 300_000;
+const UTILISATION = 0.7;
+const FETCH_MS = 8_400;
+const LOAD_MS = 2_000;
+
+/** One line of the table. */
+export interface SimRow {
+  readonly experiment: string;
+  readonly seed: number;
+  readonly nodes: number;
+  readonly requests: number;
+  readonly events: number;
+  /** Events that one core simulated in a second. */
+  readonly eventsPerS: number;
+  readonly failedShare: number;
+  readonly p99Ms: number;
+  readonly replicas: number;
+  readonly gossipBytesPerS: number;
+}
+
+export interface ExperimentResult {
+  readonly rows: readonly SimRow[];
+  readonly targets: readonly Target[];
+  readonly plots: readonly PlotSection[];
+}
+
+/** Runs a scenario and tells what came of it. */
+export type RunScenario = (
+  experiment: string,
+  init: ScenarioInit,
+) => Promise<{ readonly outcome: SwarmOutcome; readonly row: SimRow }>;
+
+/** Ten times as many callers of one version at once, of five. */
+export async function flashCrowd(run: RunScenario): Promise<ExperimentResult> {
+  const fromMs = 2 * MINUTE_MS;
+  const rows: SimRow[] = [];
+  const times: number[] = [];
+  const failures: number[] = [];
+  const plots: PlotSection[] = [];
+  for (const seed of [1, 2, 3, 4, 5]) {
+    const { outcome, row } = await run('flash crowd', {
+      ...{ nodes: 100, clients: 1_000, versions: 5, hot: 1, restPerS: 60, seed },
+      ...{ durationMs: 5 * MINUTE_MS, deadlineMs: DEADLINE_MS },
+      deployment: { latencyObjectiveMs: OBJECTIVE_MS },
+      trace: stepTrace(20, { perS: 200, fromMs, untilMs: Number.POSITIVE_INFINITY }),
+    });
+    const [record] = outcome.records;
+    if (record === undefined) continue;
+    rows.push(row);
+    times.push(recoveryMs(record, fromMs, OBJECTIVE_MS) ?? Number.POSITIVE_INFINITY);
+    const servedMs = 1.3 * (DETECTION_MS + FETCH_MS + LOAD_MS);
+    failures.push(
+      failedShare(
+        outcome.records,
+        ({ atMs }) => atMs < fromMs || atMs > fromMs + servedMs + DEADLINE_MS,
+      ),
+    );
+    if (plots.length === 0) {
+      const note =
+        '100 nodes, one of five versions is asked for ten times as much from second 120 on';
+      plots.push({ title: 'flash crowd', note, seconds: record.seconds });
+    }
+  }
+  const meanMs = times.reduce((sum, ms) => sum + ms, 0) / times.length;
+  const expectedMs = DETECTION_MS + FETCH_MS + LOAD_MS;
+  return {
+    ...{ rows, plots },
+    targets: [
+      atMost('flash crowd x10: p99 back / (detection + fetch + load)', meanMs / expectedMs, 1.3),
+      atMost('requests failed outside the first window', Math.max(...failures), 0.001),
+    ],
+  };
+}
+
+/** A day in six hours: demand goes up and down between a tenth and almost twice its mean, four times as fast as it does. */
+export async function diurnal(run: RunScenario): Promise<ExperimentResult> {
+  const init: ScenarioInit = {
+    ...{ nodes: 40, clients: 400, versions: 1, durationMs: DAY_MS, serviceMs: 500 },
+    ...{ deadlineMs: 4 * DEADLINE_MS, spread: 1 },
+    trace: diurnalTrace(20, { swing: 0.9, dayMs: DAY_MS }),
+  };
+  const { outcome, row } = await run('diurnal', init);
+  const [record] = outcome.records;
+  const [version] = createScenario(init).versions;
+  if (record === undefined || version === undefined) throw new Error('scenario has no version');
+  const oracleMs = clairvoyantReplicaMs({
+    ...{ version, durationMs: init.durationMs, targetUtilisation: UTILISATION },
+    leadMs: FETCH_MS + LOAD_MS,
+  });
+  const note =
+    '40 nodes, one version, a day in six hours; clairvoyant: as many replicas as each moment needs at 70 %';
+  return {
+    rows: [row],
+    targets: [
+      atMost('diurnal: replica seconds / clairvoyant', record.replicaMs / oracleMs, 1.2),
+      atMost('diurnal: requests failed', failedShare(outcome.records), 0.001),
+    ],
+    plots: [{ title: 'a day', note, seconds: record.seconds }],
+  };
+}
+
+/** Steady demand in many seeds: whatever is done is not undone. */
+export async function oscillation(run: RunScenario, seeds: number): Promise<ExperimentResult> {
+  const rows: SimRow[] = [];
+  let swung = 0;
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    const { outcome, row } = await run('oscillation', {
+      ...{ nodes: 20, clients: 200, versions: 4, durationMs: 20 * MINUTE_MS, serviceMs: 400, seed },
+      ...{ spread: 4, deadlineMs: 4 * DEADLINE_MS },
+      trace: diurnalTrace(16, { swing: 0.4, dayMs: 15 * MINUTE_MS, phaseMs: seed * 10_000 }),
+    });
+    if (rows.length === 0) rows.push(row);
+    swung += oscillations(outcome, DOWN_DELAY_MS);
+  }
+  const name = `versions scaled up and down within the cool-down, in ${seeds} seeds`;
+  return { rows, targets: [atMost(name, swung, 0)], plots: [] };
+}
+
+/** Three nodes of ten are gone at once. */
+export async function losses(run: RunScenario): Promise<ExperimentResult> {
+  const atMs = 2 * MINUTE_MS;
+  const rows: SimRow[] = [];
+  const times: number[] = [];
+  const plots: PlotSection[] = [];
+  for (const seed of [1, 2, 3]) {
+    const { outcome, row } = await run('30 % lost', {
+      ...{ nodes: 100, clients: 1_000, versions: 5, zipf: 0, seed },
+      ...{ durationMs: 5 * MINUTE_MS, deadlineMs: DEADLINE_MS, losses: { share: 0.3, atMs } },
+      deployment: { latencyObjectiveMs: OBJECTIVE_MS },
+      trace: steadyTrace(300),
+    });
+    rows.push(row);
+    for (const record of outcome.records) {
+      times.push(recoveryMs(record, atMs, OBJECTIVE_MS) ?? Number.POSITIVE_INFINITY);
+    }
+    const [record] = outcome.records;
+    if (plots.length === 0 && record !== undefined) {
+      const note = '100 nodes, five versions; three of ten nodes are gone at second 120';
+      plots.push({ title: '30 % of the nodes lost', note, seconds: record.seconds });
+    }
+  }
+  const slowestMs = Math.max(...times);
+  const expectedMs = DEFAULT_GOSSIP.detectMs + LOAD_MS;
+  return {
+    ...{ rows, plots },
+    targets: [
+      atMost('30 % lost: slowest version back / (detection + load)', slowestMs / expectedMs, 1.3),
+    ],
+  };
+}
+
+/** One node of twenty lies, of its demand and of what it can do. */
+export async function liars(run: RunScenario): Promise<ExperimentResult> {
+  const rows: SimRow[] = [];
+  const targets: Target[] = [];
+  for (const [name, lie] of [
+    ['tell of ten times the demand', { exaggeration: 10, boast: 1 }],
+    ['tell of none', { exaggeration: 0, boast: 1 }],
+    ['say they are eight times as fast', { exaggeration: 1, boast: 8 }],
+  ] as const) {
+    const means: number[] = [];
+    for (const share of [0, 0.05]) {
+      for (const seed of [1, 2, 3]) {
+        const { outcome, row } = await run(`liars ${name}`, {
+          ...{ nodes: 100, clients: 1_000, versions: 3, durationMs: 15 * MINUTE_MS, seed },
+          ...{ serviceMs: 400, deadlineMs: 4 * DEADLINE_MS, liars: { share, ...lie } },
+          trace: steadyTrace(90),
+        });
+        if (seed === 1) rows.push(row);
+        means.push(meanReplicas(outcome.records, 10 * MINUTE_MS, 15 * MINUTE_MS));
+      }
+    }
+    const [honest, lying] = [mean(means.slice(0, 3)), mean(means.slice(3))];
+    targets.push(atMost(`5 % ${name}: replicas moved by`, Math.abs(lying - honest) / honest, 0.1));
+  }
+  return { rows, targets, plots: [] };
+}
+
+/** Bytes of gossip for each node, in swarms of three sizes with as many versions for each node. */
+export async function gossip(run: RunScenario): Promise<ExperimentResult> {
+  const rows: SimRow[] = [];
+  for (const nodes of [100, 1_000, 10_000]) {
+    const { row } = await run(`gossip of ${nodes}`, {
+      ...{ nodes, clients: nodes, versions: nodes / 5, zipf: 0, durationMs: MINUTE_MS },
+      ...{ serviceMs: 2_000, deadlineMs: 6 * DEADLINE_MS, memoryVersions: 2 },
+      trace: steadyTrace(0.3 * nodes),
+    });
+    rows.push(row);
+  }
+  const bytes = rows.map(({ gossipBytesPerS }) => gossipBytesPerS);
+  const name = 'gossip bytes a node and second: most / least of 100, 1 000 and 10 000 nodes';
+  return { rows, targets: [atMost(name, Math.max(...bytes) / Math.min(...bytes), 1.1)], plots: [] };
+}
+
+/** 1 000 nodes 60 times apart in speed, 10 000 clients, 14 000 requests a second. */
+export async function large(run: RunScenario, minutes: number): Promise<ExperimentResult> {
+  const { outcome, row } = await run('large', {
+    ...{
+      nodes: 1_000,
+      clients: 10_000,
+      versions: 100,
+      spread: 60,
+      durationMs: minutes * MINUTE_MS,
+    },
+    ...{ serviceMs: 50, deadlineMs: DEADLINE_MS },
+    trace: diurnalTrace(14_000, { swing: 0.3, dayMs: 60 * MINUTE_MS, phaseMs: 15 * MINUTE_MS }),
+  });
+  const [record] = outcome.records;
+  const note =
+    '1 000 nodes 60 times apart in speed, 10 000 clients, 100 versions by Zipf: the first of them';
+  const plots = record === undefined ? [] : [{ title: 'large', note, seconds: record.seconds }];
+  return { rows: [row], targets: [], plots };
+}
+
+export function toRow(
+  experiment: string,
+  init: ScenarioInit,
+  { outcome, seconds }: { readonly outcome: SwarmOutcome; readonly seconds: number },
+): SimRow {
+  const { durationMs, nodes, seed = 1 } = init;
+  return {
+    ...{ experiment, seed, nodes, requests: outcome.requests, events: outcome.events },
+    eventsPerS: rounded(outcome.events / seconds),
+    failedShare: rounded(failedShare(outcome.records)),
+    p99Ms: rounded(Math.max(...outcome.records.map(({ all }) => all.quantileMs(0.99)))),
+    replicas: rounded(meanReplicas(outcome.records, 0, durationMs)),
+    gossipBytesPerS: rounded(outcome.gossipBytesPerS),
+  };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

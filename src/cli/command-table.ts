@@ -5,6 +5,7 @@ import { NODE_COMMANDS } from './node-commands.ts';
 import { IMPORT_OPTIONS, IMPORTABLE, PACKAGE_COMMANDS } from './package-commands.ts';
 import { GUARD_OPTIONS, RELEASE_COMMANDS } from './release-commands.ts';
 import { SETTING_KEYS, type SettingKey } from './settings.ts';
+import { SIMULATION_COMMANDS } from './simulation-commands.ts';
 import { STORE_COMMANDS } from './store-commands.ts';
 import { TRUST_COMMANDS } from './trust-commands.ts';
 
@@ -284,4 +285,5 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     load: async () => (await import('./commands/up.ts')).runUp,
   },
+  ...SIMULATION_COMMANDS,
 ];

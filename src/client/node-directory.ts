@@ -64,14 +64,12 @@ export class NodeDirectory {
 
   /** The nodes that are READY for a version; when there are very many, this client's pool of them. */
   ready(form: RequestForm): LinkedCandidate[] {
-    const replicas = this.#peer.view.ready(form.version, Date.now());
-    return this.#pooled(replicas, form.version).map((replica) => this.#candidate(replica, form));
+    return this.#candidates(this.#peer.view.ready(form.version, Date.now()), form);
   }
 
   /** The nodes that have a version on their disk and load it when asked. */
   cold(form: RequestForm): LinkedCandidate[] {
-    const replicas = this.#peer.view.cold(form.version, Date.now());
-    return this.#pooled(replicas, form.version).map((replica) => this.#candidate(replica, form));
+    return this.#candidates(this.#peer.view.cold(form.version, Date.now()), form);
   }
 
   /** What holders that do not take requests yet, or not now, say of a version. */
@@ -127,6 +125,14 @@ export class NodeDirectory {
     return new Set(used.slice(0, MAX_WATCHED).map(({ node }) => node));
   }
 
+  #candidates(replicas: readonly ReplicaView[], form: RequestForm): LinkedCandidate[] {
+    const pooled = replicas.length > POOL_NODES;
+    return this.#pooled(replicas, form.version).map((replica) => ({
+      ...this.#candidate(replica, form),
+      pooled,
+    }));
+  }
+
   #pooled(replicas: readonly ReplicaView[], version: VersionCid): readonly ReplicaView[] {
     if (replicas.length <= POOL_NODES) return replicas;
     const nowMs = Date.now();
@@ -142,7 +148,10 @@ export class NodeDirectory {
     return found.length > 0 ? found : replicas.slice(0, POOL_NODES);
   }
 
-  #candidate({ node, version, heardAtMs }: ReplicaView, form: RequestForm): LinkedCandidate {
+  #candidate(
+    { node, version, heardAtMs }: ReplicaView,
+    form: RequestForm,
+  ): Omit<LinkedCandidate, 'pooled'> {
     const { node: id, owner, zone, devices } = node.announcement;
     const nowMs = Date.now();
     const link = this.#linkTo(id);

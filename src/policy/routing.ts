@@ -26,6 +26,8 @@ export interface Candidate {
   readonly penaltyMs: number;
   /** How far a newcomer is on its way to a full share of the requests, above 0; 1 when it is none. */
   readonly startShare: number;
+  /** True when it is one of the few that were drawn for this client, by their speed, out of very many. */
+  readonly pooled: boolean;
   /** True while the node owes a sign of life for longer than its path takes. */
   readonly suspect: boolean;
   /** Bytes of tensors that it was seen to refuse as too many; infinite when it refused none. */

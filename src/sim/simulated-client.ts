@@ -31,6 +31,8 @@ export interface SimulatedClientInit {
   readonly name: string;
   /** Its pool, where there are very many nodes. */
   readonly peers: readonly Peer[];
+  /** Whether they are one. */
+  readonly pooled: boolean;
   readonly events: EventQueue;
   readonly random: () => number;
   /** Chooses instead of the built-in policy. */
@@ -49,12 +51,14 @@ export class SimulatedClient {
   readonly events: EventQueue;
   readonly random: () => number;
   readonly #selector: NodeSelector | undefined;
+  readonly #pooled: boolean;
   readonly #known: readonly { readonly peer: Peer; readonly record: NodeRecord }[];
   /** Those whose path was measured. */
   readonly #measured = new Set<Peer>();
   #asked = false;
 
-  constructor({ name, peers, events, random, selector }: SimulatedClientInit) {
+  constructor({ name, peers, pooled, events, random, selector }: SimulatedClientInit) {
+    this.#pooled = pooled;
     this.name = name;
     this.events = events;
     this.random = random;
@@ -83,6 +87,7 @@ export class SimulatedClient {
         penaltyMs: record.penaltyMs(nowMs),
         startShare: record.startShare(nowMs),
         suspect: false,
+        pooled: this.#pooled,
         refusedBytes: record.refusedBytes,
         wishesMet: 0,
         lastSentAtMs: record.lastSentAtMs,

@@ -77,6 +77,7 @@ export function simulate(init: SimulationInit): Outcome[] {
       });
       client = new SimulatedClient({
         ...{ name: clientName(index), peers, events, random },
+        pooled: peers.length < nodes.length,
         selector: selector?.(),
       });
       clients.set(index, client);

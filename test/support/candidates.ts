@@ -21,6 +21,7 @@ export function candidateOf(
     forbiddenUntilMs: 0,
     penaltyMs: 0,
     startShare: 1,
+    pooled: false,
     suspect: false,
     refusedBytes: Number.POSITIVE_INFINITY,
     wishesMet: 0,

@@ -16,6 +16,8 @@ describe('isNews', () => {
     expect([news(20, 20), news(20, 21)]).toEqual([true, false]);
     expect([news(0.1, 10), news(0.1, 11)]).toEqual([true, false]);
     expect([news(60_000, 1_000), news(60_000, 1_001)]).toEqual([true, false]);
+    const node = candidateOf('a', { load: loadOf(100), loadAgeMs: 21 });
+    expect([isNews(node), isNews(node, 0.2)]).toEqual([true, false]);
   });
 });
 
@@ -69,7 +71,22 @@ describe('contenders', () => {
     expect(found).toHaveLength(2 + PROBES);
   });
 
-  it('are some drawn by their speed when no load is news', () => {
-    expect(contenders(stale(10), seededRandom(1))).toHaveLength(PROBES);
+  it('are one drawn by its speed when no load is news, lest all who know nothing meet at the fastest', () => {
+    const nodes = [...stale(5, 10), ...stale(5, 90)];
+    const random = seededRandom(1);
+    const drawn = Array.from({ length: 1_000 }, () => contenders(nodes, random));
+    expect(drawn.every(({ length }) => length === 1)).toBe(true);
+    const slow = drawn.filter(([one]) => one?.load.serviceMs === 90).length;
+    expect(slow / 1_000).toBeGreaterThan(0.07);
+    expect(slow / 1_000).toBeLessThan(0.13);
+  });
+
+  it('are drawn alike in a pool, which was drawn by their speed', () => {
+    const pool = [...stale(5, 10), ...stale(5, 90)].map((node) => ({ ...node, pooled: true }));
+    const random = seededRandom(1);
+    const drawn = Array.from({ length: 1_000 }, () => contenders(pool, random)[0]);
+    const slow = drawn.filter((one) => one?.load.serviceMs === 90).length;
+    expect(slow / 1_000).toBeGreaterThan(0.45);
+    expect(slow / 1_000).toBeLessThan(0.55);
   });
 });

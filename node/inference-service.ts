@@ -101,7 +101,7 @@ export class InferenceService implements InferenceHandler {
 
   load(version?: VersionCid): LoadReport {
     const queue = version === undefined ? undefined : this.#components.replicas.get(version)?.queue;
-    return queue?.load() ?? { inFlight: 0, queued: 0, slots: 1, serviceMs: null };
+    return queue?.momentaryLoad() ?? { inFlight: 0, queued: 0, slots: 1, serviceMs: null };
   }
 
   #admit(
@@ -222,7 +222,7 @@ export class InferenceService implements InferenceHandler {
         outputs,
         queueMs,
         executeMs,
-        load: queue.load(),
+        load: queue.momentaryLoad(),
         releaseSequence: this.#components.sequenceOf(replica),
       };
     } catch (error) {

@@ -14,6 +14,7 @@ import {
   estimateWaitMs,
 } from '../../src/policy/admission.ts';
 import { batchFormOf } from '../../src/policy/batch-form.ts';
+import { momentaryLoad } from '../../src/policy/momentary-load.ts';
 import type { RunTiming } from '../../src/policy/service-time.ts';
 import type { LoadedModel, RunResult } from '../backend/backend.ts';
 import { joinTensors, splitTensors } from './batch-tensors.ts';
@@ -181,7 +182,7 @@ export class VersionQueue {
     });
   }
 
-  /** What a caller elsewhere needs to know of this queue. */
+  /** What others need to know of this queue. */
   load(): LoadReport {
     if (this.#idle()) this.#times.idleFor(this.#clock.nowMs() - this.#lastRunAtMs);
     return {
@@ -190,6 +191,11 @@ export class VersionQueue {
       slots: this.#runs.parallel * this.#times.slots(this.#batching.maxRows),
       serviceMs: this.#times.serviceMs,
     };
+  }
+
+  /** The same for who is about to choose: it also tells of an execution that takes too long. */
+  momentaryLoad(): LoadReport {
+    return momentaryLoad(this.load(), this.#runs.work());
   }
 
   /** Takes no more and resolves when all that was taken is done. Idempotent. */

@@ -104,13 +104,13 @@ export class SimulatedCall {
         work: arrival.work,
         deadlineMs: this.#remainingMs(),
         onDone: ({ executeMs }) => {
-          const { load } = peer.node;
+          const { momentaryLoad: load } = peer.node;
           events.after(peer.roundTripMs / 2, () => this.#answered(sent, load, executeMs));
         },
       });
       if (typeof taken === 'function') sent.takeBack = taken;
       else {
-        const { load } = peer.node;
+        const { momentaryLoad: load } = peer.node;
         events.after(peer.roundTripMs / 2, () => this.#refused(sent, load, taken));
       }
     });

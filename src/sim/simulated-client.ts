@@ -139,7 +139,7 @@ export class SimulatedClient {
 
   #ask(peer: Peer, record: NodeRecord, answered: () => void): void {
     this.events.after(peer.roundTripMs / 2, () => {
-      const { load } = peer.node;
+      const { momentaryLoad: load } = peer.node;
       this.events.after(peer.roundTripMs / 2, () => {
         this.measured(peer);
         record.report(load, this.events.nowMs);

@@ -1,6 +1,12 @@
 import type { LoadReport } from '../../protocols/types.ts';
-import { DEFAULT_MAX_QUEUED_BYTES, decideAdmission, estimateWaitMs } from '../policy/admission.ts';
+import {
+  DEFAULT_MAX_QUEUED_BYTES,
+  decideAdmission,
+  estimateWaitMs,
+  type RunWork,
+} from '../policy/admission.ts';
 import { FairOrder } from '../policy/fair-order.ts';
+import { momentaryLoad } from '../policy/momentary-load.ts';
 import { ServiceTime } from '../policy/service-time.ts';
 import type { EventQueue } from './event-queue.ts';
 import { endOf, type NodeSpec } from './traffic.ts';
@@ -55,6 +61,11 @@ export class SimulatedNode {
     };
   }
 
+  /** What it tells who asks, beside what it announces. */
+  get momentaryLoad(): LoadReport {
+    return momentaryLoad(this.load, this.#runs(this.#events.nowMs));
+  }
+
   /** Takes a request and returns what takes it back while it waits; or the milliseconds after which to come again. */
   submit(request: NodeRequest): (() => void) | number {
     const nowMs = this.#events.nowMs;
@@ -82,21 +93,18 @@ export class SimulatedNode {
   }
 
   #waitMs(nowMs: number): number {
-    const runs =
-      this.#running === undefined
-        ? []
-        : [
-            {
-              expectedMs: this.#running.expectedMs,
-              runningMs: nowMs - this.#running.beganAtMs,
-            },
-          ];
     const queued = this.#line.length;
     return estimateWaitMs({
-      runs,
+      runs: this.#runs(nowMs),
       parallel: 1,
       queuedMs: queued === 0 ? 0 : this.#times.estimateMs(ELEMENTS * queued, queued),
     });
+  }
+
+  #runs(nowMs: number): RunWork[] {
+    if (this.#running === undefined) return [];
+    const { expectedMs, beganAtMs } = this.#running;
+    return [{ expectedMs, runningMs: nowMs - beganAtMs }];
   }
 
   #count({ caller }: Waiting, sign: 1 | -1): void {

@@ -350,5 +350,6 @@ function newCandidate(): MutableCandidate {
     ...{ load: { inFlight: 0, queued: 0, slots: 1, serviceMs: null }, serviceMs: null },
     ...{ roundTripMs: null, bytesPerMs: null, coolingUntilMs: 0, penaltyMs: 0, startShare: 1 },
     ...{ suspect: false, refusedBytes: Number.POSITIVE_INFINITY, wishesMet: 0, lastSentAtMs: 0 },
+    ...{ forbiddenUntilMs: 0, pooled: false },
   };
 }

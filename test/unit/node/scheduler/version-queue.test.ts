@@ -92,6 +92,19 @@ describe('VersionQueue', () => {
     expect(queue.load().serviceMs).toBeCloseTo(19.68);
   });
 
+  test('tells those who are about to choose of an execution that takes too long, and only those', async () => {
+    const { model, queue } = prepare({ timings: [{ elements: 1, ms: 50 }] });
+    void queue.submit([{ name: 'x', tensor: Tensor.from('FP32', [1], [1]) }]);
+    await vi.advanceTimersByTimeAsync(99);
+    expect(queue.momentaryLoad().serviceMs).toBe(50);
+    await vi.advanceTimersByTimeAsync(301);
+    // As long again, where callers take half an execution to be left.
+    expect(queue.momentaryLoad().serviceMs).toBe(2 * 400);
+    expect(queue.load().serviceMs).toBe(50);
+    await model.answer();
+    expect(queue.momentaryLoad()).toEqual(queue.load());
+  });
+
   test('forgets after ten idle seconds what the last runs took, and knows what was measured before', async () => {
     const { model, queue } = prepare({ timings: [{ elements: 1, ms: 5 }] });
     const input = [{ name: 'x', tensor: Tensor.from('FP32', [1], [1]) }];

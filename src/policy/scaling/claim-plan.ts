@@ -15,7 +15,7 @@ export interface Shortage {
   readonly count: number;
   /** Requests a second to be made room for. */
   readonly perS: number;
-  /** Below the publisher's minimum, or in panic: nobody waits to see whether it lasts. */
+  /** Below the publisher's minimum, in panic, or by a loss: nobody waits to see whether it lasts. */
   readonly urgent: boolean;
 }
 
@@ -32,11 +32,12 @@ export function shortageOf({
   ready,
   loading,
   havePerS,
+  fell,
 }: VersionState): Shortage | undefined {
   const have = ready.length + loading.length;
   const count = Math.min(desiredCount, version.deployment.maxReplicas) - have;
   if (count <= 0) return undefined;
-  const urgent = desired.panic || have < desired.floor;
+  const urgent = fell || desired.panic || have < desired.floor;
   return { count, perS: Math.max(0, desired.wantedPerS - havePerS), urgent };
 }
 
@@ -55,7 +56,7 @@ export function planClaim(
   const { shortSinceMs } = state.memory;
   if (shortage === undefined || shortSinceMs === null) return undefined;
   if (!state.eligible.some(({ node }) => node === self.node.node)) return undefined;
-  const { upDelayMs, claimSpreadMs, tickMs } = self.settings;
+  const { upDelayMs, claimSpreadMs, tickMs, recruitIntervalMs } = self.settings;
   const place = placeOf(state, nodes, population, self.node);
   const wanted = wantedOf(state, shortage, place.ahead, self.node);
   const turns = Math.floor(place.position / wanted);
@@ -63,12 +64,14 @@ export function planClaim(
     turns === 0
       ? (claimSpreadMs * place.position) / wanted
       : claimSpreadMs + PATIENCE_TICKS * tickMs * turns;
-  const startsMs = shortSinceMs + (shortage.urgent ? 0 : upDelayMs);
+  // Who sent a notice has seen that it lasts.
+  const recruited = (state.version.noticeAgeMs ?? Number.POSITIVE_INFINITY) < recruitIntervalMs;
+  const startsMs = shortSinceMs + (shortage.urgent || recruited ? 0 : upDelayMs);
   const dueMs = startsMs + waitMs;
   if (nowMs < dueMs) return { dueMs, action: undefined };
   const { cid } = state.version;
   const have = state.ready.length + state.loading.length;
-  const why = shortage.urgent && !state.desired.panic ? 'minimum' : 'demand';
+  const why = have < state.desired.floor ? 'minimum' : 'demand';
   const reason = `${have} of ${state.desiredCount} replicas by ${why}, place ${Math.floor(place.position) + 1} of ${wanted}`;
   return { dueMs, action: { kind: 'claim', cid, reason } };
 }

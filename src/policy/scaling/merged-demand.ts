@@ -36,6 +36,8 @@ interface Witness {
   readonly perS: number;
   /** Whether its whole window lies in the time in which it was ready: a newcomer says little of the others. */
   readonly settled: boolean;
+  /** Whether it is ready still: one that is not has no reason to be asked. */
+  readonly serving: boolean;
   readonly offeredPerS: number;
   /** Share of its word that still counts. */
   readonly weight: number;
@@ -84,12 +86,13 @@ export function mergeDemand(
     const perS = capacity.of(held.requestsPerS);
     const forMs = replica?.forMs ?? Number.POSITIVE_INFINITY;
     const backlogPerS = backlogOf(report, version.deployment.targetInFlight, panicWindowMs);
+    const serving = replica !== undefined;
     stable.push({
-      ...{ perS, weight: stableWeight, settled: forMs >= stableWindowMs },
+      ...{ perS, serving, weight: stableWeight, settled: forMs >= stableWindowMs },
       offeredPerS: offered(report.stable),
     });
     panic.push({
-      ...{ perS, weight: panicWeight, settled: forMs >= panicWindowMs },
+      ...{ perS, serving, weight: panicWeight, settled: forMs >= panicWindowMs },
       offeredPerS: offered(report.panic) + backlogPerS,
     });
   }
@@ -144,8 +147,8 @@ function bounded(witnesses: readonly Witness[], targetUtilisation: number): Boun
     let utilisation = utilisationOf(witness);
     if (witnesses.length >= MIN_WITNESSES) {
       utilisation = Math.min(utilisation, most);
-      // A newcomer that was asked little is no liar.
-      if (witness.settled) utilisation = Math.max(utilisation, least * middle);
+      // A newcomer that was asked little is no liar, and neither is one that has left.
+      if (witness.settled && witness.serving) utilisation = Math.max(utilisation, least * middle);
     }
     const saidPerS = witness.weight * utilisation * witness.perS;
     offeredPerS += saidPerS;

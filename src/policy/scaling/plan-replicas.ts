@@ -108,7 +108,7 @@ function planNotices(
   nowMs: number,
   random: () => number,
 ): readonly VersionCid[] {
-  const { recruitIntervalMs } = settings;
+  const { recruitIntervalMs, upDelayMs } = settings;
   return states
     .filter((state) => {
       const { version, memory, ready } = state;
@@ -121,7 +121,9 @@ function planNotices(
       if (!speakers.includes(node.node)) return false;
       const own = rendezvousDistance(version.cid, node.node);
       const before = speakers.filter((one) => rendezvousDistance(version.cid, one) < own).length;
-      const waitMs = recruitIntervalMs * (before + NOTICE_JITTER * random() * Math.sign(before));
+      const lastsMs = shortage.urgent ? 0 : upDelayMs;
+      const waitMs =
+        lastsMs + recruitIntervalMs * (before + NOTICE_JITTER * random() * Math.sign(before));
       const quietMs = version.noticeAgeMs ?? Number.POSITIVE_INFINITY;
       return nowMs - memory.shortSinceMs >= waitMs && quietMs >= recruitIntervalMs;
     })

@@ -30,6 +30,8 @@ export interface VersionMemory {
   readonly surplusSinceMs: number | null;
   /** When replicas last became more. */
   readonly grewAtMs: number;
+  /** When replicas last became fewer; 0 for never. */
+  readonly fellAtMs: number;
   /** Replicas, ready or loading, at the last look. */
   readonly had: number;
   /** When somebody last asked for it, as far as is known. */
@@ -56,6 +58,7 @@ export function firstMemory(nowMs: number, served = true): VersionMemory {
     shortSinceMs: null,
     surplusSinceMs: null,
     grewAtMs: nowMs,
+    fellAtMs: 0,
     had: 0,
     askedAtMs: served ? nowMs : 0,
     holders: new Map(),

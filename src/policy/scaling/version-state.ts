@@ -33,6 +33,8 @@ export interface VersionState {
   readonly hindrances: readonly Hindrance[];
   /** Those that have its weights on their disk. */
   readonly stored: ReadonlySet<NodeId>;
+  /** Whether replicas became fewer within an up-delay: what is lacking then was needed a moment ago. */
+  readonly fell: boolean;
   readonly memory: VersionMemory;
 }
 
@@ -87,11 +89,13 @@ export function assessVersion(
   };
   const desiredCount = countOf(desired.wantedPerS);
   const counts = { have, desiredCount, keptCount: countOf(desired.keptPerS) };
+  const memory = { ...remembered(desired.memory, counts, nowMs), holders };
+  const fell = memory.fellAtMs > 0 && nowMs - memory.fellAtMs <= self.settings.upDelayMs;
   return {
+    ...{ fell, memory },
     ...{ version, capacity, demand, desired, ready, loading, readyPerS, havePerS, desiredCount },
     own: version.replicas.find(({ node }) => node === self.node.node),
     ...fitness(version, nodes, self),
-    memory: { ...remembered(desired.memory, counts, nowMs), holders },
   };
 }
 
@@ -111,6 +115,7 @@ function remembered(
     shortSinceMs: have < desiredCount ? (memory.shortSinceMs ?? nowMs) : null,
     surplusSinceMs: have > keptCount ? (memory.surplusSinceMs ?? nowMs) : null,
     grewAtMs: have > memory.had ? nowMs : memory.grewAtMs,
+    fellAtMs: have < memory.had ? nowMs : memory.fellAtMs,
     had: have,
   };
 }

@@ -67,10 +67,10 @@ describe('mergeDemand', () => {
     expect(merged(view([...honest, { ...silent, forMs: 0 }])).stablePerS).toBeCloseTo(19 * 8, 6);
   });
 
-  it('counts one that says it is a million times as fast as eight usual ones', () => {
+  it('counts one that says it is a million times as fast as four usual ones', () => {
     const honest = Array.from({ length: 19 }, () => ({ perS: 10, offeredPerS: 8 }));
     const { stablePerS } = merged(view([...honest, { perS: 1e7, offeredPerS: 1e9 }]));
-    expect(stablePerS).toBeLessThanOrEqual(19 * 8 + 8 * 12);
+    expect(stablePerS).toBeLessThanOrEqual(19 * 8 + 4 * 12);
   });
 
   it('believes the fastest, who does all there is to do while the others idle', () => {
@@ -109,6 +109,14 @@ describe('mergeDemand', () => {
     expect(at(2_000)).toBeCloseTo(16, 6);
     expect(at(32_000)).toBeCloseTo(12, 6);
     expect(at(62_000)).toBeCloseTo(8, 6);
+  });
+
+  it('takes one that has left and is not asked any more for idle, not for a liar', () => {
+    const holders = Array.from({ length: 3 }, () => ({ perS: 10, offeredPerS: 8 }));
+    const gone = merged(view(holders, [report('left', 0)]), [
+      ['left', { atMs: 0, requestsPerS: 10 }],
+    ]);
+    expect(gone.stablePerS).toBeCloseTo(24, 6);
   });
 
   it('adds to a panic what has to be caught up on: what waits beyond the aim, within a panic window', () => {

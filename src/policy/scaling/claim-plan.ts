@@ -6,6 +6,9 @@ import { type NodesById, nodeOf, type VersionState } from './version-state.ts';
 /** Looks at the plan after which the next in order step in for those that did not claim. */
 const PATIENCE_TICKS = 3;
 
+/** Places that are put in order, in times of those that are lacking: whoever comes after them waits as long as the last. */
+const TURNS_RANKED = 8;
+
 /** Share of the eligible nodes that must be known for their order to be taken as it is. */
 const KNOWN_SHARE = 0.8;
 
@@ -57,7 +60,7 @@ export function planClaim(
   if (shortage === undefined || shortSinceMs === null) return undefined;
   if (!state.eligible.some(({ node }) => node === self.node.node)) return undefined;
   const { upDelayMs, claimSpreadMs, tickMs, recruitIntervalMs } = self.settings;
-  const place = placeOf(state, nodes, population, self.node);
+  const place = placeOf(state, { nodes, population, self: self.node, count: shortage.count });
   const wanted = wantedOf(state, shortage, place.ahead, self.node);
   const turns = Math.floor(place.position / wanted);
   const waitMs =
@@ -74,6 +77,14 @@ export function planClaim(
   const why = have < state.desired.floor ? 'minimum' : 'demand';
   const reason = `${have} of ${state.desiredCount} replicas by ${why}, place ${Math.floor(place.position) + 1} of ${wanted}`;
   return { dueMs, action: { kind: 'claim', cid, reason } };
+}
+
+interface PlaceInput {
+  readonly nodes: NodesById;
+  readonly population: number;
+  readonly self: ScalingNode;
+  /** Replicas that are lacking. */
+  readonly count: number;
 }
 
 interface Place {
@@ -105,17 +116,13 @@ function wantedOf(
  * Where all eligible nodes are known, the place in their order. Where not, how many of the whole population are expected
  * before this node by its rendezvous distance, less those that hold the version already.
  */
-function placeOf(
-  state: VersionState,
-  nodes: NodesById,
-  population: number,
-  self: ScalingNode,
-): Place {
+function placeOf(state: VersionState, { nodes, population, self, count }: PlaceInput): Place {
   const { version, eligible, stored, ready, loading } = state;
   const placed = [...ready, ...loading].map(({ node }) => nodeOf(node, nodes));
-  const input = { cid: version.cid, stored, placed, count: eligible.length };
+  const input = { cid: version.cid, stored, placed, count: TURNS_RANKED * count };
   const order = rankNodes(eligible, input);
-  const known = order.findIndex(({ node }) => node === self.node);
+  const found = order.findIndex(({ node }) => node === self.node);
+  const known = found === -1 ? order.length : found;
   const ahead = order.slice(0, known);
   const estimated = eligible.length * Math.max(1, population / Math.max(1, nodes.size));
   if (eligible.length >= KNOWN_SHARE * estimated) return { position: known, ahead };

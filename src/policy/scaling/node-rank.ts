@@ -23,6 +23,10 @@ const SAME_ZONE_PENALTY = 2;
 /** Replicas from which on one more of an owner or a zone is no worse: numbers stay finite. */
 const MAX_PENALISED = 16;
 
+/** By the replicas that there are: looked up, for a ranking asks thousands of times. */
+const OWNER_PENALTIES = powersOf(SAME_OWNER_PENALTY);
+const ZONE_PENALTIES = powersOf(SAME_ZONE_PENALTY);
+
 export interface RankInput {
   readonly cid: VersionCid;
   /** Those that have its weights on their disk. */
@@ -111,10 +115,14 @@ export class Spread {
   penaltyOf({ owner, zone }: ScalingNode): number {
     const ofOwner = Math.min(MAX_PENALISED, this.#owners.get(owner) ?? 0);
     const ofZone = Math.min(MAX_PENALISED, this.#zones.get(zone) ?? 0);
-    return SAME_OWNER_PENALTY ** ofOwner * SAME_ZONE_PENALTY ** ofZone;
+    return (OWNER_PENALTIES[ofOwner] ?? 1) * (ZONE_PENALTIES[ofZone] ?? 1);
   }
 }
 
 function within(value: number, most: number): number {
   return Number.isFinite(value) ? Math.min(most, Math.max(1 / most, value)) : 1;
+}
+
+function powersOf(base: number): readonly number[] {
+  return Array.from({ length: MAX_PENALISED + 1 }, (_, exponent) => base ** exponent);
 }

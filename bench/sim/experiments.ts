@@ -207,7 +207,7 @@ export async function gossip(run: RunScenario): Promise<ExperimentResult> {
   for (const nodes of [100, 1_000, 10_000]) {
     const { row } = await run(`gossip of ${nodes}`, {
       ...{ nodes, clients: nodes, versions: nodes / 5, zipf: 0, durationMs: MINUTE_MS / 2 },
-      ...{ serviceMs: 2_000, deadlineMs: 6 * DEADLINE_MS, memoryVersions: 2 },
+      ...{ serviceMs: 1_000, deadlineMs: 6 * DEADLINE_MS, memoryVersions: 2 },
       trace: steadyTrace(0.3 * nodes),
     });
     rows.push(row);

@@ -62,7 +62,7 @@ export async function runSim(
   terminal.event({ event: 'simulated', ...figures, eventsPerS });
   if (!terminal.json) {
     terminal.note(
-      `${figures.requests} requests, ${(100 * figures.failedShare).toPrecision(2)} % failed, p99 ${Math.round(figures.p99Ms)} ms, ${figures.replicas.toPrecision(3)} replicas on average, ${eventsPerS} events a second`,
+      `${figures.requests} requests, ${Number((100 * figures.failedShare).toPrecision(2))} % failed, p99 ${Math.round(figures.p99Ms)} ms, ${figures.replicas.toPrecision(3)} replicas on average, ${eventsPerS} events a second`,
     );
   }
   if (plot !== undefined) {

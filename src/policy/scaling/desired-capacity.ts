@@ -13,7 +13,7 @@ const ENOUGH_WITNESSES = 3;
 const MIN_UTILISATION = 0.1;
 
 /** Times what a panic window shows that it is expected to show soon at most. */
-const MAX_AHEAD = 1.3;
+const MAX_AHEAD = 1.5;
 
 /** Slices of a down-delay in which the most that was wanted is kept. */
 const WISH_SLICES = 10;

@@ -5,7 +5,7 @@ const ASSUMED_PER_S = 50;
 
 /**
  * Usual replicas that one counts as at most. Nodes differ 60 times in speed, the fastest is some eight times the middle one, and
- * is counted short, which is the safe side: one in twenty that says so and lies moves the sum by a tenth.
+ * is counted short, which is the safe side: one in twenty that says so and lies moves the sum by about a tenth.
  */
 export const MAX_REPLICA_RATIO = 4;
 

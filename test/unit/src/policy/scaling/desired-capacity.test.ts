@@ -88,7 +88,7 @@ describe('desiredCapacity', () => {
     expect([started?.floor, asked?.floor]).toEqual([0, 1]);
   });
 
-  it('expects a growing crowd to go on growing for half a panic window, by three tenths at most', () => {
+  it('expects a growing crowd to go on growing for half a panic window, by half at most', () => {
     const crowd = (atMs: number, panicPerS: number) => ({
       atMs,
       stablePerS: 7,
@@ -96,7 +96,7 @@ describe('desiredCapacity', () => {
       readyPerS: 10,
     });
     const found = looks(crowd(0, 70), crowd(1_000, 77), crowd(2_000, 700));
-    expect(found.map(({ wantedPerS }) => Math.round(wantedPerS))).toEqual([100, 140, 1_300]);
+    expect(found.map(({ wantedPerS }) => Math.round(wantedPerS))).toEqual([100, 140, 1_500]);
   });
 
   it('believes fewer than three witnesses ten times what is there, and three as much as they say', () => {

@@ -132,7 +132,7 @@ export async function oscillation(run: RunScenario, seeds: number): Promise<Expe
     const { outcome, row } = await run('oscillation', {
       ...{ nodes: 20, clients: 200, versions: 4, durationMs: 20 * MINUTE_MS, serviceMs: 400, seed },
       ...{ spread: 4, deadlineMs: 4 * DEADLINE_MS },
-      trace: diurnalTrace(16, { swing: 0.4, dayMs: 15 * MINUTE_MS, phaseMs: seed * 10_000 }),
+      trace: steadyTrace(16),
     });
     if (rows.length === 0) rows.push(row);
     swung += oscillations(outcome, DOWN_DELAY_MS);

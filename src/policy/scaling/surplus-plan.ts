@@ -1,9 +1,13 @@
 import { rankNodes } from './node-rank.ts';
+import type { ScalingSettings } from './scaling-settings.ts';
 import type { ReplicaAction, ReplicaView, ScalingNode, ScalingSelf } from './scaling-view.ts';
 import { type NodesById, nodeOf, type VersionState } from './version-state.ts';
 
-/** Share by which what stays must be more than what was wanted: a replica whose place is doubtful stays. */
-const STAY_MARGIN = 0.05;
+/** Share by which what stays must be more than what was wanted, at least: a replica whose place is doubtful stays. */
+const MIN_STAY_MARGIN = 0.05;
+
+/** Standard deviations of what a stable window counts that the margin covers: who leaves for noise comes back for noise. */
+const STAY_DEVIATIONS = 3;
 
 /**
  * Whether this node gives up what the others do without. The last in order goes first, then two, then four, each a look later,
@@ -38,9 +42,19 @@ export function planSurplus(
   const left = order.slice(0, position);
   const leftPerS = left.reduce((total, { perS }) => total + perS, 0);
   if (left.length < desired.floor) return undefined;
-  if (leftPerS < (1 + STAY_MARGIN) * desired.keptPerS) return undefined;
+  if (leftPerS < stayingPerS(desired.keptPerS, self.settings)) return undefined;
   if (nowMs - memory.surplusSinceMs < tickMs * Math.floor(Math.log2(behind + 1))) return undefined;
   return { ...leaving, reason: `${left.length} of ${order.length} replicas are enough` };
+}
+
+/** What must stay for what was wanted: of n requests that come by chance a window counts √n more or less. */
+function stayingPerS(
+  keptPerS: number,
+  { stableWindowMs, targetUtilisation }: ScalingSettings,
+): number {
+  const counted = (keptPerS * targetUtilisation * stableWindowMs) / 1_000;
+  const noise = counted === 0 ? 0 : STAY_DEVIATIONS / Math.sqrt(counted);
+  return (1 + Math.max(MIN_STAY_MARGIN, noise)) * keptPerS;
 }
 
 /** The operator's word or the node's policy: it goes at once. */
@@ -64,7 +78,7 @@ function planForgetting(
   const perS = before.reduce((total, one) => total + one.perS, readyPerS);
   const { maxReplicas } = version.deployment;
   const enough =
-    perS >= (1 + STAY_MARGIN) * desired.keptPerS && count >= Math.max(1, desired.floor);
+    perS >= stayingPerS(desired.keptPerS, self.settings) && count >= Math.max(1, desired.floor);
   if (!enough && count < maxReplicas) return undefined;
   return {
     kind: 'forget',

@@ -74,7 +74,8 @@ export async function giveUp(
   if (state === 'loading' && holding.progress.state === 'fetching') {
     holding.givingUp.abort(new ForbiddenError(why));
   }
-  if (state !== 'ready') return false;
+  // A load may take longer than a version may be idle: whoever it was woken for is on his way.
+  if (state !== 'ready' || holding.replica.promised) return false;
   holding.surplus = true;
   await putToSleep(holding, why, components);
   return true;

@@ -100,6 +100,11 @@ export class Replica {
     return Math.round(Math.max(100, loadMs - (performance.now() - this.#sinceMs)));
   }
 
+  /** True while callers who were told to come back for it have time to, and none has. */
+  get promised(): boolean {
+    return performance.now() < this.#promisedUntilMs;
+  }
+
   /** How it stands beside other versions when memory is short. */
   get standing(): Standing {
     const load = this.#queue?.load();
@@ -110,7 +115,7 @@ export class Replica {
         this.#references > 0 ||
         queued > 0 ||
         (this.#expected > 0 && performance.now() < this.#expectedUntilMs) ||
-        performance.now() < this.#promisedUntilMs,
+        this.promised,
       lastUsedMs: this.#lastUsedMs,
       uses: this.#uses,
       loadMs: this.#loadMs ?? 0,

@@ -15,6 +15,7 @@ import { echoModel } from '../support/echo-model.ts';
 import { FakeBackend } from '../support/fake-backend.ts';
 import { buildModel } from '../support/onnx-builder.ts';
 import { present } from '../support/present.ts';
+import { runSwarm } from '../support/swarm-command.ts';
 import { createTestnet, type Testnet } from '../support/testnet.ts';
 
 /** Twenty requests a second at one node. */
@@ -221,5 +222,25 @@ describe('A swarm that scales itself', () => {
     await expect
       .poll(planOf, WAIT)
       .toMatchObject({ desired: 3, have: 1, unplaceable: { count: 2 } });
+  });
+
+  it('shows with `swarm top` what is wanted and what there is', async () => {
+    await using testnet = await createSwarm(2);
+    const { cid } = await publish(testnet, 'echo', { minReplicas: 2 });
+    await expect.poll(() => readyCount(testnet, cid), WAIT).toBe(2);
+    const { code, events, stderr } = await runSwarm([
+      ...['top', '--once', '--json', '--scaling-tick', '500', '--network', testnet.network],
+      ...testnet.bootstrapAddresses.flatMap((address) => ['--bootstrap', address]),
+    ]);
+    expect(code, stderr).toBe(0);
+    expect(events).toMatchObject([
+      {
+        event: 'top',
+        nodes: 2,
+        versions: [
+          { name: 'echo', version: cid, desired: 2, have: 2, unplaceable: null, askedPerS: 0 },
+        ],
+      },
+    ]);
   });
 });

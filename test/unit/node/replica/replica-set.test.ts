@@ -334,6 +334,12 @@ describe('ReplicaSet', () => {
     expect(set.wake(origin.cid)).toMatchObject({ code: 'ERR_LOADING' });
     await become('a', 'ready');
     await vi.waitFor(() => expect(wanted.get('a')).toBe(false));
+    // Whoever it was woken for has not come yet.
+    await set.leave(origin.cid, 'nobody asks for it');
+    expect(set.get(origin.cid)?.state).toBe('ready');
+    set.get(origin.cid)?.acquire()();
+    await set.leave(origin.cid, 'nobody asks for it');
+    expect(set.get(origin.cid)?.state).toBe('cold');
   });
 
   it('ends the fetch of a claim that is not wanted any more', async () => {

@@ -30,6 +30,9 @@ import { elsewhere } from './wake-gate.ts';
 /** Share of a tick by which it is moved at random: nodes that started together should not all plan at once. */
 const JITTER = 0.2;
 
+/** Milliseconds between two looks at least: what was just announced must be heard before it can be counted. */
+const MIN_WAIT_MS = 50;
+
 export interface ScalerComponents {
   readonly peer: SwarmPeer;
   readonly watch: ScalingWatch;
@@ -116,11 +119,13 @@ export class Scaler {
   async #keepLooking(): Promise<void> {
     const { signal } = this.#work;
     const { tickMs } = this.#init.settings;
+    let waitMs = tickMs;
     while (!signal.aborted) {
-      const waitMs = tickMs * (1 + JITTER * (Math.random() - 0.5));
-      await delay(waitMs, undefined, { signal, ref: false });
+      await delay(waitMs * (1 + JITTER * (Math.random() - 0.5)), undefined, { signal, ref: false });
+      waitMs = tickMs;
       try {
-        await this.#look();
+        const lookAtMs = (await this.#look()) ?? Number.POSITIVE_INFINITY;
+        waitMs = Math.min(tickMs, Math.max(MIN_WAIT_MS, lookAtMs - Date.now()));
       } catch (error) {
         if (signal.aborted) return;
         this.#components.logger.warn({ err: error }, 'plan could not be followed; the next one is');
@@ -128,14 +133,15 @@ export class Scaler {
     }
   }
 
-  async #look(): Promise<void> {
+  /** Does what the plan gives this node; returns when it is worth to look before the next tick. */
+  async #look(): Promise<number | null> {
     const { watch, room } = this.#components;
     const nowMs = Date.now();
     const view = watch.view(nowMs);
     await room.look();
     const self = this.#self(view);
     // Before its first announcement a node is nobody that a plan could count on.
-    if (self === undefined) return;
+    if (self === undefined) return null;
     const plan = planReplicas(view, self, nowMs, Math.random);
     this.#memory = plan.memory;
     this.#plan = plan.versions.flatMap((version) => {
@@ -144,6 +150,7 @@ export class Scaler {
     });
     for (const action of plan.actions) await this.#act(action);
     for (const cid of plan.notices) await this.#recruit(cid);
+    return plan.lookAtMs;
   }
 
   #self(view: ScalingView): ScalingSelf | undefined {

@@ -12,28 +12,30 @@ import { Announcer } from './announcer.ts';
 import type { ControlServer } from './control/control-server.ts';
 import { drainVerbs } from './control/drain-verbs.ts';
 import { nodeVerbs } from './control/node-verbs.ts';
+import { orderVerbs } from './control/order-verbs.ts';
 import { openControl } from './control/open-control.ts';
 import { storeVerbs } from './control/store-verbs.ts';
 import type { InferenceBackend } from './backend/backend.ts';
 import { CoreTurns } from './backend/core-turns.ts';
 import type { Isolation } from './backend/isolation.ts';
 import { DeviceProber } from './device/device-prober.ts';
-import { InferenceService, type InferenceServiceComponents } from './inference-service.ts';
+import { createInference } from './create-inference.ts';
+import type { InferenceService } from './inference-service.ts';
 import { type NodeInit, type ResolvedNodeInit, resolveNodeInit } from './node-init.ts';
 import { onnxBackendOf } from './node-backend.ts';
 import { watchCoHolders } from './co-holders.ts';
 import { Handover, type HandoverProgress } from './handover.ts';
 import { isolateModels } from './node-isolation.ts';
 import { NodePause } from './node-pause.ts';
+import { NodePolicy } from './node-policy.ts';
+import { obey, standingOf } from './node-standing.ts';
+import { OperatorOrders } from './operator-orders.ts';
 import { createScaler } from './scaler/create-scaler.ts';
 import type { PlannedVersion, Scaler } from './scaler/scaler.ts';
 import { limiterOf, serveProtocols } from './node-protocols.ts';
 import { rest } from './node-rest.ts';
-import { createSpans } from './node-spans.ts';
 import { OwnerWatch } from './owner-watch.ts';
-import { ReceiptDesk } from './receipt-desk.ts';
 import { ReleaseKeeper } from './release-keeper.ts';
-import type { Replica } from './replica/replica.ts';
 import { ReplicaFetcher } from './replica/replica-fetch.ts';
 import { ReplicaSet } from './replica/replica-set.ts';
 import { PackingLoop } from './store/packing-loop.ts';
@@ -126,6 +128,11 @@ export class SwarmNode implements AsyncDisposable {
   handOver(): AsyncGenerator<HandoverProgress> {
     const { handover, init } = this.#parts;
     return handover.run(AbortSignal.timeout(init.handoverTimeoutMs));
+  }
+
+  /** {@link handOver} to its end, for whoever does not want to know how far it is: the log says that. */
+  async handedOver(): Promise<void> {
+    for await (const _ of this.handOver());
   }
 
   /** Tells the swarm that this node takes nothing new, and refuses what comes all the same. */
@@ -252,17 +259,22 @@ async function assemble(
     limit: limiterOf(init.downloadLimitBytes),
   });
   const cores = new CoreTurns(init.maxCores);
+  const orders: OperatorOrders = await OperatorOrders.open({
+    file: path.join(dataDir, 'orders.json'),
+    onChange: () => obey(orders, { replicas, announcer, logger }),
+  });
+  const policy = new NodePolicy(init, orders);
   const replicas: ReplicaSet = new ReplicaSet(
     {
-      ...{ peer, store, fetcher, backend, releases, experience, cores },
+      ...{ peer, store, fetcher, backend, releases, experience, cores, policy },
       gpus: devices.gpus,
       changed: () => changed(),
     },
     init,
   );
   const retirement = new VersionRetirement({
-    replicas,
-    knowledge,
+    ...{ replicas, knowledge },
+    isPinned: (cid) => policy.isPinned(cid),
     releases: peer.releases,
     idleMs: init.retireAfterMs,
     logger,
@@ -273,7 +285,7 @@ async function assemble(
     scaling === undefined
       ? undefined
       : createScaler(
-          { peer, store, replicas, fetcher, backend, gpus: devices.gpus },
+          { peer, store, replicas, fetcher, backend, policy, gpus: devices.gpus },
           { ...init, scaling },
         );
   if (scaler !== undefined) opened.push(() => scaler.stop());
@@ -285,7 +297,7 @@ async function assemble(
       devices: () => devices.devices,
       // Who follows no demand takes nothing more that anybody could count on.
       room: () => scaler?.room ?? { roomBytes: 0 },
-      standing: () => (handover.leaving ? { leaving: true } : {}),
+      standing: () => standingOf(init, { orders, handover }),
     },
     {
       privateKey,
@@ -311,29 +323,7 @@ async function assemble(
     }
     announcer.changed();
   };
-  const sequenceOf = ({ origin }: Replica): number =>
-    peer.releases.cached(origin.publisher, origin.name)?.record.sequence ?? 0;
-  const countOutcome: InferenceServiceComponents['countOutcome'] = (
-    { origin },
-    outcome,
-    caller,
-  ) => {
-    store.noteUse(origin.cid);
-    peer.outcomes.count(origin, outcome, caller);
-  };
-  const receipts = init.receipts ? new ReceiptDesk(privateKey) : undefined;
-  const spans = createSpans(peer.id, init);
-  const inference = new InferenceService(
-    {
-      ...{ sequenceOf, countOutcome, receipts, spans },
-      replicas: {
-        get: (cid) => replicas.get(cid),
-        wake: (cid) => (scaler ?? replicas).wake(cid),
-      },
-      demand: (cid) => peer.demand.meter(cid),
-    },
-    init,
-  );
+  const { inference, spans } = createInference({ peer, store, replicas, scaler, privateKey }, init);
   const pause: NodePause = await NodePause.open({
     file: path.join(dataDir, 'paused'),
     onChange: (reason) => rest({ inference, announcer, replicas, logger }, reason),
@@ -353,8 +343,9 @@ async function assemble(
       handOver: () => handover.run(AbortSignal.timeout(init.handoverTimeoutMs)),
       drained: drained.resolve,
     }),
+    ...orderVerbs(orders),
     ...nodeVerbs({
-      pause,
+      ...{ pause, orders, handover },
       replicas: () => replicas.replicas,
       facts: () => ({
         node: peer.id,

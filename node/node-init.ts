@@ -1,9 +1,11 @@
 import type { PrivateKey } from '@libp2p/interface';
 import type { Logger } from 'pino';
+import { MAX_COST_PER_HOUR } from '../protocols/capacity/index.ts';
 import { ConfigError } from '../protocols/errors.ts';
 import { DEFAULT_MAX_REQUEST_BYTES } from '../protocols/limits.ts';
 import { DEFAULT_NETWORK, parseNetwork } from '../protocols/protocol-id.ts';
-import { parsePublisherId } from '../protocols/reference.ts';
+import { quoted } from '../protocols/quoted.ts';
+import { parsePublisherId, parseVersionCid } from '../protocols/reference.ts';
 import { MIN_RATE_BYTES } from '../protocols/transfer/index.ts';
 import type { Resolved } from '../protocols/types.ts';
 import { MIN_MEMORY_BYTES } from '../src/policy/memory-need.ts';
@@ -57,10 +59,16 @@ export interface NodeInit {
   readonly mdns?: boolean | undefined;
   /** Publishers whose models this node runs. @default [] (none) */
   readonly allowPublishers?: AllowList | undefined;
+  /** Versions that this node holds at most, of the publishers it serves. @default 'any' */
+  readonly allowVersions?: AllowList | undefined;
+  /** Tasks of the models that this node runs, as their manifests name them. @default 'any' */
+  readonly allowTasks?: AllowList | undefined;
   /** Peer ids whose requests this node answers; where they are named, their priorities count among all. @default 'any' */
   readonly allowCallers?: AllowList | undefined;
   /** Where the node is, in its owner's words; replicas are spread over zones. @default '' */
   readonly zone?: string | undefined;
+  /** What an hour of this host costs, in money or watts: the same for all nodes of a swarm. @default untold */
+  readonly costPerHour?: number | undefined;
   /** The owner's key. @default the node's own key: it is its own owner */
   readonly ownerKey?: PrivateKey | undefined;
   /** Cores that models may compute on, all together. @default cores - 1, at least 1 */
@@ -118,6 +126,7 @@ export type ResolvedNodeInit = Resolved<Omit<NodeInit, Unset | 'scaling'>> &
 type Unset =
   | 'announce'
   | 'backend'
+  | 'costPerHour'
   | 'ownerKey'
   | 'servingHours'
   | 'storeQuotaBytes'
@@ -140,9 +149,12 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     network: parseNetwork(init.network ?? DEFAULT_NETWORK),
     mdns: init.mdns ?? true,
     allowPublishers: init.allowPublishers ?? [],
+    allowVersions: init.allowVersions ?? 'any',
+    allowTasks: init.allowTasks ?? 'any',
     allowCallers: init.allowCallers ?? 'any',
     zone: init.zone ?? '',
     ownerKey: init.ownerKey,
+    costPerHour: init.costPerHour,
     maxCores,
     threads: init.threads ?? Math.min(maxCores, MAX_THREADS),
     maxMemoryBytes: init.maxMemoryBytes ?? Math.floor((hostMemoryBytes() * 3) / 4),
@@ -188,6 +200,14 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
   const { storeQuotaBytes } = resolved;
   if (storeQuotaBytes !== undefined) {
     checkRange('storeQuotaBytes', storeQuotaBytes, 0, Number.MAX_SAFE_INTEGER);
+  }
+  const { costPerHour, allowVersions } = resolved;
+  if (costPerHour !== undefined && !(costPerHour >= 0 && costPerHour <= MAX_COST_PER_HOUR)) {
+    throw new ConfigError(`costPerHour is ${costPerHour}, expected 0 to ${MAX_COST_PER_HOUR}`);
+  }
+  for (const cid of allowVersions === 'any' ? [] : allowVersions) {
+    if (parseVersionCid(cid) !== undefined) continue;
+    throw new ConfigError(`allowVersions has ${quoted(cid)}, expected CIDs, bafyrei…`);
   }
   if (resolved.servingHours !== undefined) parseServingHours(resolved.servingHours);
   checkRange('maxCores', resolved.maxCores, 1, MAX_CORES);

@@ -1,4 +1,7 @@
 import type { AnnouncedDevice, AnnouncedVersion } from '../../protocols/capacity/index.ts';
+import type { VersionCid } from '../../protocols/types.ts';
+import type { Handover } from '../handover.ts';
+import type { OperatorOrders } from '../operator-orders.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { PlannedVersion } from '../scaler/scaler.ts';
 import type { ControlVerbs } from './control-verb.ts';
@@ -8,6 +11,13 @@ export interface NodeStatus {
   readonly node: string;
   /** Why it takes nothing new; null when it serves. */
   readonly paused: string | null;
+  /** Whether it takes no further versions. */
+  readonly cordoned: boolean;
+  /** Whether it hands over what it serves, to end then. */
+  readonly leaving: boolean;
+  /** Versions that its operator keeps in memory, and those that he does not let in. */
+  readonly pinned: readonly VersionCid[];
+  readonly forbidden: readonly VersionCid[];
   readonly devices: readonly AnnouncedDevice[];
   /** That models may compute on together, and those that runs have now. */
   readonly cores: { readonly total: number; readonly busy: number };
@@ -44,15 +54,27 @@ export interface NodeVerbsComponents {
     pause(): Promise<void>;
     resume(): Promise<void>;
   };
-  readonly facts: () => Omit<NodeStatus, 'paused' | 'versions'>;
+  readonly orders: Pick<OperatorOrders, 'cordoned' | 'pinned' | 'forbidden'>;
+  readonly handover: Pick<Handover, 'leaving'>;
+  readonly facts: () => Pick<NodeStatus, 'node' | 'devices' | 'cores' | 'memory' | 'plan'>;
   readonly replicas: () => readonly Replica[];
 }
 
 /** What an owner asks of his running node itself. */
-export function nodeVerbs({ pause, facts, replicas }: NodeVerbsComponents): ControlVerbs {
+export function nodeVerbs({
+  pause,
+  orders,
+  handover,
+  facts,
+  replicas,
+}: NodeVerbsComponents): ControlVerbs {
   const status = (): NodeStatus => ({
     ...facts(),
     paused: pause.reason ?? null,
+    cordoned: orders.cordoned,
+    leaving: handover.leaving,
+    pinned: orders.pinned,
+    forbidden: orders.forbidden,
     versions: replicas().map(versionStatus),
   });
   return {

@@ -1,9 +1,6 @@
-import { InvalidInputError } from '../../protocols/errors.ts';
-import { quoted } from '../../protocols/quoted.ts';
-import { parseVersionCid } from '../../protocols/reference.ts';
-import type { VersionCid } from '../../protocols/types.ts';
-import type { RepairVersion } from '../replica/version-repair.ts';
 import type { StoreUpkeep } from '../store/store-upkeep.ts';
+import type { RepairVersion } from '../replica/version-repair.ts';
+import { parseVersion } from './control-argument.ts';
 import type { ControlVerbs } from './control-verb.ts';
 
 /**
@@ -25,20 +22,14 @@ export function storeVerbs(upkeep: StoreUpkeep, repair?: RepairVersion): Control
     },
     'store.gc': (_, signal) => upkeep.collect({ signal }),
     async *'store.pin'(argument) {
-      const cid = versionOf(argument);
+      const cid = parseVersion(argument);
       await upkeep.pin(cid);
       yield { cid };
     },
     async *'store.unpin'(argument) {
-      const cid = versionOf(argument);
+      const cid = parseVersion(argument);
       await upkeep.unpin(cid);
       yield { cid };
     },
   };
-}
-
-function versionOf(argument: string | undefined): VersionCid {
-  const cid = parseVersionCid(argument ?? '');
-  if (cid !== undefined) return cid;
-  throw new InvalidInputError(`version is ${quoted(argument ?? '')}, expected a CID, bafyrei…`);
 }

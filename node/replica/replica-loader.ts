@@ -4,15 +4,14 @@ import type { LoadedModel, ModelState } from '../backend/backend.ts';
 import type { StoredVersion } from '../store/version-store.ts';
 import type { BringOptions, Holding } from './holding.ts';
 import { type MemoryLeaveComponents, quarantine } from './memory-leave.ts';
-import type { MemoryLedger } from './memory-ledger.ts';
 import { createQueue } from './replica-queue.ts';
 import type { ReplicaSetComponents, ReplicaSetInit } from './replica-set-init.ts';
 import { checkHost } from './version-load.ts';
-import { VersionMemory } from './version-memory.ts';
+import type { VersionMemory } from './version-memory.ts';
 
 export interface ReplicaLoaderComponents {
   readonly parts: ReplicaSetComponents;
-  readonly ledger: MemoryLedger;
+  readonly memory: VersionMemory;
   readonly leaving: MemoryLeaveComponents;
   /** Why nothing is loaded now; undefined when it is. */
   readonly resting: () => string | undefined;
@@ -26,17 +25,10 @@ export interface ReplicaLoaderComponents {
 export class ReplicaLoader {
   readonly #components: ReplicaLoaderComponents;
   readonly #init: ReplicaSetInit;
-  readonly #memory: VersionMemory;
 
   constructor(components: ReplicaLoaderComponents, init: ReplicaSetInit) {
     this.#components = components;
     this.#init = init;
-    const { backend, gpus, cores, experience } = components.parts;
-    const { threads, logger } = init;
-    this.#memory = new VersionMemory({
-      ...{ backend, gpus, cores, experience, threads, logger },
-      ledger: components.ledger,
-    });
   }
 
   /** The files, fetched from other holders when they are not on the disk. */
@@ -48,8 +40,10 @@ export class ReplicaLoader {
     const stored = await fetcher.fetch(cid, {
       askers: holding.askers,
       signal,
-      accept: (manifest) =>
-        checkHost(backend, manifest, { signal, memoryBytes: this.#init.maxMemoryBytes }),
+      accept: async (manifest) => {
+        parts.policy.checkManifest(manifest);
+        await checkHost(backend, manifest, { signal, memoryBytes: this.#init.maxMemoryBytes });
+      },
       onProgress: (bytes, totalBytes) => {
         holding.progress = { state: 'fetching', bytes, totalBytes };
         holding.replica.fetched(bytes, totalBytes);
@@ -65,7 +59,7 @@ export class ReplicaLoader {
     stored: StoredVersion,
     { evict, promised }: BringOptions,
   ): Promise<void> {
-    const { parts, resting, signal } = this.#components;
+    const { parts, memory, resting, signal } = this.#components;
     const { changed, experience } = parts;
     const { replica } = holding;
     const { cid, name } = replica.origin;
@@ -73,9 +67,9 @@ export class ReplicaLoader {
     if (rest !== undefined) throw new BusyError(`this node rests: ${rest}`, 0);
     const version = { cid, ...stored };
     holding.progress = { state: 'loading' };
-    replica.loading(this.#memory.assumedLoadMs(version));
+    replica.loading(memory.assumedLoadMs(version));
     changed();
-    const loaded = await this.#memory.load(version, {
+    const loaded = await memory.load(version, {
       signal,
       evict,
       memoryBytes: this.#init.maxMemoryBytes,
@@ -97,7 +91,7 @@ export class ReplicaLoader {
     const { provider, memoryBytes } = model;
     const facts = { cid, name, provider, memoryBytes, loadMs, note, batches };
     this.#init.logger.info(facts, 'replica ready');
-    await this.#memory.reconcile();
+    await memory.reconcile();
   }
 
   #modelChanged(holding: Holding, model: LoadedModel, state: ModelState, reason: string): void {

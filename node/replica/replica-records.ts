@@ -2,17 +2,17 @@ import { CID } from 'multiformats/cid';
 import type { Logger } from 'pino';
 import { ForbiddenError, isSwarmError } from '../../protocols/errors.ts';
 import type { Delegation } from '../../protocols/release/index.ts';
-import type { VersionCid } from '../../protocols/types.ts';
 import { openPlacementGrant } from '../../protocols/replica/index.ts';
+import type { VersionCid } from '../../protocols/types.ts';
 import type { SwarmPeer } from '../../src/swarm/peer.ts';
-import { type AllowList, allows } from '../node-init.ts';
+import type { NodePolicy } from '../node-policy.ts';
 import type { VersionStore } from '../store/version-store.ts';
 import type { ReplicaOrigin } from './replica.ts';
 
 const DHT_TIMEOUT_MS = 30_000;
 
 export interface OpenGrantOptions {
-  readonly allowPublishers: AllowList;
+  readonly policy: Pick<NodePolicy, 'check'>;
   readonly releases: Pick<SwarmPeer['releases'], 'find'>;
   readonly signal: AbortSignal;
 }
@@ -20,19 +20,15 @@ export interface OpenGrantOptions {
 /**
  * Which version a grant asks this node to hold, as which.
  *
- * @throws {ERR_FORBIDDEN} when this node does not serve the publisher, or a delegate's time is over.
+ * @throws {ERR_FORBIDDEN} when this node never holds the version, or a delegate's time is over.
  * @throws {ERR_INVALID_RECORD} when the grant is not what it claims.
  */
 export async function openGrant(
   grant: Uint8Array,
-  { allowPublishers, releases, signal }: OpenGrantOptions,
+  { policy, releases, signal }: OpenGrantOptions,
 ): Promise<ReplicaOrigin> {
   const { publisher, name, cid, delegation } = await openPlacementGrant(grant);
-  if (!allows(allowPublishers, publisher)) {
-    throw new ForbiddenError(
-      `this node does not serve publisher ${publisher} (its --allow-publisher list says whom it serves)`,
-    );
-  }
+  policy.check({ publisher, cid });
   if (delegation !== undefined) await refuseRevoked(releases, delegation, signal);
   return { publisher, name, cid };
 }
@@ -106,19 +102,18 @@ export function rememberLoaded(
   });
 }
 
-/** What was held before a restart and may still be; the log names whose publisher is served no more. */
+/** What was held before a restart and may still be; the log says why the rest is not. */
 export async function servable(
   store: Pick<VersionStore, 'wanted'>,
-  {
-    allowPublishers,
-    logger,
-  }: { readonly allowPublishers: AllowList; readonly logger: Pick<Logger, 'warn'> },
+  policy: Pick<NodePolicy, 'refusal'>,
+  logger: Pick<Logger, 'warn'>,
 ): Promise<{ readonly origin: ReplicaOrigin; readonly cold: boolean }[]> {
   const found: { readonly origin: ReplicaOrigin; readonly cold: boolean }[] = [];
   for (const { publisher, name, cid, cold = false } of await store.wanted()) {
     const origin = { publisher, name, cid };
-    if (allows(allowPublishers, publisher)) found.push({ origin, cold });
-    else logger.warn(origin, 'publisher is not served any more: not loaded');
+    const refusal = policy.refusal(origin);
+    if (refusal === undefined) found.push({ origin, cold });
+    else logger.warn({ ...origin, refusal }, 'version is not served any more: not loaded');
   }
   return found;
 }

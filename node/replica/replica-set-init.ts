@@ -3,14 +3,13 @@ import type { SwarmPeer } from '../../src/swarm/peer.ts';
 import type { InferenceBackend } from '../backend/backend.ts';
 import type { CoreTurns } from '../backend/core-turns.ts';
 import type { GpuMemory } from '../device/gpu-memory.ts';
-import type { AllowList } from '../node-init.ts';
+import type { NodePolicy } from '../node-policy.ts';
 import type { ReleaseKeeper } from '../release-keeper.ts';
 import type { ReplicaFetcher } from './replica-fetch.ts';
 import type { VersionStore } from '../store/version-store.ts';
 import type { VersionExperience } from './version-experience.ts';
 
 export interface ReplicaSetInit {
-  readonly allowPublishers: AllowList;
   readonly maxQueued: number;
   readonly executionLimitMs: number;
   /** Bytes of the host's memory that models may take together. */
@@ -25,6 +24,7 @@ export interface ReplicaSetComponents {
   readonly store: VersionStore;
   readonly fetcher: ReplicaFetcher;
   readonly backend: InferenceBackend;
+  readonly policy: NodePolicy;
   readonly releases: Pick<ReleaseKeeper, 'learn'>;
   readonly gpus: GpuMemory;
   readonly experience: VersionExperience;

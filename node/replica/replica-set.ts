@@ -2,8 +2,6 @@ import type { AnnouncedVersion } from '../../protocols/capacity/index.ts';
 import { BusyError, ForbiddenError, LoadingError, NotFoundError } from '../../protocols/errors.ts';
 import { type ReplicaProgress, type ReplicaRequest } from '../../protocols/replica/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
-import { hostMemoryPool } from '../device/host-memory.ts';
-import { allows } from '../node-init.ts';
 import { GoneVersions } from './gone-versions.ts';
 import {
   type BringOptions,
@@ -25,9 +23,10 @@ import {
   putToSleep,
   quarantine,
 } from './memory-leave.ts';
-import { MemoryLedger } from './memory-ledger.ts';
+import type { MemoryLedger } from './memory-ledger.ts';
 import type { Replica, ReplicaOrigin } from './replica.ts';
-import { ReplicaLoader } from './replica-loader.ts';
+import type { ReplicaLoader } from './replica-loader.ts';
+import { createReplicaMemory } from './replica-memory.ts';
 import {
   openGrant,
   provideVersion,
@@ -54,21 +53,17 @@ export class ReplicaSet {
     this.#components = components;
     this.#init = init;
     this.#leaving = { changed: components.changed, logger: init.logger };
-    this.#ledger = new MemoryLedger({
-      pools: () => [hostMemoryPool(init.maxMemoryBytes), ...components.gpus.pools],
-      standing: (cid) =>
-        this.get(cid)?.standing ?? { busy: true, lastUsedMs: 0, uses: 0, loadMs: 0 },
-      evict: (cid) => this.sleep(cid, 'its memory was needed'),
-    });
-    this.#loader = new ReplicaLoader(
+    const memory = createReplicaMemory(
       {
-        ...{ parts: components, ledger: this.#ledger, leaving: this.#leaving },
+        ...{ parts: components, leaving: this.#leaving, signal: this.#stopping.signal },
+        get: (cid) => this.get(cid),
         resting: () => this.#resting,
         sleep: (cid, why) => this.sleep(cid, why),
-        signal: this.#stopping.signal,
       },
       init,
     );
+    this.#ledger = memory.ledger;
+    this.#loader = memory.loader;
   }
 
   /** Who has how much of the memory that models may take. */
@@ -94,7 +89,7 @@ export class ReplicaSet {
    * Takes on a replica and yields how far it is, `ready` last. Asked twice for one version, it is loaded once. The work
    * goes on when the asker leaves.
    *
-   * @throws {ERR_FORBIDDEN} when this node does not serve the publisher.
+   * @throws {ERR_FORBIDDEN} when this node never holds the version; {ERR_BUSY} while it takes no further ones.
    * @throws {ERR_INVALID_RECORD} when the grant is not what it claims.
    */
   async *hold(
@@ -102,11 +97,10 @@ export class ReplicaSet {
     asker: string,
     signal: AbortSignal,
   ): AsyncGenerator<ReplicaProgress> {
-    const origin = await openGrant(grant, {
-      allowPublishers: this.#init.allowPublishers,
-      releases: this.#components.peer.releases,
-      signal: AbortSignal.any([signal, this.#stopping.signal]),
-    });
+    const { policy, peer } = this.#components;
+    const until = AbortSignal.any([signal, this.#stopping.signal]);
+    const origin = await openGrant(grant, { policy, releases: peer.releases, signal: until });
+    if (this.#known(origin.cid) === undefined) policy.checkRoom();
     yield* watch(this.#takeFor(origin, asker), signal);
   }
 
@@ -157,6 +151,16 @@ export class ReplicaSet {
     const holding = this.#holdings.get(cid);
     if (holding === undefined || !(await giveUp(holding, why, this.#leaving))) return;
     await rememberVersion(this.#components, holding.replica.origin, holding.surplus);
+  }
+
+  /** Gives a version up, by its operator's order: it ends what it runs, is never loaded again, and its files go when their room is needed. */
+  async expel(cid: VersionCid, why: string): Promise<void> {
+    const holding = this.#holdings.get(cid);
+    await this.#components.store.unwant(cid);
+    if (holding === undefined) return;
+    holding.givingUp.abort(new ForbiddenError(why));
+    await Promise.allSettled([holding.done]);
+    if (this.#holdings.get(cid) === holding) this.#drop(holding, why);
   }
 
   /** Keeps on the disk what is whole there, without loading it: the next load finds it here. */
@@ -218,7 +222,6 @@ export class ReplicaSet {
     const holding = this.#holdings.get(cid);
     if (holding === undefined || !['cold', 'quarantined'].includes(holding.replica.state)) return;
     this.#drop(holding);
-    this.#components.changed();
   }
 
   /**
@@ -228,7 +231,8 @@ export class ReplicaSet {
   async restore(
     isRetired: (cid: VersionCid) => Promise<boolean> = async () => false,
   ): Promise<void> {
-    for (const { origin, cold } of await servable(this.#components.store, this.#init)) {
+    const { store, policy } = this.#components;
+    for (const { origin, cold } of await servable(store, policy, this.#init.logger)) {
       if (this.#known(origin.cid) !== undefined) continue;
       if (cold) this.#keepCold(origin, KEPT).surplus = true;
       else if (await isRetired(origin.cid)) this.#keepCold(origin, RETIRED).retired = true;
@@ -246,7 +250,7 @@ export class ReplicaSet {
     const known = this.#holdings.get(cid);
     const wanted = (await this.#components.store.wanted()).find((one) => one.cid === cid);
     const origin = known?.replica.origin ?? wanted;
-    if (origin === undefined || !allows(this.#init.allowPublishers, origin.publisher)) return false;
+    if (origin === undefined || this.#components.policy.refusal(origin) !== undefined) return false;
     await known?.done.catch(() => {
       // How it came up before does not matter: its files were damaged.
     });
@@ -373,19 +377,17 @@ export class ReplicaSet {
     { isNew = false, claimed = false }: Partial<TakeOptions> = {},
   ): Promise<void> {
     const { cid, name } = holding.replica.origin;
-    const { store, changed } = this.#components;
     const unwanted = holding.givingUp.signal.aborted;
     if (unwanted) this.#init.logger.info({ cid, name }, 'fetch ended: the swarm has enough of it');
     else this.#init.logger.warn({ err: error, cid, name }, 'replica could not be brought up');
     this.#drop(holding, textOf(error));
     // Nobody placed it here: it is not to be tried after a restart either.
-    if (claimed) await store.unwant(cid);
+    if (claimed) await this.#components.store.unwant(cid);
     // What can never work leaves the disk; what has worked here may again, when the driver does that it runs on.
     if (isNew && isLasting(error) && !unwanted) {
-      await store.unwant(cid);
-      await store.remove(cid);
+      await this.#components.store.unwant(cid);
+      await this.#components.store.remove(cid);
     }
-    changed();
   }
 
   #drop(holding: Holding, note?: string): void {
@@ -393,5 +395,6 @@ export class ReplicaSet {
     this.#holdings.delete(holding.replica.origin.cid);
     void holding.replica.unload(note).then(gone);
     this.#gone.add(holding.replica.announced());
+    this.#components.changed();
   }
 }

@@ -13,6 +13,8 @@ const MAX_LOOK_INTERVAL_MS = 60_000;
 export interface VersionRetirementComponents {
   readonly replicas: Pick<ReplicaSet, 'replicas' | 'retire' | 'revive'>;
   readonly knowledge: Pick<VersionKnowledge, 'current'>;
+  /** Whether its operator wants it in memory, whatever else. */
+  readonly isPinned: (cid: VersionCid) => boolean;
   readonly releases: {
     /** Calls back for each record that is news; returns what ends it. */
     onChange(listener: (release: SignedRelease) => void): () => void;
@@ -54,9 +56,9 @@ export class VersionRetirement {
 
   /** Takes out of memory what has been idle for long enough; resolves when that memory is back. */
   async look(nowMs = performance.now()): Promise<void> {
-    const { replicas, knowledge, idleMs: retireAfterMs } = this.#components;
+    const { replicas, knowledge, isPinned, idleMs: retireAfterMs } = this.#components;
     for (const replica of replicas.replicas) {
-      if (replica.state !== 'ready') continue;
+      if (replica.state !== 'ready' || isPinned(replica.origin.cid)) continue;
       const { cid } = replica.origin;
       const current = await knowledge.current(cid);
       // Read after the wait: a request may have come meanwhile.

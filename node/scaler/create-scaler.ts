@@ -5,7 +5,7 @@ import type { SwarmPeer } from '../../src/swarm/peer.ts';
 import { ScalingWatch } from '../../src/swarm/scaling-watch.ts';
 import type { InferenceBackend } from '../backend/backend.ts';
 import type { GpuMemory } from '../device/gpu-memory.ts';
-import type { AllowList } from '../node-init.ts';
+import type { NodePolicy } from '../node-policy.ts';
 import type { ReplicaFetcher } from '../replica/replica-fetch.ts';
 import type { ReplicaSet } from '../replica/replica-set.ts';
 import { checkHost } from '../replica/version-load.ts';
@@ -24,19 +24,19 @@ export interface CreateScalerComponents {
   readonly fetcher: ReplicaFetcher;
   readonly backend: InferenceBackend;
   readonly gpus: GpuMemory;
+  readonly policy: NodePolicy;
 }
 
 export interface CreateScalerInit {
   readonly scaling: ScalingSettings;
-  readonly allowPublishers: AllowList;
   readonly maxMemoryBytes: number;
   readonly logger: Logger;
 }
 
 /** The part of a node that follows the swarm's demand; {@link Scaler.start} begins. */
 export function createScaler(
-  { peer, store, replicas, fetcher, backend, gpus }: CreateScalerComponents,
-  { scaling, allowPublishers, maxMemoryBytes, logger }: CreateScalerInit,
+  { peer, store, replicas, fetcher, backend, gpus, policy }: CreateScalerComponents,
+  { scaling, maxMemoryBytes, logger }: CreateScalerInit,
 ): Scaler {
   const manifests = new ManifestReader(peer);
   const watch = new ScalingWatch(
@@ -45,9 +45,10 @@ export function createScaler(
   );
   const prefetcher = new Prefetcher({
     ...{ fetcher, replicas, logger },
-    accept: (manifest) => {
+    accept: async (manifest) => {
+      policy.checkManifest(manifest);
       const signal = AbortSignal.timeout(ACCEPT_TIMEOUT_MS);
-      return checkHost(backend, manifest, { signal, memoryBytes: maxMemoryBytes });
+      await checkHost(backend, manifest, { signal, memoryBytes: maxMemoryBytes });
     },
   });
   const room = new NodeRoom({
@@ -55,8 +56,8 @@ export function createScaler(
     mayLeave: (cid) => scaler.mayLeave(cid),
   });
   const scaler: Scaler = new Scaler(
-    { peer, watch, replicas, prefetcher, room, logger },
-    { settings: scaling, allowPublishers },
+    { peer, watch, replicas, prefetcher, room, policy, logger },
+    { settings: scaling },
   );
   return scaler;
 }

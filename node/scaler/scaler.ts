@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { BoundedMap } from '../../protocols/bounded-map.ts';
 import type { Announcement } from '../../protocols/capacity/index.ts';
 import type { NodeId, VersionCid } from '../../protocols/types.ts';
 import { planReplicas } from '../../src/policy/scaling/plan-replicas.ts';
@@ -20,7 +21,7 @@ import type { ScaledVersion } from '../../src/swarm/scaled-versions.ts';
 import type { ScalingWatch } from '../../src/swarm/scaling-watch.ts';
 import { announcedHolders } from '../../src/swarm/version-holders.ts';
 import { BackgroundWork } from '../background-work.ts';
-import { type AllowList, allows } from '../node-init.ts';
+import type { NodePolicy } from '../node-policy.ts';
 import type { ReplicaSet } from '../replica/replica-set.ts';
 import { FailedClaims } from './failed-claims.ts';
 import type { NodeRoom } from './node-room.ts';
@@ -33,18 +34,23 @@ const JITTER = 0.2;
 /** Milliseconds between two looks at least: what was just announced must be heard before it can be counted. */
 const MIN_WAIT_MS = 50;
 
+/** Milliseconds between two tries to have a pinned version in memory. */
+const PIN_RETRY_MS = 10_000;
+
+const MAX_PINS_TRIED = 1_024;
+
 export interface ScalerComponents {
   readonly peer: SwarmPeer;
   readonly watch: ScalingWatch;
   readonly replicas: ReplicaSet;
   readonly prefetcher: Prefetcher;
   readonly room: NodeRoom;
+  readonly policy: Pick<NodePolicy, 'refusal' | 'taskRefusal' | 'pinned'>;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
 }
 
 export interface ScalerInit {
   readonly settings: ScalingSettings;
-  readonly allowPublishers: AllowList;
 }
 
 /** A version of the last plan, with the model it is of. */
@@ -61,6 +67,8 @@ export class Scaler {
   #memory: ScalingMemory = EMPTY_SCALING_MEMORY;
   #plan: readonly PlannedVersion[] = [];
   readonly #failed = new FailedClaims();
+  /** When a pinned version was last tried that did not stay. */
+  readonly #pinTriedAtMs = new BoundedMap<VersionCid, number>(MAX_PINS_TRIED);
   #started = false;
 
   constructor(components: ScalerComponents, init: ScalerInit) {
@@ -149,13 +157,28 @@ export class Scaler {
       return scaled === undefined ? [] : { ...version, ...modelOf(scaled) };
     });
     for (const action of plan.actions) await this.#act(action);
+    await this.#keepPinned(nowMs);
     for (const cid of plan.notices) await this.#recruit(cid);
     return plan.lookAtMs;
   }
 
+  /** Has in memory what the operator wants there, also what this node has never held: a channel has to point at it. */
+  async #keepPinned(nowMs: number): Promise<void> {
+    const { watch, replicas, policy } = this.#components;
+    for (const cid of policy.pinned) {
+      const version = watch.version(cid);
+      const state = replicas.get(cid)?.state ?? 'gone';
+      if (version === undefined || (state !== 'gone' && state !== 'cold')) continue;
+      if (policy.refusal(version) !== undefined) continue;
+      if (nowMs - (this.#pinTriedAtMs.get(cid) ?? 0) < PIN_RETRY_MS) continue;
+      this.#pinTriedAtMs.set(cid, nowMs);
+      await this.#claim(version);
+    }
+  }
+
   #self(view: ScalingView): ScalingSelf | undefined {
-    const { peer, watch, replicas, prefetcher, room } = this.#components;
-    const { settings, allowPublishers } = this.#init;
+    const { peer, watch, replicas, prefetcher, room, policy } = this.#components;
+    const { settings } = this.#init;
     const known = view.nodes.find(({ node }) => node === peer.id);
     if (known === undefined) return undefined;
     const { memoryFreeBytes, diskFreeBytes } = room;
@@ -163,14 +186,15 @@ export class Scaler {
     const nowMs = Date.now();
     const refused = view.versions.filter(({ cid }) => {
       const version = watch.version(cid);
-      if (version === undefined || !allows(allowPublishers, version.publisher)) return true;
+      if (version === undefined) return true;
+      if ((policy.refusal(version) ?? policy.taskRefusal(version.task)) !== undefined) return true;
       return this.#failed.has(cid, nowMs) && replicas.get(cid)?.state !== 'ready';
     });
     const loading = replicas.replicas.filter(({ state }) => state === 'loading').length;
     return {
       node,
       refused: new Set(refused.map(({ cid }) => cid)),
-      pinned: new Set(),
+      pinned: new Set(policy.pinned),
       loading: loading + prefetcher.size,
       settings,
       memory: this.#memory,

@@ -2,6 +2,7 @@ export {
   type AnnouncedDevice,
   type AnnouncedVersion,
   type Announcement,
+  MAX_COST_PER_HOUR,
   MAX_VERSION_NOTE_LENGTH,
   openAnnouncement,
   type ReplicaState,

@@ -1,5 +1,7 @@
 import type { CommandSpec } from './command-table.ts';
 
+const CID = { name: 'cid', about: 'the version, bafyrei…' } as const;
+
 /** What an owner asks of his running node, in another terminal. */
 export const NODE_COMMANDS: readonly CommandSpec[] = [
   {
@@ -30,5 +32,51 @@ export const NODE_COMMANDS: readonly CommandSpec[] = [
     settings: ['data'],
     examples: ['node drain --data ./node'],
     load: async () => (await import('./commands/node-drain.ts')).runNodeDrain,
+  },
+  {
+    path: 'node cordon',
+    summary: 'have a running node take no further versions, and serve those it has',
+    settings: ['data'],
+    examples: ['node cordon --data ./node'],
+    load: async () => (await import('./commands/node-orders.ts')).runNodeCordon,
+  },
+  {
+    path: 'node uncordon',
+    summary: 'have a cordoned node take versions again',
+    settings: ['data'],
+    examples: ['node uncordon --data ./node'],
+    load: async () => (await import('./commands/node-orders.ts')).runNodeUncordon,
+  },
+  {
+    path: 'node pin',
+    summary: 'have a running node keep a version in memory, and load it if it can',
+    operands: [CID],
+    settings: ['data'],
+    examples: ['node pin bafyrei… --data ./node'],
+    load: async () => (await import('./commands/node-orders.ts')).runNodePin,
+  },
+  {
+    path: 'node unpin',
+    summary: 'let a version leave memory again when nobody asks for it',
+    operands: [CID],
+    settings: ['data'],
+    examples: ['node unpin bafyrei… --data ./node'],
+    load: async () => (await import('./commands/node-orders.ts')).runNodeUnpin,
+  },
+  {
+    path: 'node forbid',
+    summary: 'have a running node give a version up and never hold it again',
+    operands: [CID],
+    settings: ['data'],
+    examples: ['node forbid bafyrei… --data ./node'],
+    load: async () => (await import('./commands/node-orders.ts')).runNodeForbid,
+  },
+  {
+    path: 'node allow',
+    summary: 'let a forbidden version be held again',
+    operands: [CID],
+    settings: ['data'],
+    examples: ['node allow bafyrei… --data ./node'],
+    load: async () => (await import('./commands/node-orders.ts')).runNodeAllow,
   },
 ];

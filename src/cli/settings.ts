@@ -68,6 +68,21 @@ export const SETTINGS = {
     about: "peer whose requests this node answers, or 'any' (repeat for several)",
     fallback: ['any'],
   },
+  allowVersion: {
+    kind: 'list',
+    flags: '--allow-version <cid>',
+    env: 'SWARM_ALLOW_VERSION',
+    about: "version that this node may hold, or 'any' (repeat for several)",
+    fallback: ['any'],
+  },
+  allowTask: {
+    kind: 'list',
+    flags: '--allow-task <task>',
+    env: 'SWARM_ALLOW_TASK',
+    about:
+      "what models may do that this node runs, as their manifests say it, such as image-classification, or 'any' (repeat for several)",
+    fallback: ['any'],
+  },
   zone: {
     kind: 'text',
     flags: '--zone <name>',
@@ -80,6 +95,13 @@ export const SETTINGS = {
     flags: '--owner-key <file>',
     env: 'SWARM_OWNER_KEY',
     about: "key of the node's owner, made when missing; without it the node is its own owner",
+  },
+  costPerHour: {
+    kind: 'text',
+    flags: '--cost-per-hour <n>',
+    env: 'SWARM_COST_PER_HOUR',
+    about:
+      'what an hour of this machine costs, in money or watts, the same for all nodes of a swarm: dear ones are freed first',
   },
   maxCores: {
     kind: 'integer',
@@ -301,8 +323,11 @@ export interface Settings extends GatewaySettings, ScalingSettings {
   readonly announce: readonly string[] | undefined;
   readonly allowPublisher: readonly string[];
   readonly allowCaller: readonly string[];
+  readonly allowVersion: readonly string[];
+  readonly allowTask: readonly string[];
   readonly zone: string;
   readonly ownerKey: string | undefined;
+  readonly costPerHour: string | undefined;
   readonly maxCores: number | undefined;
   readonly threads: number | undefined;
   readonly maxMemory: string | undefined;

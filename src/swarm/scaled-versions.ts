@@ -36,7 +36,10 @@ export interface VersionOrigin {
 /** A version with what its manifest says of how it is to be held. */
 export interface ScaledVersion
   extends VersionOrigin,
-    Pick<VersionView, 'deployment' | 'memoryBytes' | 'fileBytes'> {}
+    Pick<VersionView, 'deployment' | 'memoryBytes' | 'fileBytes'> {
+  /** What it does, in the publisher's words; undefined when untold. */
+  readonly task: string | undefined;
+}
 
 interface Known {
   readonly origin: VersionOrigin;
@@ -139,6 +142,7 @@ export class ScaledVersions {
 function factsOf(origin: VersionOrigin, manifest: Manifest): ScaledVersion {
   return {
     ...origin,
+    task: manifest.metadata.task,
     deployment: resolveDeployment(manifest.deployment),
     memoryBytes: estimateMemory(versionSize(manifest), false).hostBytes,
     fileBytes: manifestBytes(manifest),

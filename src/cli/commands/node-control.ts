@@ -32,11 +32,19 @@ async function ask(context: CommandContext, verb: string): Promise<NodeStatus> {
   return status;
 }
 
+function describeState({ paused, leaving, cordoned }: NodeStatus): string {
+  if (leaving) return 'leaving: it serves on until others serve what it serves';
+  if (paused !== null) return `paused: ${printable(paused, 200)}`;
+  return cordoned ? 'serving, and takes no further versions: it is cordoned' : 'serving';
+}
+
 function tell({ terminal }: CommandContext, status: NodeStatus): number {
   terminal.event({ event: 'node', ...status });
   printPairs(terminal, [
     ['node', status.node],
-    ['state', status.paused === null ? 'serving' : `paused: ${printable(status.paused, 200)}`],
+    ['state', describeState(status)],
+    ...status.pinned.map((cid) => ['pinned', cid] as const),
+    ...status.forbidden.map((cid) => ['forbidden', cid] as const),
     ['cores', `${status.cores.busy} of ${status.cores.total} busy`],
     ...status.memory.map(
       ({ pool, usedBytes, totalBytes }) =>

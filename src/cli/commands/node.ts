@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { type AllowList, createNode, type SwarmNode } from '../../../node/index.ts';
+import { MAX_COST_PER_HOUR } from '../../../protocols/capacity/index.ts';
 import { ConfigError } from '../../../protocols/errors.ts';
 import { parsePublisherId } from '../../../protocols/reference.ts';
 import { byteSetting } from '../byte-setting.ts';
@@ -8,6 +9,7 @@ import { type Daemon, serveUntilTold } from '../daemon.ts';
 import { dataFolder } from '../data-folder.ts';
 import { isTerminated } from '../interrupt.ts';
 import { openKey } from '../key-file.ts';
+import { parseNumber } from '../quantity.ts';
 import { scalingInit } from '../scaling-settings.ts';
 import { type SettingKey, settingSpec } from '../settings.ts';
 import { printPairs } from '../table.ts';
@@ -45,7 +47,10 @@ export async function runNode(context: CommandContext): Promise<number> {
         mdns: settings.mdns,
         allowPublishers,
         allowCallers,
+        allowVersions: anyOr(settings.allowVersion),
+        allowTasks: anyOr(settings.allowTask),
         zone: settings.zone,
+        costPerHour: costPerHour(settings),
         ownerKey: owner?.key,
         maxCores: settings.maxCores,
         threads: settings.threads,
@@ -70,7 +75,7 @@ export async function runNode(context: CommandContext): Promise<number> {
       });
       return {
         ...{ node, id: node.id, addresses: node.addresses, drained: node.drained },
-        stop: () => leave(node, context),
+        stop: () => leave(node, context.signal),
       };
     },
     facts: ({ node }) => ({ owner: owner?.id ?? node.id, isolation: node.isolation.kind }),
@@ -93,17 +98,23 @@ export async function runNode(context: CommandContext): Promise<number> {
 }
 
 /** Whoever presses Ctrl-C waits for nobody; a service manager that restarts one node after the other gives them the time. */
-async function leave(node: SwarmNode, { signal, terminal }: CommandContext): Promise<void> {
-  if (isTerminated(signal)) {
-    for await (const { owed } of node.handOver()) {
-      terminal.event({ event: 'drain', owed: owed.map(({ cid }) => cid) });
-    }
-  }
+async function leave(node: SwarmNode, signal: AbortSignal): Promise<void> {
+  if (isTerminated(signal)) await node.handedOver();
   await node.stop();
 }
 
 function describeIsolation({ kind, reason }: SwarmNode['isolation']): string {
   return reason === undefined ? kind : `none but a ${kind} of its own: ${reason}`;
+}
+
+function anyOr(names: readonly string[]): AllowList {
+  return names.includes('any') ? 'any' : names;
+}
+
+function costPerHour({ costPerHour: text }: CommandContext['settings']): number | undefined {
+  return text === undefined
+    ? undefined
+    : parseNumber(text, '--cost-per-hour', [0, MAX_COST_PER_HOUR]);
 }
 
 /** `any` wins over ids beside it; an id that is none is an error here, not a caller who is never served. */

@@ -4,6 +4,7 @@ import type { LoadOptions, ModelFiles } from '../../../../node/backend/backend.t
 import { CoreTurns } from '../../../../node/backend/core-turns.ts';
 import { GpuMemory } from '../../../../node/device/gpu-memory.ts';
 import type { ReplicaFetchOptions } from '../../../../node/replica/replica-fetch.ts';
+import { NodePolicy } from '../../../../node/node-policy.ts';
 import { ReplicaSet } from '../../../../node/replica/replica-set.ts';
 import type { ReplicaSetComponents } from '../../../../node/replica/replica-set-init.ts';
 import { VersionExperience } from '../../../../node/replica/version-experience.ts';
@@ -85,17 +86,20 @@ async function prepare(
     },
     releases: { learn: () => {} },
   };
+  const policy = new NodePolicy(
+    { allowPublishers: 'any', allowVersions: 'any', allowTasks: 'any' },
+    { cordoned: false, pinned: [], forbidden: [] },
+  );
   const set = new ReplicaSet(
     {
       ...(stubs as unknown as ReplicaSetComponents),
-      backend,
+      ...{ backend, policy },
       gpus: new GpuMemory(),
       experience: new VersionExperience(),
       cores: new CoreTurns(1),
       changed: () => {},
     },
     {
-      allowPublishers: 'any',
       maxQueued: 10,
       executionLimitMs: 1_000,
       maxMemoryBytes,

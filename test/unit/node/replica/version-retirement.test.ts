@@ -12,6 +12,7 @@ const cidOf = (name: string) => name as VersionCid;
 function prepare(
   states: Readonly<Record<string, { state: string; busy?: boolean; lastUsedMs?: number }>>,
   current: readonly string[],
+  pinned: readonly string[] = [],
 ) {
   const retired: string[] = [];
   const revived: string[] = [];
@@ -32,6 +33,7 @@ function prepare(
       revive: (cid) => void revived.push(cid),
     },
     knowledge,
+    isPinned: (cid) => pinned.includes(cid),
     releases: {
       onChange: (listener) => {
         heard = listener;
@@ -58,8 +60,10 @@ describe('VersionRetirement', () => {
         recent: { state: 'ready', lastUsedMs: 1 },
         coming: { state: 'loading' },
         away: { state: 'cold' },
+        pinned: { state: 'ready' },
       },
       ['released'],
+      ['pinned'],
     );
     await retirement.look(IDLE_MS);
     expect(retired).toEqual(['superseded']);

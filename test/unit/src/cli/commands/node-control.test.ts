@@ -60,6 +60,8 @@ describe('swarm node status, pause and resume', () => {
             reason = undefined;
           },
         },
+        orders: { cordoned: true, pinned: ['bafz' as VersionCid], forbidden: [] },
+        handover: { leaving: false },
         facts: () => ({
           node: '12D3KooWnode',
           devices: [],
@@ -100,7 +102,8 @@ describe('swarm node status, pause and resume', () => {
   it('tells what is in memory, of which total, and why a version is not', async () => {
     await serve();
     const { stdout: out } = await run(runNodeStatus);
-    expect(out).toContain('serving');
+    expect(out).toContain('serving, and takes no further versions: it is cordoned');
+    expect(out).toMatch(/pinned +bafz/);
     expect(out).toMatch(/cores +2 of 7 busy/);
     expect(out).toMatch(/memory of host +1\.00? ?MiB of 1\.00? ?GiB/);
     expect(out).toMatch(/memory of gpu0 +0 B of unknown/);

@@ -280,10 +280,16 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: '--nodes <n>',
         about: 'nodes to start, from 1 to 16, with --demo at least 2 (default: 3)',
       },
+      {
+        flags: '--max-nodes <n>',
+        about:
+          'start more nodes while demand asks for them, up to this many, and stop them again (default: as many as --nodes)',
+      },
     ],
     examples: [
       'up --demo',
       'up --demo --once --json',
+      'up --nodes 1 --max-nodes 4 --allow-publisher any',
       'up --nodes 5 --data ./local-swarm --allow-publisher any',
     ],
     load: async () => (await import('./commands/up.ts')).runUp,

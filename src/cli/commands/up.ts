@@ -6,6 +6,7 @@ import type { CommandOptions } from '../command-table.ts';
 import { EXIT } from '../exit-code.ts';
 import { type BundledModel, findBundledModels } from '../up/bundled-models.ts';
 import { type DemoOutcome, runDemo } from '../up/demo.ts';
+import { keepFleet } from '../up/local-fleet.ts';
 import { LocalSwarm } from '../up/local-swarm.ts';
 import { parseUpOptions, type UpOptions } from '../up/up-options.ts';
 import { UpReport } from '../up/up-report.ts';
@@ -55,18 +56,27 @@ interface Stage {
 
 /** Resolves when the job is done or, where it is to stay up, when it is told to end: that is how it ends well. */
 async function run(
-  { signal, cwd, settings }: CommandContext,
-  { nodes, demo, once: untilDone }: UpOptions,
+  context: CommandContext,
+  up: UpOptions,
   { swarm, report, models }: Stage,
 ): Promise<DemoOutcome> {
+  const { signal, cwd, settings } = context;
+  const { nodes, demo, once: untilDone } = up;
   report.starting(nodes);
   await swarm.startBootstrap(signal);
   const joining = demo ? join(swarm) : undefined;
   // Awaited below; a node that cannot start is told first.
   joining?.catch(() => undefined);
+  const ending = new AbortController();
+  const until = AbortSignal.any([signal, ending.signal]);
+  let fleet: Promise<void> | undefined;
   try {
     await swarm.startNodes(signal);
     report.serving(swarm.members);
+    const bounds = { min: nodes, max: up.maxNodes };
+    fleet = keepFleet(swarm, { ...bounds, onChange: (change) => report.resized(change) }, until);
+    // Awaited below.
+    fleet.catch(() => undefined);
     const client = await joining;
     const outcome =
       client === undefined
@@ -74,13 +84,23 @@ async function run(
         : await runDemo({ swarm, nodes, client, models, report, signal });
     if (!untilDone) {
       report.next(outcome.publications, cwd, settings.network);
-      if (!signal.aborted) await once(signal, 'abort');
+      if (!signal.aborted) await Promise.race([once(signal, 'abort'), failureOf(fleet)]);
     }
     return outcome;
   } finally {
+    ending.abort();
+    await fleet?.catch(() => undefined);
     const client = await joining?.catch(() => undefined);
     await client?.close();
   }
+}
+
+/** Rejects as the work does, and never resolves. */
+async function failureOf(work: Promise<void> | undefined): Promise<void> {
+  await work;
+  return new Promise(() => {
+    // Only its failure matters.
+  });
 }
 
 async function join(swarm: LocalSwarm): Promise<SwarmClient> {

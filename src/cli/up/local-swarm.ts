@@ -14,6 +14,9 @@ export const MAX_LOCAL_NODES = 16;
 /** On one machine news may travel often; the lease of three of these outlives a busy moment. */
 const ANNOUNCE_INTERVAL_MS = 2_000;
 
+/** Milliseconds that a node which is told to go has to hand over what it serves and to end what it has. */
+const LEAVE_TIMEOUT_MS = 60_000;
+
 const LOOPBACK = '/ip4/127.0.0.1/tcp/0';
 
 export interface LocalSwarmInit {
@@ -61,7 +64,9 @@ export class LocalSwarm implements AsyncDisposable {
   readonly #processes: SwarmProcess[] = [];
   /** Those that served once; one that ended keeps its name, for the answers it gave. */
   readonly #members = new Map<string, Member>();
-  readonly #killed = new Set<string>();
+  readonly #starting = new Set<string>();
+  /** Those that were told to end, or were ended. */
+  readonly #told = new Set<SwarmProcess>();
   #stopped: Promise<void> | undefined;
 
   /** Makes the folder and starts nothing yet. */
@@ -103,8 +108,38 @@ export class LocalSwarm implements AsyncDisposable {
 
   /** Starts all nodes and resolves once all serve; the bootstrap server must serve. */
   async startNodes(signal: AbortSignal): Promise<readonly SwarmMember[]> {
+    return Promise.all(Array.from({ length: this.#init.nodes }, () => this.startNode(signal)));
+  }
+
+  /** Starts one more node, in the folder of the first that is not in use, and resolves once it serves. */
+  async startNode(signal: AbortSignal): Promise<SwarmMember> {
+    const name = this.#nextName();
+    this.#starting.add(name);
+    try {
+      return await this.#start(name, await this.#nodeArgs(), signal);
+    } finally {
+      this.#starting.delete(name);
+    }
+  }
+
+  /** Tells one node to go, and resolves when it has handed over and ended. */
+  async stopNode(name: string): Promise<void> {
+    const member = this.#members.get(name);
+    if (member === undefined) throw new InternalError(`no process is called ${name}`);
+    this.#told.add(member.process);
+    await member.process.stop(LEAVE_TIMEOUT_MS);
+  }
+
+  #nextName(): string {
+    const taken = new Set([...this.#starting, ...this.nodes.map(({ name }) => name)]);
+    let number = 1;
+    while (taken.has(`node-${number}`)) number += 1;
+    return `node-${number}`;
+  }
+
+  async #nodeArgs(): Promise<readonly string[]> {
     const publisher = peerIdText(await this.publisherKey());
-    const args = [
+    return [
       'node',
       `--bootstrap=${this.bootstrapAddress}`,
       `--announce-interval=${ANNOUNCE_INTERVAL_MS}`,
@@ -114,8 +149,6 @@ export class LocalSwarm implements AsyncDisposable {
       ...[publisher, ...this.#init.allowPublishers].map((id) => `--allow-publisher=${id}`),
       ...(this.#init.nodeArgs ?? []),
     ];
-    const names = Array.from({ length: this.#init.nodes }, (_, index) => `node-${index + 1}`);
-    return Promise.all(names.map((name) => this.#start(name, args, signal)));
   }
 
   /** The way in. */
@@ -130,6 +163,11 @@ export class LocalSwarm implements AsyncDisposable {
     return [...this.#members.values()].filter(({ process }) => process.running);
   }
 
+  /** Nodes that serve now, in the order in which they came. */
+  get nodes(): readonly SwarmMember[] {
+    return this.members.filter(({ name }) => name !== 'bootstrap');
+  }
+
   /** What a peer is called here; its id when it is none of ours. */
   nameOf(id: string): string {
     for (const member of this.#members.values()) if (member.id === id) return member.name;
@@ -140,7 +178,7 @@ export class LocalSwarm implements AsyncDisposable {
   async kill(name: string): Promise<void> {
     const member = this.#members.get(name);
     if (member === undefined) throw new InternalError(`no process is called ${name}`);
-    this.#killed.add(name);
+    this.#told.add(member.process);
     await member.process.kill();
   }
 
@@ -187,9 +225,11 @@ export class LocalSwarm implements AsyncDisposable {
       throw new InternalError(`${name} serves on no address`);
     }
     const member: Member = { name, id, address, pid: child.pid, process: child };
+    // Setting it anew moves it to the end.
+    this.#members.delete(name);
     this.#members.set(name, member);
     void child.ended.then((how) => {
-      if (this.#stopped !== undefined || this.#killed.has(name)) return;
+      if (this.#stopped !== undefined || this.#told.has(child)) return;
       this.#init.onLost(name, `${how}; it last said: ${child.lastWords()}`);
     });
     this.#init.onReady(member);

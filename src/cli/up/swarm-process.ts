@@ -135,10 +135,10 @@ export class SwarmProcess {
   }
 
   /** Asks it to end, and kills it when it does not within a few seconds. */
-  async stop(): Promise<void> {
+  async stop(timeoutMs = STOP_TIMEOUT_MS): Promise<void> {
     if (!this.#running) return;
     this.#child.kill('SIGTERM');
-    const timer = setTimeout(() => this.killNow(), STOP_TIMEOUT_MS);
+    const timer = setTimeout(() => this.killNow(), timeoutMs);
     await this.ended;
     clearTimeout(timer);
   }

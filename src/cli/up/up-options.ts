@@ -9,6 +9,8 @@ const DEFAULT_LOCAL_NODES = 3;
 /** What `swarm up` was asked to do. */
 export interface UpOptions {
   readonly nodes: number;
+  /** Nodes there may be while demand asks for more; as many as `nodes` where their number does not follow. */
+  readonly maxNodes: number;
   /** Publish the bundled models, run them, kill a node. */
   readonly demo: boolean;
   /** End when that is done. */
@@ -21,16 +23,20 @@ export interface UpOptions {
  * @throws {ERR_CONFIG} when the number of nodes is out of range, or leaves nobody to take over.
  */
 export function parseUpOptions(options: CommandOptions): UpOptions {
-  const { nodes: text } = options;
+  const { nodes: text, maxNodes: mostText } = options;
   const nodes =
     text === undefined
       ? DEFAULT_LOCAL_NODES
       : parseInteger(String(text), '--nodes', [1, MAX_LOCAL_NODES]);
+  const maxNodes =
+    mostText === undefined
+      ? nodes
+      : parseInteger(String(mostText), '--max-nodes', [nodes, MAX_LOCAL_NODES]);
   const demo = options['demo'] === true;
   if (demo && nodes < 2) {
     throw new ConfigError(
       `--nodes is ${nodes}, expected at least 2 with --demo: it kills one, and another takes over`,
     );
   }
-  return { nodes, demo, once: options['once'] === true };
+  return { nodes, maxNodes, demo, once: options['once'] === true };
 }

@@ -10,6 +10,7 @@ import type { Terminal } from '../terminal.ts';
 import type { BundledInput } from './bundled-models.ts';
 import type { Publication } from './demo-publication.ts';
 import { type FailoverResult, LOAD_IN_FLIGHT } from './failover.ts';
+import type { FleetChange } from './fleet-keeper.ts';
 import type { LocalSwarm, SwarmMember } from './local-swarm.ts';
 
 /** Characters of an input's name in a table. */
@@ -66,6 +67,15 @@ export class UpReport {
       ]),
       { right: [3], indent: 2 },
     );
+  }
+
+  /** The number of nodes follows demand. */
+  resized({ present, wanted }: FleetChange): void {
+    this.#terminal.event({ event: 'resized', present, wanted });
+    if (!this.#terminal.json) {
+      const what = wanted > present ? 'more are wanted' : 'fewer are wanted';
+      this.#terminal.print(`${counted(present, 'node')}, ${what}: ${wanted}`);
+    }
   }
 
   lost(name: string, why: string): void {

@@ -29,6 +29,7 @@ export const GATEWAY_COMMAND: CommandSpec = {
       'cacheBytes',
       'maxBodyBytes',
     ] as const),
+    ...(['fleetMin', 'fleetMax', 'coolDownMs', 'provision'] as const),
     ...(['insecure', 'deadlineMs', 'drainDelayMs', 'drainTimeoutMs'] as const),
   ],
   examples: [

@@ -5,6 +5,7 @@ import {
   DEFAULT_DRAIN_TIMEOUT_MS,
   DEFAULT_MAX_BODY_BYTES,
 } from '../gateway/gateway-defaults.ts';
+import { DEFAULT_COOL_DOWN_MS } from '../policy/fleet-target.ts';
 import type { SettingSpec } from './setting-spec.ts';
 
 /** Bytes of kept answers that a gateway may be told to hold: more than hosts have. */
@@ -107,6 +108,37 @@ export const GATEWAY_SETTINGS = {
     range: [0, 600_000],
     fallback: DEFAULT_DRAIN_DELAY_MS,
   },
+  fleetMin: {
+    kind: 'integer',
+    flags: '--fleet-min <n>',
+    env: 'SWARM_FLEET_MIN',
+    about: 'nodes that whoever is told how many there are to be is never told less than',
+    range: [1, 100_000],
+    fallback: 1,
+  },
+  fleetMax: {
+    kind: 'integer',
+    flags: '--fleet-max <n>',
+    env: 'SWARM_FLEET_MAX',
+    about:
+      'say how many nodes demand takes, this many at most: to KEDA over gRPC, to Prometheus, to --provision; without it nobody is told',
+    range: [1, 100_000],
+  },
+  coolDownMs: {
+    kind: 'integer',
+    flags: '--cool-down <ms>',
+    env: 'SWARM_COOL_DOWN_MS',
+    about: 'milliseconds for which the most nodes that were needed stay wanted',
+    range: [1_000, 86_400_000],
+    fallback: DEFAULT_COOL_DOWN_MS,
+  },
+  provision: {
+    kind: 'text',
+    flags: '--provision <hook>',
+    env: 'SWARM_PROVISION',
+    about:
+      'who is told how many nodes there are to be: an http(s) address that gets a POST, or a program that gets the number',
+  },
   drainTimeoutMs: {
     kind: 'integer',
     flags: '--drain-timeout <ms>',
@@ -132,5 +164,9 @@ export interface GatewaySettings {
   readonly maxBodyBytes: number;
   readonly insecure: boolean;
   readonly drainDelayMs: number;
+  readonly fleetMin: number;
+  readonly fleetMax: number | undefined;
+  readonly coolDownMs: number;
+  readonly provision: string | undefined;
   readonly drainTimeoutMs: number;
 }

@@ -27,6 +27,8 @@ import {
   resolveInferOptions,
 } from './infer-options.ts';
 import { type InferResult, outputsOf, splitResult } from './infer-result.ts';
+import { resolveScalingInit, type ScalingInit } from '../policy/scaling/scaling-settings.ts';
+import { FleetWatch } from '../swarm/fleet-watch.ts';
 import { failedCall, InferenceCall } from './inference-call.ts';
 import { InferenceRouter } from './inference-router.ts';
 import { ModelResolver, type ResolvedModel } from './model-resolver.ts';
@@ -215,6 +217,11 @@ export class SwarmClient implements AsyncDisposable {
   async replicas(options: AbortOptions = {}): Promise<ReplicaView[]> {
     await this.#peer.survey({ kind: 'nodes' }, { signal: this.#signal(options) });
     return this.#peer.view.replicas(Date.now());
+  }
+
+  /** Watches how many machines the swarm needs: joins all that is said of capacity and demand. Whoever asks for it stops it. */
+  watchFleet(scaling: ScalingInit = {}): FleetWatch {
+    return new FleetWatch(this.#peer, resolveScalingInit(scaling));
   }
 
   /** The replicas of one version that are READY. */

@@ -4,6 +4,7 @@ import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import type { PublisherId } from '../../protocols/types.ts';
 import { formatAddress, isLoopback, type ListenAddress } from './access/listen-address.ts';
 import type { TlsInit } from './access/tls-files.ts';
+import type { FleetBounds } from './fleet/gateway-fleet.ts';
 import type { MetricsCompat } from './metrics/gateway-metrics.ts';
 import type { ResponseCacheInit } from './response-cache.ts';
 import type { GatewayClient } from './swarm-access.ts';
@@ -34,6 +35,10 @@ export interface GatewayInit {
   readonly cache?: ResponseCacheInit | undefined;
   /** Address of an OpenTelemetry collector that gets the requests' spans. @default none */
   readonly otlp?: string | undefined;
+  /** How many nodes there may be, for engines that start and stop them: KEDA over gRPC, Prometheus, {@link provision}. @default nobody is told */
+  readonly fleet?: (FleetBounds & { readonly coolDownMs?: number | undefined }) | undefined;
+  /** Who is told how many nodes there are to be: an address that gets a POST, or a program. @default nobody */
+  readonly provision?: string | undefined;
   /** File of groups of the API that need a certain header. @default none do */
   readonly restrictFile?: string | undefined;
   /** Serve others than this machine although there are no keys. @default false */
@@ -49,6 +54,8 @@ export function checkGatewayInit({
   maxBodyBytes,
   http,
   grpc,
+  fleet,
+  provision,
 }: GatewayInit & { maxBodyBytes: number }): void {
   if (http === undefined && grpc === undefined) {
     throw new ConfigError('the gateway would serve nothing, expected --http or --grpc');
@@ -57,6 +64,9 @@ export function checkGatewayInit({
     throw new ConfigError(
       `maxBodyBytes is ${maxBodyBytes}, expected an integer from 1 to ${MAX_BODY_BYTES}`,
     );
+  }
+  if (provision !== undefined && fleet === undefined) {
+    throw new ConfigError('--provision is set without --fleet-max, expected both');
   }
 }
 

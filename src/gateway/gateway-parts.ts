@@ -3,6 +3,9 @@ import { SpanExporter } from '../swarm/span-exporter.ts';
 import { ApiKeys } from './access/api-keys.ts';
 import { RestrictedGroups, readRestrictions } from './access/restricted-groups.ts';
 import { TlsFiles } from './access/tls-files.ts';
+import { ExternalScaler } from './fleet/external-scaler.ts';
+import { GatewayFleet } from './fleet/gateway-fleet.ts';
+import { Provisioner } from './fleet/provisioner.ts';
 import { DEFAULT_MAX_BODY_BYTES } from './gateway-defaults.ts';
 import { checkGatewayInit, checkPublic, type GatewayInit } from './gateway-init.ts';
 import { GrpcHealth } from './grpc/grpc-health.ts';
@@ -31,6 +34,8 @@ export interface GatewayParts {
   readonly http: HttpServer | undefined;
   readonly grpc: GrpcServer | undefined;
   readonly metrics: MetricsServer | undefined;
+  readonly fleet: GatewayFleet | undefined;
+  readonly provisioner: Provisioner | undefined;
 }
 
 /**
@@ -59,7 +64,18 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
   const directory = new ModelDirectory(access, { publishers: init.publishers ?? new Map() });
   const readiness = new Readiness(access, directory, { requireModels: init.requireModels ?? [] });
   const cache = init.cache && new ResponseCache(init.cache);
+  const fleet =
+    init.fleet &&
+    new GatewayFleet(() => access.joined?.watchFleet(), {
+      ...init.fleet,
+      onFailure: (error) => logger.warn({ err: error }, 'the need for nodes is not known for now'),
+    });
+  const provisioner =
+    fleet && init.provision !== undefined
+      ? new Provisioner(fleet, { hook: init.provision, logger })
+      : undefined;
   const state = {
+    fleet: () => fleet?.order,
     ready: () => readiness.ready,
     draining: () => readiness.draining,
     cacheBytes: () => cache?.bytes ?? 0,
@@ -90,7 +106,7 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
   const grpc =
     init.grpc &&
     new GrpcServer(
-      { listen: init.grpc, maxBodyBytes, tls },
+      { listen: init.grpc, maxBodyBytes, tls, scaler: fleet && new ExternalScaler(fleet) },
       new GrpcService({
         ...{ ...known, keys, restricted },
         onFailure: ({ kind, message }, error) => {
@@ -101,5 +117,8 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
       new GrpcHealth(readiness, restricted),
     );
   const metricsServer = init.metrics && new MetricsServer(init.metrics, metrics);
-  return { access, readiness, service, tls, spans, http, grpc, metrics: metricsServer };
+  return {
+    ...{ access, readiness, service, tls, spans, http, grpc, fleet, provisioner },
+    metrics: metricsServer,
+  };
 }

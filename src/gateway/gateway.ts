@@ -53,6 +53,8 @@ export class Gateway implements AsyncDisposable {
 
   async #end(delayMs: number, timeoutMs: number): Promise<void> {
     const { access, readiness, service, tls, spans, http, grpc, metrics } = this.#parts;
+    await this.#parts.provisioner?.stop();
+    await this.#parts.fleet?.stop();
     await delay(delayMs);
     const late = new AbortController();
     const timer = delay(timeoutMs, undefined, { signal: late.signal }).then(
@@ -91,6 +93,7 @@ export async function startGateway(init: GatewayInit): Promise<Gateway> {
     };
     access.start();
     readiness.start();
+    parts.fleet?.start();
     tls?.start();
     return new Gateway(parts, addresses);
   } catch (error) {

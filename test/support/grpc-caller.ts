@@ -10,6 +10,7 @@ import {
   HEALTH_SERVICE,
   INFERENCE_SERVICE,
   loadDefinitions,
+  SCALER_SERVICE,
 } from '../../src/gateway/grpc/grpc-definition.ts';
 
 const DEADLINE_MS = 20_000;
@@ -32,7 +33,7 @@ export class GrpcCaller implements Disposable {
       'grpc.max_receive_message_length': -1,
     });
     const definitions = loadDefinitions();
-    this.#services = [INFERENCE_SERVICE, HEALTH_SERVICE].map(
+    this.#services = [INFERENCE_SERVICE, HEALTH_SERVICE, SCALER_SERVICE].map(
       (name) => definitions[name] as ServiceDefinition,
     );
   }

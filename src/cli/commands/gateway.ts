@@ -5,6 +5,7 @@ import { createClient } from '../../client/client.ts';
 import { formatAddress, parseListenAddress } from '../../gateway/access/listen-address.ts';
 import type { TlsInit } from '../../gateway/access/tls-files.ts';
 import { type Gateway, startGateway } from '../../gateway/gateway.ts';
+import type { GatewayInit } from '../../gateway/gateway-init.ts';
 import { parseMetricsCompat } from '../../gateway/metrics/gateway-metrics.ts';
 import type { ResponseCacheInit } from '../../gateway/response-cache.ts';
 import { peerIdText } from '../../swarm/identity.ts';
@@ -63,6 +64,7 @@ export async function runGateway(context: CommandContext): Promise<number> {
         requireModels: settings.requireModels,
         keyFile: apiKeyFile(context),
         restrictFile: settings.restrictFile && path.resolve(context.cwd, settings.restrictFile),
+        ...fleetSettings(settings),
         insecure: settings.insecure,
         deadlineMs: settings.deadlineMs,
         maxBodyBytes: settings.maxBodyBytes,
@@ -86,6 +88,20 @@ export async function runGateway(context: CommandContext): Promise<number> {
       terminal.note('it joins the swarm in the background: /v2/health/ready says when it serves');
     },
   });
+}
+
+type FleetSettings = Partial<Pick<GatewayInit, 'fleet' | 'provision'>>;
+
+/** @throws {ERR_CONFIG} when there would have to be more nodes than there may. */
+function fleetSettings({
+  fleetMin: min,
+  fleetMax: max,
+  coolDownMs,
+  provision,
+}: CommandContext['settings']): FleetSettings {
+  if (max === undefined) return { provision };
+  if (min <= max) return { fleet: { min, max, coolDownMs }, provision };
+  throw new ConfigError(`--fleet-min is ${min}, expected at most --fleet-max, ${max}`);
 }
 
 async function cacheSettings(context: CommandContext): Promise<ResponseCacheInit | undefined> {

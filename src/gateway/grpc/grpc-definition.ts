@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader';
 
-const PROTOS = ['open_inference.proto', 'health.proto'];
+const PROTOS = ['open_inference.proto', 'health.proto', 'external_scaler.proto'];
 
 /** Where they are: beside this file in a checkout, and where that was in a package, for the build copies none. */
 const FOLDERS = [
@@ -15,8 +15,9 @@ const MAX_INT64 = '9223372036854775807';
 /** Full names of the services, as health checks and reflection ask for them. */
 export const INFERENCE_SERVICE = 'inference.GRPCInferenceService';
 export const HEALTH_SERVICE = 'grpc.health.v1.Health';
+export const SCALER_SERVICE = 'externalscaler.ExternalScaler';
 
-/** Reads the messages of both services. 64-bit integers become text, so that none is rounded. */
+/** Reads the messages of all services. 64-bit integers become text, so that none is rounded. */
 export function loadDefinitions(): PackageDefinition {
   const files = PROTOS.map((name) => {
     const file = FOLDERS.map((folder) => path.join(folder, name)).find(existsSync);

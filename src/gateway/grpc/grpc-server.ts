@@ -3,7 +3,13 @@ import { ReflectionService } from '@grpc/reflection';
 import { formatAddress, type ListenAddress } from '../access/listen-address.ts';
 import type { TlsFiles } from '../access/tls-files.ts';
 import { ReloadedCredentials } from './grpc-credentials.ts';
-import { HEALTH_SERVICE, INFERENCE_SERVICE, loadDefinitions } from './grpc-definition.ts';
+import type { ExternalScaler } from '../fleet/external-scaler.ts';
+import {
+  HEALTH_SERVICE,
+  INFERENCE_SERVICE,
+  loadDefinitions,
+  SCALER_SERVICE,
+} from './grpc-definition.ts';
 import type { GrpcHealth } from './grpc-health.ts';
 import type { GrpcService } from './grpc-service.ts';
 
@@ -19,6 +25,8 @@ export interface GrpcServerInit {
   readonly maxBodyBytes: number;
   /** The certificate it shows; undefined for plain HTTP/2. */
   readonly tls: TlsFiles | undefined;
+  /** Says how many nodes there are to be; undefined where nobody asks. */
+  readonly scaler?: ExternalScaler | undefined;
 }
 
 /** The gRPC side of the gateway: its services on one port, and their end. */
@@ -28,9 +36,10 @@ export class GrpcServer {
   readonly #credentials: ServerCredentials;
   readonly #service: GrpcService;
   readonly #health: GrpcHealth;
+  readonly #scaler: ExternalScaler | undefined;
 
   constructor(
-    { listen, maxBodyBytes, tls }: GrpcServerInit,
+    { listen, maxBodyBytes, tls, scaler }: GrpcServerInit,
     service: GrpcService,
     health: GrpcHealth,
   ) {
@@ -39,6 +48,7 @@ export class GrpcServer {
       tls === undefined ? ServerCredentials.createInsecure() : new ReloadedCredentials(tls);
     this.#service = service;
     this.#health = health;
+    this.#scaler = scaler;
     this.#server = new Server({
       // The library's own bound of 4 MiB is less than a few pictures.
       'grpc.max_receive_message_length': maxBodyBytes + MESSAGE_OVERHEAD_BYTES,
@@ -54,6 +64,10 @@ export class GrpcServer {
       definitions[HEALTH_SERVICE] as ServiceDefinition,
       health.implementation,
     );
+    if (scaler !== undefined) {
+      const service = definitions[SCALER_SERVICE] as ServiceDefinition;
+      this.#server.addService(service, scaler.implementation);
+    }
     new ReflectionService(definitions).addToServer(this.#server);
   }
 
@@ -71,6 +85,7 @@ export class GrpcServer {
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     this.#health.close();
+    this.#scaler?.close();
     await this.#service.drain();
     await closed;
   }

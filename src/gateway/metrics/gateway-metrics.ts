@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { ConfigError } from '../../../protocols/errors.ts';
 import { quoted } from '../../../protocols/quoted.ts';
+import type { FleetOrder } from '../fleet/gateway-fleet.ts';
 import type { ServedModel } from '../models/model-directory.ts';
 import type { FailureKind } from '../refusal.ts';
 import type { AnsweredRequest, ApiProtocol } from '../request-outcome.ts';
@@ -36,6 +37,8 @@ export interface GatewayState {
   readonly ready: () => boolean;
   readonly draining: () => boolean;
   readonly cacheBytes: () => number;
+  /** Undefined while nobody can say. */
+  readonly fleet: () => FleetOrder | undefined;
 }
 
 /**
@@ -118,6 +121,18 @@ export class GatewayMetrics {
         help,
         registers,
         collect: () => gauge.set(Number(value())),
+      });
+    }
+    for (const [name, help, field] of [
+      ['swarm_nodes_wanted', 'Nodes that there are to be, by demand.', 'wanted'],
+      ['swarm_nodes_present', 'Nodes that are there and stay.', 'present'],
+    ] as const) {
+      const gauge: Gauge = new Gauge({
+        name,
+        help,
+        registers,
+        // No number says more than a wrong one: whoever scales by it then leaves all as it is.
+        collect: () => gauge.set(state.fleet()?.[field] ?? Number.NaN),
       });
     }
     collectDefaultMetrics({ register: this.#registry });

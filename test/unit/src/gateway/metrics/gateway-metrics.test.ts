@@ -7,7 +7,12 @@ import {
 import type { ServedModel } from '../../../../../src/gateway/models/model-directory.ts';
 import type { AnsweredRequest } from '../../../../../src/gateway/request-outcome.ts';
 
-const STATE = { ready: () => true, draining: () => false, cacheBytes: () => 0 };
+const STATE = {
+  ready: () => true,
+  draining: () => false,
+  cacheBytes: () => 0,
+  fleet: () => undefined,
+};
 
 const model = (name: string, version = '3') => ({ name, version }) as ServedModel;
 

@@ -1,0 +1,113 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { DEFAULT_COOL_DOWN_MS, FleetTarget } from '../../policy/fleet-target.ts';
+import type { FleetLook } from '../../swarm/fleet-watch.ts';
+
+/** Looks after which what gossip tells has come: before them a swarm looks empty that is not. */
+const FIRST_LOOKS = 3;
+
+/** Milliseconds between two looks. */
+const DEFAULT_TICK_MS = 2_000;
+
+export interface FleetBounds {
+  /** Machines there are at least, and at most. */
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface GatewayFleetInit extends FleetBounds {
+  /** Milliseconds for which the most that was needed stays ordered. @default 300000 */
+  readonly coolDownMs?: number | undefined;
+  /** @default 2000 */
+  readonly tickMs?: number | undefined;
+  /** Hears of a look that failed; the next one follows. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Looks at the fleet, once the swarm was joined. */
+export interface FleetSource {
+  look(nowMs: number): FleetLook;
+  stop(): Promise<void>;
+}
+
+/** How many machines there are, and how many there are to be. */
+export interface FleetOrder {
+  readonly present: number;
+  readonly wanted: number;
+}
+
+/**
+ * How many machines the swarm is to have, for the engines that start and stop them. It says nothing before it has seen the swarm, nor
+ * while it sees nobody: a gateway that is cut off must not have all machines stopped.
+ */
+export class GatewayFleet {
+  readonly #open: () => FleetSource | undefined;
+  readonly #init: GatewayFleetInit;
+  readonly #target: FleetTarget;
+  readonly #stopping = new AbortController();
+  readonly #listeners = new Set<(order: FleetOrder) => void>();
+  #source: FleetSource | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #looks = 0;
+  /** Until when nothing shrinks: what was needed before this gateway started it does not know. */
+  #growsOnlyUntilMs = 0;
+  #order: FleetOrder | undefined;
+
+  /** @param open gives what to look with; undefined until the swarm was joined */
+  constructor(open: () => FleetSource | undefined, init: GatewayFleetInit) {
+    this.#open = open;
+    this.#init = init;
+    this.#target = new FleetTarget(init);
+  }
+
+  /** Undefined while nobody can say. */
+  get order(): FleetOrder | undefined {
+    return this.#order;
+  }
+
+  /** Calls back after each look that found the swarm; returns what ends it. */
+  onLook(listener: (order: FleetOrder) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Looks once; {@link start} has it look every few seconds. */
+  look(nowMs = Date.now()): void {
+    this.#source ??= this.#open();
+    if (this.#source === undefined) return;
+    const { hosts, present } = this.#source.look(nowMs);
+    this.#looks += 1;
+    if (this.#looks === 1) {
+      this.#growsOnlyUntilMs = nowMs + (this.#init.coolDownMs ?? DEFAULT_COOL_DOWN_MS);
+    }
+    if (present === 0) this.#order = undefined;
+    if (present === 0 || this.#looks < FIRST_LOOKS) return;
+    const needed = nowMs < this.#growsOnlyUntilMs ? Math.max(hosts, present) : hosts;
+    this.#order = { present, wanted: this.#target.next(needed, present, nowMs) };
+    for (const listener of this.#listeners) listener(this.#order);
+  }
+
+  start(): void {
+    this.#running = this.#keepLooking();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    await this.#source?.stop();
+  }
+
+  async #keepLooking(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { tickMs = DEFAULT_TICK_MS, onFailure } = this.#init;
+    while (!signal.aborted) {
+      try {
+        this.look();
+      } catch (error) {
+        onFailure(error);
+      }
+      await delay(tickMs, undefined, { signal, ref: false }).catch(() => {
+        // It ends at the next look at the signal.
+      });
+    }
+  }
+}

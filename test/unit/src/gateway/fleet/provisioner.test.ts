@@ -1,0 +1,66 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import type { FleetOrder } from '../../../../../src/gateway/fleet/gateway-fleet.ts';
+import { Provisioner } from '../../../../../src/gateway/fleet/provisioner.ts';
+import { createTestFolder } from '../../../../support/test-folder.ts';
+
+const WAIT = { timeout: 10_000, interval: 10 };
+
+async function open(folder: string, script: string, minIntervalMs: number) {
+  const hook = path.join(folder, 'hook.sh');
+  const told = path.join(folder, 'told');
+  await writeFile(hook, `#!/bin/sh\n${script.replaceAll('TOLD', told)}\n`, { mode: 0o755 });
+  let look: (order: FleetOrder) => void = () => {};
+  const warn = vi.fn();
+  const provisioner = new Provisioner(
+    {
+      onLook: (listener) => {
+        look = listener;
+        return () => {};
+      },
+    },
+    { hook, minIntervalMs, logger: { info: () => {}, warn } },
+  );
+  return {
+    provisioner,
+    warn,
+    look: (order: FleetOrder) => look(order),
+    told: async () => (await readFile(told, 'utf8').catch(() => '')).trim().split('\n'),
+  };
+}
+
+describe.skipIf(process.platform === 'win32')('Provisioner', () => {
+  it('tells each new number once, and nothing while as many are there as are wanted', async () => {
+    await using folder = await createTestFolder();
+    const { provisioner, look, told } = await open(folder.path, 'echo "$1 of $2" >> TOLD', 0);
+    look({ present: 2, wanted: 2 });
+    look({ present: 2, wanted: 4 });
+    await vi.waitFor(async () => expect(await told()).toEqual(['4 of 2']), WAIT);
+    await vi.waitFor(async () => {
+      look({ present: 4, wanted: 1 });
+      expect(await told()).toEqual(['4 of 2', '1 of 4']);
+    }, WAIT);
+    look({ present: 1, wanted: 1 });
+    await provisioner.stop();
+    expect(await told()).toEqual(['4 of 2', '1 of 4']);
+  });
+
+  it('tells no two numbers within its pause', async () => {
+    await using folder = await createTestFolder();
+    const { provisioner, look, told } = await open(folder.path, 'echo "$1" >> TOLD', 60_000);
+    look({ present: 1, wanted: 2 });
+    await vi.waitFor(async () => expect(await told()).toEqual(['2']), WAIT);
+    for (let wanted = 3; wanted < 9; wanted += 1) look({ present: 1, wanted });
+    await provisioner.stop();
+    expect(await told()).toEqual(['2']);
+  });
+
+  it('says in the log when nobody could be told', async () => {
+    await using folder = await createTestFolder();
+    const { provisioner, look, warn } = await open(folder.path, 'exit 3', 0);
+    look({ present: 1, wanted: 2 });
+    await vi.waitFor(() => expect(warn).toHaveBeenCalledTimes(1), WAIT);
+    await provisioner.stop();
+  });
+});

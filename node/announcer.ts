@@ -40,6 +40,7 @@ export interface AnnouncerInit {
   readonly owner: OwnerId;
   readonly ownerCertificate: Uint8Array;
   readonly zone: string;
+  readonly tags: readonly string[];
   readonly agent: string;
   readonly intervalMs: number;
   readonly logger: Logger;
@@ -168,6 +169,7 @@ export class Announcer {
       owner: this.#init.owner,
       ownerCertificate: this.#init.ownerCertificate,
       zone: this.#init.zone,
+      ...(this.#init.tags.length === 0 ? {} : { tags: this.#init.tags }),
       state: this.#draining ? 'draining' : this.#paused ? 'paused' : 'serving',
       ...this.#source.standing(),
       devices: this.#source.devices(),

@@ -304,6 +304,7 @@ async function assemble(
       owner: peerIdFromPrivateKey(ownerKey).toString() as OwnerId,
       ownerCertificate: await signOwnerCertificate(peer.id, ownerKey),
       zone: init.zone,
+      tags: init.tags,
       agent: AGENT,
       intervalMs: init.announceIntervalMs,
       logger,

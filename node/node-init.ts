@@ -1,6 +1,6 @@
 import type { PrivateKey } from '@libp2p/interface';
 import type { Logger } from 'pino';
-import { MAX_COST_PER_HOUR } from '../protocols/capacity/index.ts';
+import { MAX_COST_PER_HOUR, MAX_TAGS, TAG } from '../protocols/capacity/index.ts';
 import { ConfigError } from '../protocols/errors.ts';
 import { DEFAULT_MAX_REQUEST_BYTES } from '../protocols/limits.ts';
 import { DEFAULT_NETWORK, parseNetwork } from '../protocols/protocol-id.ts';
@@ -69,6 +69,8 @@ export interface NodeInit {
   readonly zone?: string | undefined;
   /** What an hour of this host costs, in money or watts: the same for all nodes of a swarm. @default untold */
   readonly costPerHour?: number | undefined;
+  /** What else callers may prefer it for, in its owner's words: at most 8, each as {@link TAG} has it. @default [] */
+  readonly tags?: readonly string[] | undefined;
   /** The owner's key. @default the node's own key: it is its own owner */
   readonly ownerKey?: PrivateKey | undefined;
   /** Cores that models may compute on, all together. @default cores - 1, at least 1 */
@@ -153,6 +155,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     allowTasks: init.allowTasks ?? 'any',
     allowCallers: init.allowCallers ?? 'any',
     zone: init.zone ?? '',
+    tags: init.tags ?? [],
     ownerKey: init.ownerKey,
     costPerHour: init.costPerHour,
     maxCores,
@@ -212,6 +215,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
   if (resolved.servingHours !== undefined) parseServingHours(resolved.servingHours);
   checkRange('maxCores', resolved.maxCores, 1, MAX_CORES);
   checkRange('threads', resolved.threads, 1, MAX_THREADS);
+  checkTags(resolved.tags);
   if (resolved.zone.length > 64) {
     throw new ConfigError(`zone has ${resolved.zone.length} characters, expected at most 64`);
   }
@@ -226,4 +230,16 @@ export function allows(list: AllowList, id: string): boolean {
 function checkRange(field: string, value: number, min: number, max: number): void {
   if (Number.isInteger(value) && value >= min && value <= max) return;
   throw new ConfigError(`${field} is ${value}, expected an integer from ${min} to ${max}`);
+}
+
+function checkTags(tags: readonly string[]): void {
+  if (tags.length > MAX_TAGS) {
+    throw new ConfigError(`node has ${tags.length} tags, expected at most ${MAX_TAGS}`);
+  }
+  for (const tag of tags) {
+    if (TAG.test(tag)) continue;
+    throw new ConfigError(
+      `tag ${quoted(tag)}: expected 1 to 32 characters a-z, 0-9, '.', '_' and '-', the first a letter or digit`,
+    );
+  }
 }

@@ -60,6 +60,8 @@ export interface Announcement {
   readonly ownerCertificate: Uint8Array;
   /** Where the node is, in the owner's words: a region, a building; '' when not told. */
   readonly zone: string;
+  /** What else the owner says of it, for callers to ask for, such as `ecc` or `gdpr`; absent when nothing. */
+  readonly tags?: readonly string[];
   /** `draining` and `paused` nodes finish what they have and take no more; a paused one stays, and comes back. */
   readonly state: 'serving' | 'draining' | 'paused';
   /** True while it takes no further versions, by its operator's word, and serves those it has. */
@@ -93,6 +95,12 @@ export const MAX_DEVICE_PROVIDERS = 8;
 /** What an hour of a node may cost: in watts, a hall of machines. */
 export const MAX_COST_PER_HOUR = 1_000_000;
 
+/** Tags of a node: with eight of 32 bytes a page still has room for addresses, devices and versions. */
+export const MAX_TAGS = 8;
+
+/** A tag: typed in shells and configuration files, and compared byte for byte. */
+export const TAG = /^[a-z0-9][a-z0-9._-]{0,31}$/;
+
 /** UTF-16 units of what is said of a version's state. */
 export const MAX_VERSION_NOTE_LENGTH = 100;
 
@@ -125,6 +133,7 @@ const announcementSchema = z.object({
   owner: peerId,
   ownerCertificate: z.instanceof(Uint8Array),
   zone: z.string().max(64),
+  tags: z.array(z.string().regex(TAG)).max(MAX_TAGS).optional(),
   state: z.enum(['serving', 'draining', 'paused']),
   cordoned: z.boolean().optional(),
   leaving: z.boolean().optional(),

@@ -64,6 +64,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'allowVersion',
       'allowTask',
       'zone',
+      'tag',
       'ownerKey',
       'costPerHour',
       'maxCores',

@@ -90,6 +90,13 @@ export const SETTINGS = {
     about: 'where the node is, in your words; replicas are spread over zones',
     fallback: '',
   },
+  tag: {
+    kind: 'list',
+    flags: '--tag <name>',
+    env: 'SWARM_TAG',
+    about: 'what else callers may prefer this node for, in your words (repeat for several)',
+    fallback: [],
+  },
   ownerKey: {
     kind: 'text',
     flags: '--owner-key <file>',
@@ -326,6 +333,7 @@ export interface Settings extends GatewaySettings, ScalingSettings {
   readonly allowVersion: readonly string[];
   readonly allowTask: readonly string[];
   readonly zone: string;
+  readonly tag: readonly string[];
   readonly ownerKey: string | undefined;
   readonly costPerHour: string | undefined;
   readonly maxCores: number | undefined;

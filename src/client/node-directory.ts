@@ -152,7 +152,7 @@ export class NodeDirectory {
     { node, version, heardAtMs }: ReplicaView,
     form: RequestForm,
   ): Omit<LinkedCandidate, 'pooled'> {
-    const { node: id, owner, zone, devices } = node.announcement;
+    const { node: id, owner, zone, tags = [], devices } = node.announcement;
     const nowMs = Date.now();
     const link = this.#linkTo(id);
     const record = link.recordOf(form.version, this.#knownSinceMs(form.version, nowMs));
@@ -178,7 +178,7 @@ export class NodeDirectory {
       startShare: record.startShare(nowMs),
       suspect: link.suspect,
       refusedBytes: record.refusedBytes,
-      wishesMet: wishesMet(form.prefer, { node: id, owner, zone, providers }),
+      wishesMet: wishesMet(form.prefer, { node: id, owner, zone, providers, tags }),
       lastSentAtMs: record.lastSentAtMs,
     };
   }

@@ -19,6 +19,8 @@ export interface NodePreference {
   readonly nodes?: readonly string[] | undefined;
   /** ONNX Runtime's execution providers, such as `cuda` or `cpu`. @default any */
   readonly providers?: readonly string[] | undefined;
+  /** Tags in the words of the nodes' owners (`swarm node --tag`). @default any */
+  readonly tags?: readonly string[] | undefined;
 }
 
 const LISTS = [
@@ -26,6 +28,7 @@ const LISTS = [
   'owners',
   'nodes',
   'providers',
+  'tags',
 ] as const satisfies readonly (keyof NodePreference)[];
 
 /** {@link NodePreference} with every list there; an empty one asks for nothing. */
@@ -39,6 +42,7 @@ export const NO_PREFERENCE: ResolvedNodePreference = {
   owners: [],
   nodes: [],
   providers: [],
+  tags: [],
 };
 
 /**
@@ -49,8 +53,8 @@ export const NO_PREFERENCE: ResolvedNodePreference = {
 export function resolveNodePreference(prefer: NodePreference | undefined): ResolvedNodePreference {
   if (prefer === undefined) return NO_PREFERENCE;
   for (const list of LISTS) checkNames(`prefer.${list}`, prefer[list] ?? []);
-  const { zones = [], owners = [], nodes = [], providers = [] } = prefer;
-  return { zones, owners, nodes, providers };
+  const { zones = [], owners = [], nodes = [], providers = [], tags = [] } = prefer;
+  return { zones, owners, nodes, providers, tags };
 }
 
 function checkNames(field: string, names: readonly string[]): void {

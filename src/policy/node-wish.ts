@@ -5,6 +5,8 @@ export interface NodeWish {
   readonly nodes: readonly string[];
   /** ONNX Runtime's execution providers, such as `cuda`. */
   readonly providers: readonly string[];
+  /** What owners say of their nodes. */
+  readonly tags: readonly string[];
 }
 
 /** What a node is, as far as a wish can ask for it. */
@@ -13,6 +15,7 @@ export interface NodeTraits {
   readonly owner: string;
   readonly zone: string;
   readonly providers: readonly string[];
+  readonly tags: readonly string[];
 }
 
 /** How many lists of a wish a node meets: any one name of a list will do. */
@@ -22,6 +25,7 @@ export function wishesMet(wish: NodeWish, traits: NodeTraits): number {
     wish.owners.includes(traits.owner),
     wish.nodes.includes(traits.node),
     wish.providers.some((provider) => traits.providers.includes(provider)),
+    wish.tags.some((tag) => traits.tags.includes(tag)),
   ];
   return met.filter(Boolean).length;
 }

@@ -59,11 +59,14 @@ describe('A swarm', () => {
     expect(served).toMatchObject({ node: again.id, version: cid });
   });
 
-  it('tells of each node its owner, zone, devices and versions', async () => {
+  it('tells of each node its owner, zone, tags, devices and versions, and clients may prefer them for it', async () => {
     const ownerKey = await generateKeyPair('Ed25519');
-    await using testnet = await createTestnet({ nodes: 1, node: { ownerKey, zone: 'attic' } });
-    const own = await testnet.addNode({ ownerKey: undefined, zone: '' });
-    const { cid } = await testnet.publish(addModel(), { name: 'adder' });
+    await using testnet = await createTestnet({
+      nodes: 1,
+      node: { ownerKey, zone: 'attic', tags: ['ecc', 'gdpr'] },
+    });
+    const own = await testnet.addNode({ ownerKey: undefined, zone: '', tags: [] });
+    const { cid, publisher } = await testnet.publish(addModel(), { name: 'adder' });
     const [client] = testnet.clients;
     await expect.poll(async () => (await client?.nodes())?.length, { timeout: 10_000 }).toBe(2);
     const nodes = (await client?.nodes())?.map(({ announcement }) => announcement) ?? [];
@@ -72,11 +75,18 @@ describe('A swarm', () => {
     expect(owned).toMatchObject({
       owner: peerIdFromPrivateKey(ownerKey).toString(),
       zone: 'attic',
+      tags: ['ecc', 'gdpr'],
     });
+    expect(byId.get(own.id)?.tags).toBeUndefined();
     expect(byId.get(own.id)).toMatchObject({ owner: own.id, zone: '' });
     expect(owned?.devices[0]).toMatchObject({ kind: 'cpu', providers: ['cpu'] });
     const replicas = (await client?.replicas()) ?? [];
     expect(replicas.filter(({ version }) => version.cid === cid)).toHaveLength(2);
+    for (let calls = 0; calls < 6; calls += 1) {
+      const prefer = { tags: ['none', 'gdpr'] };
+      const answer = await client?.infer(`${publisher}/adder`, { x: row }, { prefer });
+      expect(answer?.node).toBe(owned?.node);
+    }
   });
 
   it('finds itself on the local network without any address', async () => {

@@ -51,6 +51,7 @@ export async function runNode(context: CommandContext): Promise<number> {
         allowTasks: anyOr(settings.allowTask),
         zone: settings.zone,
         costPerHour: costPerHour(settings),
+        tags: settings.tag,
         ownerKey: owner?.key,
         maxCores: settings.maxCores,
         threads: settings.threads,

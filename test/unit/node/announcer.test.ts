@@ -26,7 +26,8 @@ async function createAnnouncer() {
     peer,
     { versions: () => [], devices: () => [], room: () => ({ roomBytes: 0 }), standing: () => ({}) },
     {
-      ...{ privateKey, ownerCertificate, owner: id as string as OwnerId, zone: '', agent: 'test' },
+      ...{ privateKey, ownerCertificate, owner: id as string as OwnerId, zone: '' },
+      ...{ tags: [], agent: 'test' },
       intervalMs: INTERVAL_MS,
       logger: pino({ level: 'silent' }),
     },

@@ -29,6 +29,20 @@ describe('resolveNodeInit', () => {
     },
   );
 
+  it('takes eight tags of 32 characters, and says what a tag may have', () => {
+    const tags = Array.from({ length: 8 }, (_, index) => `${index}-${'x'.repeat(30)}`);
+    expect(resolveNodeInit({ ...init, tags }).tags).toEqual(tags);
+    expect(resolveNodeInit(init).tags).toEqual([]);
+    expect(() => resolveNodeInit({ ...init, tags: [...tags, 'ecc'] })).toThrow(
+      refusal('ERR_CONFIG', /^node has 9 tags, expected at most 8/),
+    );
+    for (const tag of ['', 'x'.repeat(33), 'ECC', 'a b', '-a']) {
+      expect(() => resolveNodeInit({ ...init, tags: [tag] })).toThrow(
+        refusal('ERR_CONFIG', /^tag .*: expected 1 to 32 characters a-z/),
+      );
+    }
+  });
+
   it('shuts models in as far as the host allows, and knows no other word than these', () => {
     expect(resolveNodeInit(init)).toMatchObject({ isolation: 'auto', loopLimitMs: 5_000 });
     for (const isolation of ['auto', 'required', 'off'] as const) {

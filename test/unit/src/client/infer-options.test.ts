@@ -12,7 +12,7 @@ test('resolveInferOptions fills in what a call leaves open', () => {
     traceparent: '',
     key: undefined,
     affinity: undefined,
-    prefer: { zones: [], owners: [], nodes: [], providers: [] },
+    prefer: { zones: [], owners: [], nodes: [], providers: [], tags: [] },
     progress: undefined,
     receipt: false,
     verify: undefined,
@@ -29,7 +29,7 @@ test('resolveInferOptions is content with no fewer owners than were asked for, u
 
 test('resolveInferOptions keeps the lists of a preference that are given', () => {
   const { prefer } = resolveInferOptions({ prefer: { zones: ['attic'] } }, DEFAULTS);
-  expect(prefer).toEqual({ zones: ['attic'], owners: [], nodes: [], providers: [] });
+  expect(prefer).toEqual({ zones: ['attic'], owners: [], nodes: [], providers: [], tags: [] });
 });
 
 test.each<[string, unknown, string]>([

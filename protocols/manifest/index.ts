@@ -20,6 +20,15 @@ export {
   resolveDeployment,
   strictDeploymentSchema,
 } from './deployment.ts';
+export {
+  DEFAULT_MAX_TOKENS,
+  EMBEDDING_TASK,
+  type Embedding,
+  type ResolvedEmbedding,
+  resolveEmbedding,
+  strictEmbeddingSchema,
+} from './embedding.ts';
+export { findEmbeddingFaults, TOKEN_INPUTS } from './embedding-fit.ts';
 export { fileNameFault, fileNameKey, fileNameSchema } from './file-name.ts';
 export {
   DEFAULT_TOLERANCE,

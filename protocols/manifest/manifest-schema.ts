@@ -5,6 +5,7 @@ import { type BlockCid, DIGEST_BYTES, isBlockCid } from '../digest.ts';
 import { MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from '../limits.ts';
 import { answerSchema } from './answer.ts';
 import { deploymentSchema, isDeploymentConsistent } from './deployment.ts';
+import { embeddingSchema } from './embedding.ts';
 import { fileNameKey, fileNameSchema } from './file-name.ts';
 import { goldenSchema, MAX_GOLDEN_BYTES, toleranceSchema } from './golden.ts';
 import { metadataShape } from './metadata.ts';
@@ -61,6 +62,7 @@ export const manifestSchema = z
     preprocessing: preprocessingSchema.optional(),
     classLabels: classLabelsSchema.optional(),
     answer: answerSchema.optional(),
+    embedding: embeddingSchema.optional(),
     golden: goldenSchema.optional(),
     tolerance: toleranceSchema.optional(),
   })
@@ -102,6 +104,7 @@ function checkFileReferences(
   manifest: {
     files: { path: string; size: number }[];
     metadata: { modelCard?: string | undefined };
+    embedding?: { tokenizer: string } | undefined;
     golden?: { file: string } | undefined;
   },
   refuse: Refuse,
@@ -110,6 +113,9 @@ function checkFileReferences(
   const { modelCard } = manifest.metadata;
   if (modelCard !== undefined && !sizes.has(modelCard)) {
     refuse(['metadata', 'modelCard'], 'is not one of the files');
+  }
+  if (manifest.embedding !== undefined && !sizes.has(manifest.embedding.tokenizer)) {
+    refuse(['embedding', 'tokenizer'], 'is not one of the files');
   }
   if (manifest.golden === undefined) return;
   const goldenBytes = sizes.get(manifest.golden.file);

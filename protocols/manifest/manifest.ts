@@ -6,6 +6,7 @@ import { MAX_MANIFEST_BYTES } from '../limits.ts';
 import type { TensorSpec, VersionCid } from '../types.ts';
 import type { Answer } from './answer.ts';
 import type { Deployment } from './deployment.ts';
+import type { Embedding } from './embedding.ts';
 import type { GoldenReference, Tolerance } from './golden.ts';
 import { manifestSchema } from './manifest-schema.ts';
 import type { ModelMetadata } from './metadata.ts';
@@ -39,6 +40,8 @@ export interface Manifest {
   /** Names for the last axis of the output that {@link answer} names, or for the indices it ranks. */
   readonly classLabels?: readonly string[] | undefined;
   readonly answer?: Answer | undefined;
+  /** How texts become vectors, for a model whose task is that. */
+  readonly embedding?: Embedding | undefined;
   /** Inputs with their right outputs, run by each node before it serves; absent when the publisher wanted none. */
   readonly golden?: GoldenReference | undefined;
   /** How far two nodes' answers may be from each other. @default DEFAULT_TOLERANCE */

@@ -5,12 +5,14 @@ import {
   classLabelsSchema,
   fileNameSchema,
   findBatchingFaults,
+  findEmbeddingFaults,
   findPreprocessingFaults,
   findUnknownTensors,
   isDeploymentConsistent,
   metadataShape,
   strictAnswerSchema,
   strictDeploymentSchema,
+  strictEmbeddingSchema,
   strictGoldenSchema,
   strictPreprocessingSchema,
   strictToleranceSchema,
@@ -48,6 +50,9 @@ export const packageFileSchema = z.strictObject({
     )
     .optional(),
   answer: strictAnswerSchema.describe('How a person reads the outputs.').optional(),
+  embedding: strictEmbeddingSchema
+    .describe('How texts become vectors, for a model whose task is text-embedding.')
+    .optional(),
   golden: strictGoldenSchema
     .describe(
       'The file of golden vectors. Default: golden.json, or <entry>.golden.json, where there is one.',
@@ -111,12 +116,15 @@ export function checkTensorReferences(
   for (const { path, message } of findUnknownTensors(settings, model)) {
     report(packageFileFault(path.join('.'), message));
   }
-  const { preprocessing, deployment } = settings;
+  const { preprocessing, deployment, embedding } = settings;
   const input = model.inputs.find(({ name }) => name === preprocessing?.input);
   if (preprocessing !== undefined && input !== undefined) {
     for (const { field, message } of findPreprocessingFaults(preprocessing, input)) {
       report(packageFileFault(`preprocessing.${field}`, message));
     }
+  }
+  for (const { field, message } of embedding ? findEmbeddingFaults(embedding, model) : []) {
+    report(packageFileFault(`embedding.${field}`, message));
   }
   for (const { field, message } of findBatchingFaults(deployment ?? {}, model)) {
     report(packageFileFault(`deployment.${field}`, message));
@@ -129,13 +137,14 @@ export function checkTensorReferences(
  * @throws {ERR_INVALID_MODEL} that names the file and the field.
  */
 export function checkFileReferences(
-  { golden, metadata }: PackageSettings,
+  { golden, metadata, embedding }: PackageSettings,
   names: ReadonlySet<string>,
   report: ReportFault = throwFault,
 ): void {
   for (const [field, name] of [
     ['golden.file', golden?.file],
     ['metadata.modelCard', metadata?.modelCard],
+    ['embedding.tokenizer', embedding?.tokenizer],
   ] as const) {
     if (name === undefined || names.has(name)) continue;
     report(packageFileFault(field, `${quoted(name)} is not a file of the package`));

@@ -73,6 +73,7 @@ export function describePackage(
     preprocessing,
     classLabels,
     answer,
+    embedding,
     tolerance,
   } = settings;
   return {
@@ -86,6 +87,7 @@ export function describePackage(
     preprocessing,
     classLabels,
     answer,
+    embedding,
     golden: golden === undefined ? undefined : { file: golden },
     tolerance,
   };

@@ -2,7 +2,7 @@ import * as dagCbor from '@ipld/dag-cbor';
 import { CID } from 'multiformats/cid';
 import { type BlockCid, cidOfDigest, sha256 } from '../../protocols/digest.ts';
 import type { ErrorCode } from '../../protocols/errors.ts';
-import type { ChunkList, Manifest } from '../../protocols/manifest/index.ts';
+import type { ChunkList, Embedding, Manifest } from '../../protocols/manifest/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import { hex } from '../support/hex.ts';
 
@@ -107,6 +107,11 @@ const deployment: Manifest['deployment'] = {
   scaleToZeroDelayMs: 60_000,
 };
 
+const embedding: Embedding = {
+  ...{ tokenizer: 'm.onnx', output: 'y', pooling: 'cls', normalize: false },
+  ...{ maxTokens: 8, minDimensions: 2 },
+};
+
 function refusedManifest(
   name: string,
   changes: Record<string, unknown>,
@@ -130,6 +135,7 @@ export const manifestVectors: readonly ManifestVector[] = [
       preprocessing: { ...image, scale: 1, mean: [0.5], std: [2], invert: true },
       classLabels: ['a', 'b'],
       answer: { kind: 'argmax', output: 'y' },
+      embedding: { ...embedding, later: 1 },
     }),
     manifest: {
       ...smallManifest,
@@ -138,6 +144,7 @@ export const manifestVectors: readonly ManifestVector[] = [
       preprocessing: { ...image, scale: 1, mean: [0.5], std: [2], invert: true },
       classLabels: ['a', 'b'],
       answer: { kind: 'argmax', output: 'y' },
+      embedding,
     },
   },
   {
@@ -289,6 +296,16 @@ export const manifestVectors: readonly ManifestVector[] = [
     'a picture for an input that is not there',
     { preprocessing: { ...image, input: 'z' } },
     "manifest field preprocessing.input: 'z' is not an input of the model",
+  ),
+  refusedManifest(
+    'vectors from an output that is not there',
+    { embedding: { ...embedding, output: 'z' } },
+    "manifest field embedding.output: 'z' is not an output of the model",
+  ),
+  refusedManifest(
+    'a tokenizer that is none of the files',
+    { embedding: { ...embedding, tokenizer: 'tokenizer.json' } },
+    'manifest field embedding.tokenizer: is not one of the files',
   ),
   refusedManifest(
     'an answer from an output that is not there',

@@ -127,16 +127,22 @@ describe('lintPackage', () => {
           std: [1, 1, 1],
         },
         answer: { kind: 'argmax', output: 'z' },
+        embedding: { tokenizer: 'tokenizer.json', output: 'y' },
       }),
     });
     const { faults, golden } = await lintPackage(folder.path);
     expect(golden).toBe('mine.json');
     expect(faults.map(({ file, field }) => `${file} ${field}`)).toEqual([
       'swarm.json answer',
+      'swarm.json embedding.output',
       'swarm.json preprocessing.input',
       'swarm.json preprocessing.std',
+      'swarm.json embedding.tokenizer',
+      'swarm.json embedding.tokenizer',
+      'swarm.json embedding.tokenizer',
       'swarm.json deployment.batchDimension',
       'swarm.json metadata.modelCard',
+      'swarm.json embedding.tokenizer',
       'mine.json cases[0]',
     ]);
     // Packing says the first of them.

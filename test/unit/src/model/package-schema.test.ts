@@ -23,6 +23,7 @@ describe('packageFileJsonSchema', () => {
       'preprocessing',
       'classLabels',
       'answer',
+      'embedding',
       'golden',
       'tolerance',
     ]);

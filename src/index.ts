@@ -44,6 +44,7 @@ export type { ExplainedNode, RouteExplanation } from './client/route-explanation
 export type { SamplingInit } from './client/sampling-init.ts';
 export type { Verification, Witness } from './client/verified-call.ts';
 export type { VerifyOptions } from './client/verify-options.ts';
+export type { ReadFileOptions } from './client/version-file.ts';
 export { defaultSelector, type Verdict } from './policy/node-choice.ts';
 export type { GuardVerdict } from './policy/release-guard.ts';
 export type {

@@ -37,6 +37,7 @@ import { type DescribedModel, RemoteModel } from './remote-model.ts';
 import type { RouteExplanation } from './route-explanation.ts';
 import { SampledInputs } from './sampled-inputs.ts';
 import { Verifier } from './verifier.ts';
+import { type ReadFileOptions, readVersionFile } from './version-file.ts';
 
 /** A client of the swarm: finds a model's version, picks a node, sends tensors, retries elsewhere. */
 export class SwarmClient implements AsyncDisposable {
@@ -177,6 +178,22 @@ export class SwarmClient implements AsyncDisposable {
     const resolved = await this.#resolver.resolve(model, signal);
     const manifest = await this.#manifestReader(model)(resolved.cid, signal);
     return { ...resolved, manifest };
+  }
+
+  /**
+   * One file of a version, such as its card or tokenizer, without the others; checked against its hashes.
+   *
+   * @throws {ERR_NOT_FOUND | ERR_NO_NODE} as {@link manifest}, and when the version has no such file.
+   * @throws {ERR_LIMIT} when it is larger than `maxBytes`.
+   */
+  async readFile(
+    ref: string | ModelRef,
+    path: string,
+    options: ReadFileOptions = {},
+  ): Promise<Uint8Array> {
+    const signal = this.#signal(options);
+    const version = await this.describe(ref, { signal });
+    return readVersionFile(this.#peer, version, path, { ...options, signal });
   }
 
   /**

@@ -3,6 +3,7 @@ import { SpanExporter } from '../swarm/span-exporter.ts';
 import { ApiKeys } from './access/api-keys.ts';
 import { RestrictedGroups, readRestrictions } from './access/restricted-groups.ts';
 import { TlsFiles } from './access/tls-files.ts';
+import { EmbeddingService } from './embedding/embedding-service.ts';
 import { ExternalScaler } from './fleet/external-scaler.ts';
 import { GatewayFleet } from './fleet/gateway-fleet.ts';
 import { Provisioner } from './fleet/provisioner.ts';
@@ -29,6 +30,7 @@ export interface GatewayParts {
   readonly access: SwarmAccess;
   readonly readiness: Readiness;
   readonly service: InferenceService;
+  readonly embeddings: EmbeddingService;
   readonly tls: TlsFiles | undefined;
   readonly spans: SpanExporter | undefined;
   readonly http: HttpServer | undefined;
@@ -96,7 +98,8 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
   const repository = new ModelRepository(access, directory);
   const known = { access, directory, repository, service, statistics, readiness, version };
   const api = new RestApi(known);
-  const openai = new OpenAiApi(access, directory);
+  const embeddings = new EmbeddingService({ access, directory, service, deadlineMs });
+  const openai = new OpenAiApi({ access, directory, embeddings });
   const http =
     init.http &&
     new HttpServer(
@@ -118,7 +121,7 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
     );
   const metricsServer = init.metrics && new MetricsServer(init.metrics, metrics);
   return {
-    ...{ access, readiness, service, tls, spans, http, grpc, fleet, provisioner },
+    ...{ access, readiness, service, embeddings, tls, spans, http, grpc, fleet, provisioner },
     metrics: metricsServer,
   };
 }

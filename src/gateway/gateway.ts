@@ -52,7 +52,8 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #end(delayMs: number, timeoutMs: number): Promise<void> {
-    const { access, readiness, service, tls, spans, http, grpc, metrics } = this.#parts;
+    const { access, readiness, service, embeddings } = this.#parts;
+    const { tls, spans, http, grpc, metrics } = this.#parts;
     await this.#parts.provisioner?.stop();
     await this.#parts.fleet?.stop();
     await delay(delayMs);
@@ -67,6 +68,7 @@ export class Gateway implements AsyncDisposable {
     );
     await Promise.all([http?.close(), grpc?.close()]);
     await service.idle();
+    await embeddings[Symbol.asyncDispose]();
     late.abort();
     await timer;
     await tls?.stop();

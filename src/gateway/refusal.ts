@@ -21,6 +21,8 @@ export interface Failure {
   readonly message: string;
   /** Milliseconds after which it is worth trying again; undefined when it is not, or nobody knows. */
   readonly retryAfterMs?: number | undefined;
+  /** The field of the request that it is about, where the protocol has a place for that. */
+  readonly param?: string | undefined;
   /** Further headers of an HTTP answer. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
@@ -29,6 +31,7 @@ export interface Failure {
 export class GatewayRefusal extends Error implements Failure {
   readonly kind: FailureKind;
   readonly retryAfterMs: number | undefined;
+  readonly param: string | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
 
   constructor(kind: FailureKind, message: string, more: Partial<Failure> = {}) {
@@ -36,6 +39,7 @@ export class GatewayRefusal extends Error implements Failure {
     this.name = 'GatewayRefusal';
     this.kind = kind;
     this.retryAfterMs = more.retryAfterMs;
+    this.param = more.param;
     this.headers = more.headers;
   }
 }

@@ -5,7 +5,14 @@ import type { SwarmClient } from '../client/client.ts';
 /** What the gateway needs of the swarm: it is a client and nothing more. */
 export type GatewayClient = Pick<
   SwarmClient,
-  'infer' | 'describe' | 'searchModels' | 'replicas' | 'servable' | 'watchFleet' | 'close'
+  | 'infer'
+  | 'describe'
+  | 'readFile'
+  | 'searchModels'
+  | 'replicas'
+  | 'servable'
+  | 'watchFleet'
+  | 'close'
 >;
 
 /** Milliseconds between two attempts to join; the first is made at once. */

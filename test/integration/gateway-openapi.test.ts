@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRestPath } from '../../src/gateway/rest/rest-path.ts';
+import { embeddingFiles, embeddingModel } from '../support/embedding-model.ts';
 import { type DescribedOperation, OpenApiChecker } from '../support/openapi-checker.ts';
 import { startTestGateway, type TestGateway } from '../support/test-gateway.ts';
 import { createTestnet, type Testnet } from '../support/testnet.ts';
@@ -14,6 +15,7 @@ let checker: OpenApiChecker;
 beforeAll(async () => {
   testnet = await createTestnet({ nodes: 1, clients: 0 });
   await testnet.publish(simpleModel(), { name: 'simple' });
+  await testnet.publish(embeddingModel(), { name: 'words', files: embeddingFiles() });
   gateway = await startTestGateway(testnet, { maxBodyBytes: 100_000 });
   checker = new OpenApiChecker(await (await fetch(`${gateway.http}/openapi.json`)).json());
 });
@@ -33,6 +35,8 @@ const INFER = {
 };
 
 const GENERATE = { id: 'mine', INPUT0: ONES, INPUT1: ONES, priority: 1 };
+
+const EMBED = { model: 'words', input: 'cat' };
 
 interface Sent {
   readonly path: string;
@@ -94,10 +98,11 @@ describe('The OpenAPI document', () => {
     for (const operation of checker.operations) {
       const infers = operation.id.startsWith('infer');
       const generates = operation.id.startsWith('generate');
+      const embeds = operation.id === 'openai-embeddings';
       statuses[operation.id] = await ask(operation, {
         path: fill(operation.path, 'simple'),
         body: operation.takesBody
-          ? json(infers ? INFER : generates ? GENERATE : { model: 'simple' })
+          ? json(infers ? INFER : generates ? GENERATE : embeds ? EMBED : { model: 'simple' })
           : undefined,
       });
     }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { noise } from '../support/noise.ts';
 import { addModel } from '../support/models.ts';
+import { noise } from '../support/noise.ts';
 import { createTestnet, type Testnet } from '../support/testnet.ts';
 
 /** Of several chunks. */

@@ -1,12 +1,17 @@
+import { Tensor } from '../../../protocols/tensor.ts';
 import type { FoundModel } from '../../client/catalog-search.ts';
 import { checkMayUse } from '../access/api-keys.ts';
 import type { ApiGroup } from '../access/restricted-groups.ts';
+import { type EmbeddingRequest, parseEmbeddingRequest } from '../embedding/embedding-request.ts';
+import type { EmbeddingAnswer, EmbeddingService } from '../embedding/embedding-service.ts';
 import type { ModelDirectory } from '../models/model-directory.ts';
 import { shown } from '../models/shown-name.ts';
 import { type Failure, GatewayRefusal, httpStatus } from '../refusal.ts';
 import type { SwarmAccess } from '../swarm-access.ts';
-import type { RestAnswer, RestCall } from './rest-api.ts';
+import { header, type RestAnswer, type RestCall } from './rest-api.ts';
 import { jsonBody, type RestBody } from './rest-response.ts';
+
+const EMBEDDINGS = '/v1/embeddings';
 
 const NOT_YET = /^\/v1\/(?:chat\/completions|completions)$/;
 
@@ -30,20 +35,29 @@ export function openAiGroupOf(path: string): ApiGroup {
   return /^\/v1\/models(?:\/|$)/.test(path) ? 'metadata' : 'inference';
 }
 
-/** OpenAI's API as far as it goes without generated text: which models there are. */
+export interface OpenAiComponents {
+  readonly access: SwarmAccess;
+  readonly directory: ModelDirectory;
+  readonly embeddings: EmbeddingService;
+}
+
+/** OpenAI's API as far as it goes without generated text: which models there are, and vectors of texts. */
 export class OpenAiApi {
   readonly #access: SwarmAccess;
   readonly #directory: ModelDirectory;
+  readonly #embeddings: EmbeddingService;
 
-  constructor(access: SwarmAccess, directory: ModelDirectory) {
+  constructor({ access, directory, embeddings }: OpenAiComponents) {
     this.#access = access;
     this.#directory = directory;
+    this.#embeddings = embeddings;
   }
 
   /** @throws what `failureOf` reads. */
   async answer(call: RestCall): Promise<RestAnswer> {
     const path = call.path.replace(/\/$/, '');
     if (NOT_YET.test(path)) return this.#refuseText(call);
+    if (path === EMBEDDINGS) return { status: 200, ...(await this.#embed(call)) };
     const [, id] = /^\/v1\/models(?:\/(.+))?$/.exec(path) ?? [];
     if (id === undefined && path !== '/v1/models') {
       throw new GatewayRefusal('not-found', `no such path: ${shown(path)}`);
@@ -80,13 +94,21 @@ export class OpenAiApi {
     return jsonBody({ ...describe(found), id });
   }
 
+  async #embed(call: RestCall): Promise<RestBody> {
+    checkPosted(call);
+    const { headers, body, caller, requestId, signal } = call;
+    const request = parseEmbeddingRequest(body);
+    const traceparent = header(headers, 'traceparent');
+    const answer = await this.#embeddings.embed({
+      ...{ request, caller, requestId, traceparent, signal },
+    });
+    return jsonBody(formatVectors(request, answer));
+  }
+
   /** A model that is there cannot do it; one that is not is told first. */
-  async #refuseText({ method, body, caller, signal }: RestCall): Promise<RestAnswer> {
-    if (method !== 'POST') {
-      throw new GatewayRefusal('wrong-method', 'Method Not Allowed', {
-        headers: { allow: 'POST' },
-      });
-    }
+  async #refuseText(call: RestCall): Promise<RestAnswer> {
+    checkPosted(call);
+    const { body, caller, signal } = call;
     const { name } = await this.#directory.find(modelOf(body), '', { signal });
     checkMayUse(caller, name);
     throw new GatewayRefusal('unsupported', `model '${name}' does not generate text`);
@@ -95,14 +117,14 @@ export class OpenAiApi {
 
 /** A failure in OpenAI's form. Its clients ask again after any status from 500 unless they are told not to. */
 export function formatOpenAiError(failure: Failure, path: string): RestAnswer {
-  const { kind, message } = failure;
+  const { kind, message, param = null } = failure;
   const status = httpStatus(kind);
-  const ofModel = NOT_YET.test(path) || path.startsWith('/v1/models/');
+  const ofModel = path === EMBEDDINGS || NOT_YET.test(path) || path.startsWith('/v1/models/');
   const { body, headers } = jsonBody({
     error: {
       message,
       type: ERROR_TYPES[status] ?? 'server_error',
-      param: null,
+      param,
       code: kind === 'not-found' && ofModel ? 'model_not_found' : kind.replaceAll('-', '_'),
     },
   });
@@ -117,6 +139,33 @@ function describe({ publisher, name, record }: FoundModel): object {
     created: Math.floor(record.issuedAtMs / 1000),
     owned_by: publisher,
   };
+}
+
+/** @throws {GatewayRefusal} when it is not asked by POST. */
+function checkPosted({ method }: RestCall): void {
+  if (method === 'POST') return;
+  throw new GatewayRefusal('wrong-method', 'Method Not Allowed', { headers: { allow: 'POST' } });
+}
+
+function formatVectors(
+  { model, encoding }: EmbeddingRequest,
+  { vectors, tokens }: EmbeddingAnswer,
+): object {
+  return {
+    object: 'list',
+    data: vectors.map((vector, index) => ({
+      object: 'embedding',
+      index,
+      embedding: encoding === 'base64' ? toBase64(vector) : Array.from(vector),
+    })),
+    model,
+    usage: { prompt_tokens: tokens, total_tokens: tokens },
+  };
+}
+
+/** The bytes of FP32 little-endian, whatever this machine's own order. */
+function toBase64(vector: Float32Array): string {
+  return Buffer.from(Tensor.from('FP32', [vector.length], vector).bytes).toString('base64');
 }
 
 function modelOf(body: Buffer): string {

@@ -7,6 +7,7 @@ type OperationId =
   | Exclude<RestRoute['kind'], 'shared-memory'>
   | 'openai-models'
   | 'openai-model'
+  | 'openai-embeddings'
   | 'openai-chat-completions'
   | 'openai-completions';
 
@@ -129,6 +130,13 @@ const OPENAI: Readonly<Record<string, Operation>> = {
     id: 'openai-model',
     summary: 'A model, as OpenAI lists it',
     answer: 'OpenAiModel',
+  },
+  '/v1/embeddings': {
+    id: 'openai-embeddings',
+    method: 'post',
+    summary: 'Vectors of texts',
+    request: 'EmbeddingRequest',
+    answer: 'Embeddings',
   },
   ...Object.fromEntries(
     (['chat/completions', 'completions'] as const).map((path) => [

@@ -36,6 +36,7 @@ const tensorConfig = object(
   { name: text, data_type: text, dims: declared, reshape: object({ shape: list(count) }) },
   ['reshape'],
 );
+const tokens = { ...list({ ...count, exclusiveMaximum: 2 ** 31 }), minItems: 1 };
 const openAiModel = object({
   id: text,
   object: { const: 'model' },
@@ -145,6 +146,34 @@ export const SCHEMAS = {
   GenerateResponse: object({ id: text, model_name: text, model_version: text }, ['id']),
   OpenAiModel: openAiModel,
   OpenAiModels: object({ object: { const: 'list' }, data: list(openAiModel) }),
+  EmbeddingRequest: object(
+    {
+      model: text,
+      input: {
+        anyOf: [
+          text,
+          { ...list(text), minItems: 1, maxItems: 2048 },
+          tokens,
+          { ...list(tokens), minItems: 1, maxItems: 2048 },
+        ],
+      },
+      encoding_format: { type: 'string', enum: ['float', 'base64'] },
+      dimensions: { type: 'integer', minimum: 1 },
+    },
+    ['encoding_format', 'dimensions'],
+  ),
+  Embeddings: object({
+    object: { const: 'list' },
+    data: list(
+      object({
+        object: { const: 'embedding' },
+        index: count,
+        embedding: { anyOf: [list({ type: 'number' }), text] },
+      }),
+    ),
+    model: text,
+    usage: object({ prompt_tokens: count, total_tokens: count }),
+  }),
   OpenAiTextRequest: object({ model: text }),
   OpenApi: object({ openapi: text, info: { type: 'object' }, paths: { type: 'object' } }),
 } as const satisfies Readonly<Record<string, JsonSchema>>;

@@ -59,6 +59,16 @@ export class ReleaseKeeper {
     }
   }
 
+  /** Keeps a further name of a version that is held, and the record of the model that has it. */
+  adopt({ publisher, name, cid }: Omit<WantedVersion, 'release'>): void {
+    const { peer, store } = this.#components;
+    this.#work.run(async () => {
+      const release = peer.releases.cached(publisher, name)?.bytes ?? null;
+      await store.want({ publisher, name, cid, release });
+      await this.#learn(publisher, name);
+    });
+  }
+
   /** Looks for a model's record in the background until it is there. */
   learn(publisher: PublisherId, name: string): void {
     this.#work.run(() => this.#learn(publisher, name));

@@ -5,8 +5,8 @@ import type { CoreTurns } from '../backend/core-turns.ts';
 import type { GpuMemory } from '../device/gpu-memory.ts';
 import type { NodePolicy } from '../node-policy.ts';
 import type { ReleaseKeeper } from '../release-keeper.ts';
-import type { ReplicaFetcher } from './replica-fetch.ts';
 import type { VersionStore } from '../store/version-store.ts';
+import type { ReplicaFetcher } from './replica-fetch.ts';
 import type { VersionExperience } from './version-experience.ts';
 
 export interface ReplicaSetInit {
@@ -25,7 +25,7 @@ export interface ReplicaSetComponents {
   readonly fetcher: ReplicaFetcher;
   readonly backend: InferenceBackend;
   readonly policy: NodePolicy;
-  readonly releases: Pick<ReleaseKeeper, 'learn'>;
+  readonly releases: Pick<ReleaseKeeper, 'learn' | 'adopt'>;
   readonly gpus: GpuMemory;
   readonly experience: VersionExperience;
   /** On which models compute, all together. */

@@ -24,7 +24,7 @@ import {
   quarantine,
 } from './memory-leave.ts';
 import type { MemoryLedger } from './memory-ledger.ts';
-import type { Replica, ReplicaOrigin } from './replica.ts';
+import { isSameModel, type Replica, type ReplicaOrigin } from './replica.ts';
 import type { ReplicaLoader } from './replica-loader.ts';
 import { createReplicaMemory } from './replica-memory.ts';
 import {
@@ -101,7 +101,9 @@ export class ReplicaSet {
     const until = AbortSignal.any([signal, this.#stopping.signal]);
     const origin = await openGrant(grant, { policy, releases: peer.releases, signal: until });
     if (this.#known(origin.cid) === undefined) policy.checkRoom();
-    yield* watch(this.#takeFor(origin, asker), signal);
+    const holding = this.#takeFor(origin, asker);
+    if (!isSameModel(holding.replica.origin, origin)) this.#components.releases.adopt(origin);
+    yield* watch(holding, signal);
   }
 
   /**

@@ -6,8 +6,8 @@ import {
 import { cleanRemoteText } from '../../protocols/status.ts';
 import type { PublisherId, VersionCid } from '../../protocols/types.ts';
 import type { LoadedModel } from '../backend/backend.ts';
-import type { Standing } from './memory-ledger.ts';
 import type { VersionQueue } from '../scheduler/version-queue.ts';
+import type { Standing } from './memory-ledger.ts';
 
 /** Milliseconds for which a version stays in memory for callers who were told to come back for it, until one has. */
 const PROMISE_MS = 30_000;
@@ -20,6 +20,11 @@ export interface ReplicaOrigin {
   readonly publisher: PublisherId;
   readonly name: string;
   readonly cid: VersionCid;
+}
+
+/** True for two names that are one. */
+export function isSameModel(a: ReplicaOrigin, b: ReplicaOrigin): boolean {
+  return a.publisher === b.publisher && a.name === b.name;
 }
 
 /** What is known of a load besides the model itself. */

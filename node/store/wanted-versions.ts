@@ -1,6 +1,10 @@
 import type { Level } from 'level';
+import { LimitError } from '../../protocols/errors.ts';
 import type { PublisherId, VersionCid } from '../../protocols/types.ts';
 import { onIndex, SYNC } from './index-level.ts';
+
+/** Names of one version, each of whoever published the same bytes under it. */
+const MAX_NAMES = 64;
 
 /** A version that the node means to serve, also after a restart. */
 export interface WantedVersion {
@@ -20,24 +24,49 @@ type Entry = Omit<WantedVersion, 'release'> & { readonly release: string | null 
 export class WantedVersions {
   readonly #level: Level;
   readonly #table;
+  /** Settles with the last put, so that of two names of a new version one is the first; never rejects. */
+  #last: Promise<void> = Promise.resolve();
 
   constructor(level: Level) {
     this.#level = level;
     this.#table = level.sublevel<string, Entry>('wanted', { valueEncoding: 'json' });
   }
 
-  put({ publisher, name, cid, release, cold = false }: WantedVersion): Promise<void> {
+  /**
+   * Keeps what is wanted of a version under one name; what other names it has stays.
+   *
+   * @throws {ERR_LIMIT} when it has {@link MAX_NAMES} others.
+   */
+  async put({ publisher, name, cid, release, cold = false }: WantedVersion): Promise<void> {
     const text = release === null ? null : Buffer.from(release).toString('base64');
     const entry: Entry = { publisher, name, cid, release: text, ...(cold ? { cold } : {}) };
-    return onIndex(() =>
-      this.#level.batch().put(cid, entry, { sublevel: this.#table }).write(SYNC),
-    );
+    const put = this.#last.then(async () => {
+      const known = await onIndex(() => this.#table.iterator(rangeOf(cid)).all());
+      const same = known.find(([, one]) => one.publisher === publisher && one.name === name);
+      if (same === undefined && known.length >= MAX_NAMES) {
+        throw new LimitError(`version ${cid} has ${MAX_NAMES} names, expected fewer`);
+      }
+      // The first is kept under the version alone, as all were before versions had several.
+      const key = same?.[0] ?? (known.length === 0 ? cid : `${cid} ${publisher}/${name}`);
+      const batch = this.#level.batch().put(key, entry, { sublevel: this.#table });
+      await onIndex(() => batch.write(SYNC));
+    });
+    this.#last = put.catch(() => undefined);
+    await put;
   }
 
+  /** Forgets a version under all its names. */
   delete(cid: VersionCid): Promise<void> {
-    return onIndex(() => this.#level.batch().del(cid, { sublevel: this.#table }).write(SYNC));
+    return onIndex(async () => {
+      const batch = this.#level.batch();
+      for (const key of await this.#table.keys(rangeOf(cid)).all()) {
+        batch.del(key, { sublevel: this.#table });
+      }
+      await batch.write(SYNC);
+    });
   }
 
+  /** An entry for each name of each version; the first name of a version comes first. */
   async all(): Promise<WantedVersion[]> {
     const entries = await onIndex(() => this.#table.values().all());
     return entries.map(({ release, ...entry }) => ({
@@ -45,4 +74,9 @@ export class WantedVersions {
       release: release === null ? null : new Uint8Array(Buffer.from(release, 'base64')),
     }));
   }
+}
+
+/** The keys of one version: its CID, and its CID with a blank and a further name. */
+function rangeOf(cid: VersionCid): { readonly gte: string; readonly lt: string } {
+  return { gte: cid, lt: `${cid}!` };
 }

@@ -28,7 +28,7 @@ interface KnownModel {
   readonly cids: Set<VersionCid>;
 }
 
-/** The models a peer knows: those it heard announced and has the release of, with the metadata of those it holds. */
+/** The models a peer knows: those it has the release of and whose versions it heard announced, with the metadata of those it holds. */
 export async function answerCatalog(
   peer: SwarmPeer,
   query: CatalogQuery,
@@ -83,12 +83,24 @@ export function catalogMetadata(metadata: ModelMetadata): CatalogMetadata {
 
 function knownModels(peer: SwarmPeer): KnownModel[] {
   const models = new Map<string, KnownModel>();
+  const held = new Set<VersionCid>();
   for (const { version } of peer.view.replicas(Date.now())) {
     const { publisher, name, cid } = version;
     const key = `${publisher}/${name}`;
+    held.add(cid);
     const model = models.get(key) ?? { publisher, name, cids: new Set<VersionCid>() };
     if (models.size < MAX_MODELS) models.set(key, model);
     model.cids.add(cid);
+  }
+  // A replica is announced under one name, and the same bytes may be published under others.
+  for (const { record } of peer.releases.allCached()) {
+    const { publisher, name, channels } = record;
+    const key = `${publisher}/${name}`;
+    const named = Object.values(channels).map(({ cid }) => cid);
+    const cids = named.filter((cid) => held.has(cid));
+    if (cids.length === 0 || models.size >= MAX_MODELS) continue;
+    const known = models.get(key)?.cids ?? [];
+    models.set(key, { publisher, name, cids: new Set([...known, ...cids]) });
   }
   return [...models.values()];
 }

@@ -151,6 +151,11 @@ export class ReleaseDirectory {
     return this.#cache.get(cacheKey(publisher, name));
   }
 
+  /** Everything that memory holds, however old. */
+  allCached(): KnownRelease[] {
+    return [...this.#cache.values()];
+  }
+
   /**
    * Takes in a record from anywhere, after checking its signature. The higher sequence stays.
    *

@@ -396,6 +396,19 @@ function memoryTests(under: Under, reopen: Reopen): void {
       expect(await (await reopen()).wanted()).toEqual([changed]);
     });
 
+    test('a version has up to 64 names, each with its own record, and none once it is unwanted', async () => {
+      const named = (seed: number): WantedVersion => ({ ...wanted(seed), name: `name-${seed}` });
+      for (let seed = 1; seed <= 64; seed += 1) await under().want(named(seed));
+      await expect(under().want(named(65))).rejects.toMatchObject({ code: 'ERR_LIMIT' });
+      const renewed = { ...named(9), release: noise(300, 99) };
+      await under().want(renewed);
+      const found = await (await reopen()).wanted();
+      expect([found.length, found[0]]).toEqual([64, named(1)]);
+      expect(found).toContainEqual(renewed);
+      await under().unwant(smallVersion.cid);
+      expect(await under().wanted()).toEqual([]);
+    });
+
     test('a store that is closed refuses with ERR_STORE, and close can be called twice', async () => {
       await under().close();
       await under().close();

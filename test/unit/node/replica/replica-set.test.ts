@@ -84,7 +84,7 @@ async function prepare(
         return { manifest, directory };
       },
     },
-    releases: { learn: () => {} },
+    releases: { learn: () => {}, adopt: () => {} },
   };
   const policy = new NodePolicy(
     { allowPublishers: 'any', allowVersions: 'any', allowTasks: 'any' },

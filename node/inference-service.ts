@@ -14,6 +14,7 @@ import type {
 } from '../protocols/inference/index.ts';
 import { checkInputs, checkOutputNames } from '../protocols/input-check.ts';
 import { elementCount, type NamedTensor } from '../protocols/tensor.ts';
+import type { TraceHeaders } from '../protocols/trace-context.ts';
 import type { LoadReport, VersionCid } from '../protocols/types.ts';
 import type { DemandMeter } from '../src/policy/scaling/demand-meter.ts';
 import { outcomeOfError, type RequestOutcome } from '../src/swarm/outcome-tally.ts';
@@ -51,7 +52,7 @@ export interface InferenceServiceComponents {
 }
 
 interface ExecuteOptions {
-  readonly traceparent: string;
+  readonly trace: TraceHeaders;
   /** Whether another node has counted the request. */
   readonly again: boolean;
 }
@@ -142,7 +143,7 @@ export class InferenceService implements InferenceHandler {
           deadlineAtMs,
           ...this.#priorityOf(header),
           outputs: header.outputs,
-          traceparent: header.traceparent,
+          trace: header,
           again: header.again ?? false,
           signal,
         }),
@@ -203,7 +204,7 @@ export class InferenceService implements InferenceHandler {
   async #execute(
     replica: Replica,
     inputs: readonly NamedTensor[],
-    { traceparent, again, ...options }: SubmitOptions & ExecuteOptions,
+    { trace, again, ...options }: SubmitOptions & ExecuteOptions,
   ): Promise<ExecutionResult> {
     const { queue } = replica;
     if (queue === undefined) {
@@ -212,7 +213,7 @@ export class InferenceService implements InferenceHandler {
     const meter = this.#components.demand?.(replica.origin.cid);
     const release = replica.acquire();
     if (!again) meter?.arrived(performance.now());
-    const span = new RequestSpan(this.#components.spans, traceparent, replica);
+    const span = new RequestSpan(this.#components.spans, trace, replica);
     try {
       const { outputs, ...times } = await queue.submit(inputs, options);
       span.answered(times);

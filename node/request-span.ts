@@ -1,5 +1,5 @@
 import { isSwarmError } from '../protocols/errors.ts';
-import { childOf, parseTraceparent } from '../protocols/trace-context.ts';
+import { childOf, parseTrace, type TraceHeaders } from '../protocols/trace-context.ts';
 import { OpenSpan, type SpanSink } from '../src/swarm/span.ts';
 import type { Replica } from './replica/replica.ts';
 import type { QueuedResult } from './scheduler/waiting-line.ts';
@@ -13,9 +13,9 @@ export class RequestSpan {
   readonly #span: OpenSpan | undefined;
   readonly #attributes: Readonly<Record<string, string>>;
 
-  constructor(sink: SpanSink | undefined, traceparent: string, { origin }: Replica) {
+  constructor(sink: SpanSink | undefined, trace: TraceHeaders, { origin }: Replica) {
     this.#sink = sink;
-    const parent = sink === undefined ? undefined : parseTraceparent(traceparent);
+    const parent = sink === undefined ? undefined : parseTrace(trace);
     this.#span = parent && new OpenSpan(sink, { name: 'infer', kind: 'server', parent });
     const { publisher, name, cid } = origin;
     this.#attributes = { 'swarm.model': `${publisher}/${name}`, 'swarm.version': cid };

@@ -50,6 +50,8 @@ export interface InferenceRequest {
   readonly priority: number;
   /** W3C trace context; '' for none. */
   readonly traceparent: string;
+  /** What tracing systems keep beside it. @default nothing */
+  readonly tracestate?: string | undefined;
   /** Names of the outputs wanted; empty for all. */
   readonly outputs: readonly string[];
   /** Not to be written to until the call settles. */

@@ -9,6 +9,7 @@ import {
   MAX_TENSORS,
 } from '../limits.ts';
 import { cleanRemoteText, type WireFailure } from '../status.ts';
+import { MAX_TRACESTATE_BYTES } from '../trace-context.ts';
 import type { LoadReport, TensorDescriptor, VersionCid } from '../types.ts';
 import { writeCount, writeDescriptors, writeName } from './descriptor.ts';
 import { readExtension, writeExtension } from './extension.ts';
@@ -27,7 +28,7 @@ export const MAX_DEADLINE_MS = 86_400_000;
 const RECEIPT_NONCE_BYTES = 16;
 
 /** Numbers of the fields in the extension areas; never reused. */
-const REQUEST_FIELD = { receiptNonce: 1, again: 2 } as const;
+const REQUEST_FIELD = { receiptNonce: 1, again: 2, tracestate: 3 } as const;
 const RESPONSE_FIELD = { receipt: 1 } as const;
 
 /** Of a field that says all by being there. */
@@ -54,6 +55,8 @@ export interface RequestHeader {
   readonly receiptNonce?: Uint8Array | undefined;
   /** Sent before, to this node or another that has counted it: it is not counted as demand once more. @default false */
   readonly again?: boolean | undefined;
+  /** W3C `tracestate`, as it came; undefined for none. */
+  readonly tracestate?: string | undefined;
 }
 
 /** What precedes a response's body. */
@@ -100,9 +103,11 @@ export function encodeRequest(header: RequestHeader): Uint8Array {
   for (const name of header.outputs) writeName(writer, name);
   writer.varint(header.responseCredit);
   writeDescriptors(writer, header.inputs);
+  const { receiptNonce, again, tracestate } = header;
   writeExtension(writer, [
-    [REQUEST_FIELD.receiptNonce, header.receiptNonce],
-    [REQUEST_FIELD.again, header.again === true ? NOTHING : undefined],
+    [REQUEST_FIELD.receiptNonce, receiptNonce],
+    [REQUEST_FIELD.again, again === true ? NOTHING : undefined],
+    [REQUEST_FIELD.tracestate, tracestate === undefined ? undefined : Buffer.from(tracestate)],
   ]);
   return writer.bytes;
 }
@@ -134,10 +139,14 @@ export function decodeRequest(
     );
   }
   const request = { version, deadlineMs, priority, traceparent, outputs, responseCredit, inputs };
+  const state = extension.get(REQUEST_FIELD.tracestate);
+  // Too long a one is of no use to anybody and no reason to refuse a request.
+  const kept = state !== undefined && state.byteLength <= MAX_TRACESTATE_BYTES;
   const header = {
     ...request,
     ...(receiptNonce === undefined ? {} : { receiptNonce }),
     ...(extension.has(REQUEST_FIELD.again) ? { again: true } : {}),
+    ...(kept ? { tracestate: Buffer.from(state).toString('latin1') } : {}),
   };
   return { header, inlineBody: bodyOf(reader) };
 }

@@ -1,5 +1,6 @@
 import { InvalidInputError } from '../../protocols/errors.ts';
 import { MAX_TENSORS } from '../../protocols/limits.ts';
+import { MAX_TRACESTATE_BYTES } from '../../protocols/trace-context.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
 import type { VerificationRule } from '../policy/verification.ts';
 import { type ProgressListener, ProgressReporter } from './call-progress.ts';
@@ -27,6 +28,8 @@ export interface InferOptions extends AbortOptions {
   readonly outputs?: readonly string[] | undefined;
   /** W3C trace context to carry to the node. @default '' */
   readonly traceparent?: string | undefined;
+  /** W3C trace state that goes with it, of at most 512 characters. @default none */
+  readonly tracestate?: string | undefined;
   /**
    * What the request belongs to, such as a user or a session, of at most 1024 characters: while a canary takes a share of the
    * requests, one key always goes to the same side. It is not sent. @default none: each request is drawn at random
@@ -63,6 +66,7 @@ export interface ResolvedInferOptions {
   readonly priority: number;
   readonly outputs: readonly string[];
   readonly traceparent: string;
+  readonly tracestate: string | undefined;
   readonly key: string | undefined;
   readonly affinity: string | undefined;
   readonly prefer: ResolvedNodePreference;
@@ -80,7 +84,8 @@ export function resolveInferOptions(
   options: InferOptions,
   defaults: { readonly deadlineMs: number },
 ): ResolvedInferOptions {
-  const { signal, traceparent = '', key, affinity, outputs = [], priority = 0 } = options;
+  const { signal, traceparent = '', tracestate, key, affinity } = options;
+  const { outputs = [], priority = 0 } = options;
   const deadlineMs = options.deadlineMs ?? defaults.deadlineMs;
   if (!(deadlineMs > 0 && deadlineMs <= MAX_DEADLINE_MS)) {
     throw wrong('deadlineMs', `more than 0 and at most ${MAX_DEADLINE_MS} ms`, deadlineMs);
@@ -92,6 +97,12 @@ export function resolveInferOptions(
     throw wrong('outputs', `at most ${MAX_TENSORS} names`, outputs.length);
   }
   if (typeof traceparent !== 'string') throw wrong('traceparent', 'a string', traceparent);
+  if (tracestate !== undefined && typeof tracestate !== 'string') {
+    throw wrong('tracestate', 'a string', tracestate);
+  }
+  if ((tracestate?.length ?? 0) > MAX_TRACESTATE_BYTES) {
+    throw wrong('tracestate', `at most ${MAX_TRACESTATE_BYTES} characters`, tracestate?.length);
+  }
   checkKey('key', key);
   checkKey('affinity', affinity);
   const prefer = resolveNodePreference(options.prefer);
@@ -100,7 +111,8 @@ export function resolveInferOptions(
   if (typeof receipt !== 'boolean') throw wrong('receipt', 'true or false', receipt);
   const verify = options.verify === undefined ? undefined : resolveVerifyOptions(options.verify);
   return {
-    ...{ signal, deadlineMs, priority, outputs, traceparent, key, affinity, prefer, progress },
+    ...{ signal, deadlineMs, priority, outputs, traceparent, tracestate },
+    ...{ key, affinity, prefer, progress },
     ...{ receipt, verify },
   };
 }

@@ -101,7 +101,8 @@ export class InferenceRouter {
   ): Promise<CallInit> {
     clock.signal.throwIfAborted();
     checkBody(sizeOf(inputs.tensors ?? []));
-    const { priority, traceparent, outputs, prefer, affinity, progress, receipt } = options;
+    const { priority, traceparent, tracestate, outputs } = options;
+    const { prefer, affinity, progress, receipt } = options;
     const share = requestShare(`${ref.publisher}/${ref.name}`, options.key, Math.random);
     progress?.report({ kind: 'resolving' });
     const model = await this.#components.resolver.resolve(ref, clock.signal, share);
@@ -111,7 +112,7 @@ export class InferenceRouter {
       ref,
       share,
       model,
-      request: { priority, traceparent, outputs, inputs: tensors },
+      request: { priority, traceparent, tracestate, outputs, inputs: tensors },
       ...checkBody(sizeOf(tensors)),
       prefer,
       affinity,

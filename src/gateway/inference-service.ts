@@ -2,8 +2,9 @@ import { DeadlineError } from '../../protocols/errors.ts';
 import { bytesOf, type NamedTensor, type Tensor } from '../../protocols/tensor.ts';
 import {
   formatTraceparent,
-  parseTraceparent,
+  parseTrace,
   type TraceContext,
+  type TraceHeaders,
 } from '../../protocols/trace-context.ts';
 import type { InferResult } from '../client/infer-result.ts';
 import { OpenSpan, type SpanAttributes, type SpanSink } from '../swarm/span.ts';
@@ -29,7 +30,7 @@ export interface InferenceCall {
   /** Of the HTTP request; undefined where the protocol has none. */
   readonly requestId?: string | undefined;
   /** W3C trace context of the caller; ignored when it is malformed. */
-  readonly traceparent: string | undefined;
+  readonly traceHeaders: TraceHeaders;
   /** Milliseconds the caller gives; undefined when the protocol carries none. */
   readonly deadlineMs?: number | undefined;
   /** Aborts when the caller goes away. */
@@ -98,7 +99,7 @@ export class InferenceService {
   async infer(call: InferenceCall): Promise<Answer> {
     const { metrics, statistics, spans } = this.#components;
     const startedMs = performance.now();
-    const parent = parseTraceparent(call.traceparent);
+    const parent = parseTrace(call.traceHeaders);
     const span = spans && new OpenSpan(spans, { name: 'infer', kind: 'server', parent });
     // Where it records nothing itself, the node's part is one of the caller's.
     const trace = span?.context ?? parent;
@@ -190,6 +191,7 @@ export class InferenceService {
         priority: nodePriority(schedule, caller.highestPriority) || caller.defaultPriority,
         outputs: outputs.map(({ name }) => name),
         traceparent: context && formatTraceparent(context),
+        tracestate: context?.state,
         signal,
       });
       const { node, failedAttempts } = result;

@@ -132,6 +132,7 @@ function formatSpan({ name, kind, context, parentSpanId, attributes, error, ...t
   return {
     traceId: context.traceId,
     spanId: context.spanId,
+    ...(context.state !== undefined && { traceState: context.state }),
     ...(parentSpanId !== undefined && { parentSpanId }),
     name,
     kind: KINDS[kind],

@@ -49,8 +49,12 @@ it("A request is one trace from its caller through the gateway into the node's b
   const ofTrace = (traceId: string) => collector.spans.filter((span) => span.traceId === traceId);
   const seen = () => tree(ofTrace(TRACE), CALLER);
 
-  expect(await post({ traceparent: TRACEPARENT, 'x-request-id': 'mine' })).toBe(200);
+  const tracestate = 'vendor=opaque,other=1';
+  const headers = { traceparent: TRACEPARENT, tracestate, 'x-request-id': 'mine' };
+  expect(await post(headers)).toBe(200);
   await expect.poll(seen, { timeout: 10_000 }).toEqual(LIFE);
+  const states = ofTrace(TRACE).map(({ traceState }) => traceState);
+  expect(states).toEqual(LIFE.map(() => tracestate));
   const [first, route, , , execute] = LIFE.map((line) => {
     const [service, name] = line.trim().split(' ');
     return present(

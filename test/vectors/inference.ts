@@ -144,6 +144,23 @@ export const requestVectors: readonly InferenceVector<RequestHeader>[] = [
     message: { ...SMALLEST, again: true },
   },
   {
+    name: 'trace-state-beside-the-others',
+    // field 1, 16 bytes; field 2, none; field 3, 3 bytes
+    bytes: request({ extension: `19 01 10 ${NONCE_HEX} 02 00 03 03 613d31` }),
+    message: { ...SMALLEST, receiptNonce: hex(NONCE_HEX), again: true, tracestate: 'a=1' },
+  },
+  {
+    name: 'longest-trace-state',
+    bytes: request({ extension: `8304 03 8004 ${'61'.repeat(512)}` }),
+    message: { ...SMALLEST, tracestate: 'a'.repeat(512) },
+  },
+  {
+    name: 'longer-trace-state-is-passed-over',
+    bytes: request({ extension: `8404 03 8104 ${'61'.repeat(513)}` }),
+    message: SMALLEST,
+    readOnly: true,
+  },
+  {
     name: 'extension-field-of-a-later-version-is-passed-over',
     // field 1 as above, then field 128 with two bytes
     bytes: request({ extension: `17 01 10 ${NONCE_HEX} 8001 02 ff00` }),

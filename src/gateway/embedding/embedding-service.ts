@@ -4,6 +4,7 @@ import {
   resolveDeployment,
   resolveEmbedding,
 } from '../../../protocols/manifest/index.ts';
+import type { TraceHeaders } from '../../../protocols/trace-context.ts';
 import { type Caller, checkMayUse } from '../access/api-keys.ts';
 import type { InferenceService } from '../inference-service.ts';
 import type { ModelDirectory, ServedModel } from '../models/model-directory.ts';
@@ -23,7 +24,7 @@ export interface EmbeddingCall {
   readonly request: EmbeddingRequest;
   readonly caller: Caller;
   readonly requestId: string;
-  readonly traceparent: string | undefined;
+  readonly traceHeaders: TraceHeaders;
   /** Aborts when the caller goes away. */
   readonly signal: AbortSignal;
 }
@@ -133,11 +134,11 @@ export class EmbeddingService implements AsyncDisposable {
     { inputs, lengths }: TokenBatch,
     { call, deadlineAtMs }: { readonly call: EmbeddingCall; readonly deadlineAtMs: number },
   ): Promise<Float32Array[]> {
-    const { caller, requestId, traceparent, signal } = call;
+    const { caller, requestId, traceHeaders, signal } = call;
     const answer = await this.#components.service.infer({
       // The version whose tokenizer it was: a canary's may know other tokens.
       ...{ protocol: 'rest', model: asked, version: cid, caller },
-      ...{ requestId, traceparent, signal },
+      ...{ requestId, traceHeaders, signal },
       deadlineMs: deadlineAtMs - performance.now(),
       parse: () => ({
         ...{ id: undefined, inputs, binaryOutputs: true },

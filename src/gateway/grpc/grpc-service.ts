@@ -156,7 +156,10 @@ export class GrpcService {
       caller,
       signal,
       deadlineMs: deadlineAtMs - Date.now(),
-      traceparent: metadata.get('traceparent').map(String)[0],
+      traceHeaders: {
+        traceparent: metadata.get('traceparent').map(String)[0],
+        tracestate: metadata.get('tracestate').map(String).join(',') || undefined,
+      },
       parse: ({ asked, manifest: { inputs, outputs } }) =>
         parseGrpcRequest(request, { model: asked, inputs, outputs }),
     });

@@ -8,7 +8,7 @@ import type { ModelDirectory } from '../models/model-directory.ts';
 import { shown } from '../models/shown-name.ts';
 import { type Failure, GatewayRefusal, httpStatus } from '../refusal.ts';
 import type { SwarmAccess } from '../swarm-access.ts';
-import { header, type RestAnswer, type RestCall } from './rest-api.ts';
+import { type RestAnswer, type RestCall, traceHeadersOf } from './rest-api.ts';
 import { jsonBody, type RestBody } from './rest-response.ts';
 
 const EMBEDDINGS = '/v1/embeddings';
@@ -98,9 +98,9 @@ export class OpenAiApi {
     checkPosted(call);
     const { headers, body, caller, requestId, signal } = call;
     const request = parseEmbeddingRequest(body);
-    const traceparent = header(headers, 'traceparent');
+    const traceHeaders = traceHeadersOf(headers);
     const answer = await this.#embeddings.embed({
-      ...{ request, caller, requestId, traceparent, signal },
+      ...{ request, caller, requestId, traceHeaders, signal },
     });
     return jsonBody(formatVectors(request, answer));
   }

@@ -1,4 +1,5 @@
 import { InvalidInputError } from '../../../protocols/errors.ts';
+import type { TraceHeaders } from '../../../protocols/trace-context.ts';
 import { asObject, type JsonObject } from '../../client/json-field.ts';
 import { type Caller, checkMayUse } from '../access/api-keys.ts';
 import type { ApiComponents } from '../api-components.ts';
@@ -154,7 +155,7 @@ export class RestApi {
   ): Promise<Answer> {
     return this.#components.service.infer({
       ...{ protocol: 'rest', model, version, caller, requestId, signal },
-      traceparent: header(headers, 'traceparent'),
+      traceHeaders: traceHeadersOf(headers),
       parse: ({ asked, manifest: { inputs, outputs } }) => parse({ model: asked, inputs, outputs }),
     });
   }
@@ -190,6 +191,16 @@ function optionalObject(body: Buffer): JsonObject {
 function changeOf({ body, caller, signal }: RestCall, { model }: { readonly model: string }) {
   const { parameters = {} } = optionalObject(body);
   return { model, parameters: asObject(parameters, 'parameters'), caller, signal };
+}
+
+/** The headers in which a trace's context comes. */
+export function traceHeadersOf(headers: RestCall['headers']): TraceHeaders {
+  const { tracestate } = headers;
+  return {
+    traceparent: header(headers, 'traceparent'),
+    // Several are one list.
+    tracestate: Array.isArray(tracestate) ? tracestate.join(',') : tracestate,
+  };
 }
 
 /** The one value of a header; of one that was sent several times the first. */

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { childOf, formatTraceparent, parseTraceparent } from '../../../protocols/trace-context.ts';
+import {
+  childOf,
+  formatTraceparent,
+  parseTrace,
+  parseTraceparent,
+} from '../../../protocols/trace-context.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';
@@ -43,5 +48,26 @@ describe('childOf', () => {
     expect(root.sampled).toBe(true);
     expect(parseTraceparent(formatTraceparent(root))).toEqual(root);
     expect(childOf(undefined).traceId).not.toBe(root.traceId);
+  });
+});
+
+describe('parseTrace', () => {
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+
+  it.each([
+    ['keeps', 'vendor=a,other=b', 'vendor=a,other=b'],
+    ['keeps the longest', 'a'.repeat(512), 'a'.repeat(512)],
+    ['drops a longer', 'a'.repeat(513), undefined],
+    ['drops what is not ASCII', 'vendor=ä', undefined],
+    ['drops a line feed in', 'vendor=a\n', undefined],
+    ['drops an empty', '', undefined],
+  ])('%s state, and keeps the context', (_, tracestate, state) => {
+    const context = parseTrace({ traceparent, tracestate });
+    expect([context?.spanId, context?.state]).toEqual(['00f067aa0ba902b7', state]);
+    expect(childOf(context).state).toBe(state);
+  });
+
+  it('knows no state without a context', () => {
+    expect(parseTrace({ traceparent: '', tracestate: 'vendor=a' })).toBeUndefined();
   });
 });

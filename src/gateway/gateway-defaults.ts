@@ -9,3 +9,6 @@ export const DEFAULT_DRAIN_DELAY_MS = 5_000;
 
 /** How long what is in flight may take after that. */
 export const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
+
+/** How long a client may take nothing of its answer: it holds the memory of the rest. */
+export const DEFAULT_READER_TIMEOUT_MS = 30_000;

@@ -9,6 +9,9 @@ import type { MetricsCompat } from './metrics/gateway-metrics.ts';
 import type { ResponseCacheInit } from './response-cache.ts';
 import type { GatewayClient } from './swarm-access.ts';
 
+/** Milliseconds that a client may be waited for at most: an hour. */
+const MAX_READER_TIMEOUT_MS = 3_600_000;
+
 export interface GatewayInit {
   /** Joins the swarm; called again when it fails, and closed with the gateway. */
   readonly connect: (signal: AbortSignal) => Promise<GatewayClient>;
@@ -47,18 +50,26 @@ export interface GatewayInit {
   readonly deadlineMs?: number | undefined;
   /** Bytes of a request, as sent and once decompressed. @default 67108864 */
   readonly maxBodyBytes?: number | undefined;
+  /** Milliseconds for which a client may take nothing of an answer, before it is dropped. @default 30000 */
+  readonly readerTimeoutMs?: number | undefined;
 }
 
 /** @throws {ERR_CONFIG} naming what is out of range, or missing. */
 export function checkGatewayInit({
   maxBodyBytes,
+  readerTimeoutMs,
   http,
   grpc,
   fleet,
   provision,
-}: GatewayInit & { maxBodyBytes: number }): void {
+}: GatewayInit & { maxBodyBytes: number; readerTimeoutMs: number }): void {
   if (http === undefined && grpc === undefined) {
     throw new ConfigError('the gateway would serve nothing, expected --http or --grpc');
+  }
+  if (!(readerTimeoutMs >= 1 && readerTimeoutMs <= MAX_READER_TIMEOUT_MS)) {
+    throw new ConfigError(
+      `readerTimeoutMs is ${readerTimeoutMs}, expected 1 to ${MAX_READER_TIMEOUT_MS}`,
+    );
   }
   if (!(maxBodyBytes >= 1 && maxBodyBytes <= MAX_BODY_BYTES)) {
     throw new ConfigError(

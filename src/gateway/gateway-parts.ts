@@ -7,7 +7,7 @@ import { EmbeddingService } from './embedding/embedding-service.ts';
 import { ExternalScaler } from './fleet/external-scaler.ts';
 import { GatewayFleet } from './fleet/gateway-fleet.ts';
 import { Provisioner } from './fleet/provisioner.ts';
-import { DEFAULT_MAX_BODY_BYTES } from './gateway-defaults.ts';
+import { DEFAULT_MAX_BODY_BYTES, DEFAULT_READER_TIMEOUT_MS } from './gateway-defaults.ts';
 import { checkGatewayInit, checkPublic, type GatewayInit } from './gateway-init.ts';
 import { GrpcHealth } from './grpc/grpc-health.ts';
 import { GrpcServer } from './grpc/grpc-server.ts';
@@ -48,7 +48,8 @@ export interface GatewayParts {
  */
 export async function createGatewayParts(init: GatewayInit): Promise<GatewayParts> {
   const { logger, version, maxBodyBytes = DEFAULT_MAX_BODY_BYTES, insecure = false } = init;
-  checkGatewayInit({ ...init, maxBodyBytes });
+  const { readerTimeoutMs = DEFAULT_READER_TIMEOUT_MS } = init;
+  checkGatewayInit({ ...init, maxBodyBytes, readerTimeoutMs });
   const keys = new ApiKeys(init.keyFile);
   checkPublic([init.http, init.grpc, init.metrics], { hasKeys: await keys.required(), insecure });
   const tls =
@@ -103,7 +104,7 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
   const http =
     init.http &&
     new HttpServer(
-      { listen: init.http, maxBodyBytes, tls },
+      { listen: init.http, maxBodyBytes, readerTimeoutMs, tls },
       { api, openai, keys, restricted, readiness, logger },
     );
   const grpc =
@@ -111,10 +112,10 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
     new GrpcServer(
       { listen: init.grpc, maxBodyBytes, tls, scaler: fleet && new ExternalScaler(fleet) },
       new GrpcService({
-        ...{ ...known, keys, restricted },
-        onFailure: ({ kind, message }, error) => {
-          if (kind === 'internal') logger.error({ kind, err: error }, message);
-          else logger.debug({ kind }, message);
+        ...{ ...known, keys, restricted, readerTimeoutMs },
+        onFailure: ({ kind, message }, error, requestId) => {
+          if (kind === 'internal') logger.error({ requestId, kind, err: error }, message);
+          else logger.debug({ requestId, kind }, message);
         },
       }),
       new GrpcHealth(readiness, restricted),

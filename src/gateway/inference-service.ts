@@ -56,6 +56,16 @@ export interface AnsweredOutput extends NamedTensor {
   readonly binary: boolean;
 }
 
+/** What an answer took. */
+export interface Usage {
+  /** Bytes of tensors. */
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+  /** Milliseconds on the node: in its queue, in the model; 0 where the answer was kept. */
+  readonly queueMs: number;
+  readonly executeMs: number;
+}
+
 /** What a call is answered with. */
 export interface Answer {
   readonly model: Pick<ServedModel, 'asked' | 'version'>;
@@ -63,7 +73,11 @@ export interface Answer {
   readonly outputs: readonly AnsweredOutput[];
   /** Who answered, flat: finite numbers, text and booleans. */
   readonly parameters: Readonly<Record<string, string | number | boolean>>;
+  readonly usage: Usage;
 }
+
+/** As it comes of a node, or is kept. */
+type BareAnswer = Omit<Answer, 'usage'>;
 
 export interface InferenceServiceComponents {
   readonly access: SwarmAccess;
@@ -126,7 +140,7 @@ export class InferenceService {
       statistics.answered(model, outcome);
       metrics.answered(model, outcome);
       span?.end({ ...attributesOf(model, call), 'swarm.cached': node === undefined });
-      return answer;
+      return { ...answer, usage: usageOf(outcome) };
     } catch (error) {
       if (model !== undefined) statistics.failed(model, performance.now() - startedMs);
       const { kind } = failureOf(error);
@@ -150,7 +164,7 @@ export class InferenceService {
   async #answer(
     call: TracedCall,
     { model, request, startedMs }: FoundCall,
-  ): Promise<Pick<AnsweredRequest, 'node' | 'cacheMs'> & { readonly answer: Answer }> {
+  ): Promise<Pick<AnsweredRequest, 'node' | 'cacheMs'> & { readonly answer: BareAnswer }> {
     const { cache } = this.#components;
     const wanted = request.outputs.map(({ name }) => name);
     const lookMs = performance.now();
@@ -204,7 +218,12 @@ export class InferenceService {
   }
 }
 
-function answerOf(model: ServedModel, request: InferRequest, result: InferResult): Answer {
+function usageOf({ requestBytes, responseBytes, node }: AnsweredRequest): Usage {
+  const { queueMs = 0, executeMs = 0 } = node ?? {};
+  return { inputBytes: requestBytes, outputBytes: responseBytes, queueMs, executeMs };
+}
+
+function answerOf(model: ServedModel, request: InferRequest, result: InferResult): BareAnswer {
   return {
     // A canary may have answered: its version, not the one that was looked up.
     model: {
@@ -222,7 +241,7 @@ function answerOf(model: ServedModel, request: InferRequest, result: InferResult
   };
 }
 
-function keptAnswer(model: ServedModel, request: InferRequest, kept: Outputs): Answer {
+function keptAnswer(model: ServedModel, request: InferRequest, kept: Outputs): BareAnswer {
   return {
     model,
     id: request.id,

@@ -4,7 +4,7 @@
  * @see https://github.com/triton-inference-server/server, qa/L0_input_validation
  */
 
-import { type Datatype, elementBytes } from '../../protocols/datatype.ts';
+import { DATATYPES, type Datatype, elementBytes } from '../../protocols/datatype.ts';
 import { InvalidInputError } from '../../protocols/errors.ts';
 import type { GivenInput } from '../../protocols/input-check.ts';
 import { elementCount, Tensor } from '../../protocols/tensor.ts';
@@ -76,6 +76,18 @@ export function binaryTensor(
     if (!(cause instanceof InvalidInputError)) throw cause;
     throw fault(`input ${shown(name)} for model ${shown(model)}: ${cause.message}`);
   }
+}
+
+/**
+ * BF16 is a datatype of the protocol and none of ONNX Runtime for Node, which publishes no model that has it: so no request fits.
+ *
+ * @throws {ERR_INVALID_INPUT} that says so.
+ */
+export function refuseBf16(datatype: unknown, name: string): void {
+  if (datatype !== 'BF16') return;
+  throw fault(
+    `input ${shown(name)} is BF16, which no node runs: expected one of ${DATATYPES.join(', ')}`,
+  );
 }
 
 /** FP16 has no form in JSON that all clients read alike. */

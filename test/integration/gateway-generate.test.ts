@@ -54,6 +54,28 @@ describe('The generate extension', () => {
     expect(JSON.parse(json)).toMatchObject({ model_name: 'simple', OUTPUT0: ONES.map(() => 2) });
   });
 
+  it('ends the stream with what it took, where that is asked for, and nowhere else', async () => {
+    const body = { INPUT0: ONES, INPUT1: ONES, stream_options: { include_usage: true } };
+    const events = (await (await post('simple/generate_stream', body)).text()).split('\n\n');
+    expect(events).toHaveLength(3);
+    expect(JSON.parse(events[1]?.slice('data: '.length) ?? '')).toEqual({
+      usage: {
+        ...{ input_bytes: 128, output_bytes: 128 },
+        ...{ queue_ms: expect.any(Number), execute_ms: expect.any(Number) },
+      },
+    });
+    const without = await post('simple/generate_stream', { ...body, stream_options: {} });
+    expect((await without.text()).split('\n\n')).toHaveLength(2);
+    for (const [path, options, message] of [
+      ['generate', { include_usage: true }, /only for generate_stream/],
+      ['generate_stream', { include_usage: 1 }, /include_usage: expected true or false, found 1/],
+    ] as const) {
+      const refused = await post(`simple/${path}`, { ...body, stream_options: options });
+      const { error } = (await refused.json()) as { error: string };
+      expect([refused.status, error]).toEqual([400, expect.stringMatching(message)]);
+    }
+  });
+
   it.each([
     ['simple', { INPUT0: ONES }, 400, /^expected 2 inputs but got 1/],
     ['nothing', {}, 404, /^Request for unknown model/],

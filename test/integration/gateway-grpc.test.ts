@@ -1,5 +1,7 @@
 import { once } from 'node:events';
-import { status } from '@grpc/grpc-js';
+import { connect, type IncomingHttpHeaders } from 'node:http2';
+import { type Metadata, status } from '@grpc/grpc-js';
+import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Datatype } from '../../protocols/datatype.ts';
 import { Tensor } from '../../src/index.ts';
@@ -115,6 +117,38 @@ describe('The gRPC API, of server and models', () => {
     });
   });
 
+  it('says of each method of shared memory that it is not supported', async () => {
+    for (const kind of ['System', 'Cuda']) {
+      for (const what of ['Status', 'Register', 'Unregister']) {
+        await expect(caller.call(`${kind}SharedMemory${what}`, {})).rejects.toMatchObject({
+          ...{ code: status.UNIMPLEMENTED, details: 'shared memory is not supported' },
+        });
+      }
+    }
+  });
+
+  it("answers every call with a request id, the caller's own where it is one", async () => {
+    const calls = [
+      ['ServerLive', {}],
+      ['Check', {}],
+      ['ModelInfer', simpleRequest()],
+      ['ModelReady', { name: 'nothing' }],
+      ['SystemSharedMemoryStatus', {}],
+    ] as const;
+    for (const [name, request] of calls) {
+      expect(await caller.requestId(name, request)).toMatch(/^[0-9a-f-]{36}$/);
+      const metadata = { 'x-request-id': 'mine-1' };
+      expect(await caller.requestId(name, request, { metadata })).toBe('mine-1');
+      const forged = { metadata: { 'x-request-id': 'a b' } };
+      expect(await caller.requestId(name, request, forged)).not.toBe('a b');
+    }
+    const stream = caller.stream('ModelStreamInfer');
+    const [answered] = (await once(stream, 'metadata')) as [Metadata];
+    expect(answered.get('x-request-id')).toHaveLength(1);
+    stream.cancel();
+    await once(stream, 'error').catch(() => undefined);
+  });
+
   it("tells of an unknown model in Triton's words", async () => {
     await expect(caller.call('ModelReady', { name: 'nothing' })).rejects.toMatchObject({
       code: status.NOT_FOUND,
@@ -206,7 +240,7 @@ describe('The gRPC API, of inference', () => {
     [
       'BF16',
       { model_name: 'int64', inputs: [{ name: 'x', datatype: 'BF16', shape: [1, 2] }] },
-      /expected one of BOOL/,
+      /^input 'x' is BF16, which no node runs: expected one of BOOL/,
     ],
   ])('refuses %s as an invalid argument', async (_what, request, details) => {
     await expect(caller.call('ModelInfer', request)).rejects.toMatchObject({
@@ -261,6 +295,38 @@ describe('The gRPC API, of inference', () => {
 });
 
 describe('ModelStreamInfer', () => {
+  it('takes no more of a caller that reads no answers, and ends it after a time', async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'debug' }, { write: (line) => lines.push(line) });
+    await using strict = await startTestGateway(testnet, { readerTimeoutMs: 300, logger });
+    const session = connect(`http://${strict.grpc}`);
+    // The end of the connection is told to both.
+    session.on('error', () => undefined);
+    const stream = session.request({
+      ...{ ':method': 'POST', ':path': '/inference.GRPCInferenceService/ModelStreamInfer' },
+      ...{ 'content-type': 'application/grpc', te: 'trailers' },
+    });
+    const rows = 16_384;
+    const large = caller.encode('ModelStreamInfer', {
+      model_name: 'fp32',
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [rows, 2] }],
+      raw_input_contents: [Buffer.alloc(rows * 8)],
+    });
+    stream.on('error', () => undefined);
+    const trailers = once(stream, 'trailers');
+    for (let count = 0; count < 40; count += 1) stream.write(large);
+    const told = () => lines.filter((line) => line.includes('no answer was read for 300 ms'));
+    await expect.poll(told, { timeout: 20_000 }).toHaveLength(1);
+    stream.resume();
+    const [ended] = (await trailers) as [IncomingHttpHeaders];
+    expect(ended).toMatchObject({
+      'grpc-status': String(status.RESOURCE_EXHAUSTED),
+      'grpc-message': expect.stringContaining('no%20answer%20was%20read'),
+    });
+    session.destroy();
+    expect(JSON.parse(told()[0] ?? '{}')).toMatchObject({ requestId: expect.any(String) });
+  });
+
   it('answers in order, tells a failure as a message, and goes on', async () => {
     const stream = caller.stream('ModelStreamInfer');
     const last = { triton_enable_empty_final_response: { bool_param: true } };

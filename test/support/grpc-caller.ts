@@ -57,6 +57,31 @@ export class GrpcCaller implements Disposable {
     });
   }
 
+  /** The request id with which a call is answered, whatever comes of it. */
+  async requestId(name: string, request: object, options: GrpcCallOptions = {}): Promise<unknown> {
+    const { path, requestSerialize, responseDeserialize } = this.#method(name);
+    return new Promise((resolve) => {
+      const call = this.#client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        toMetadata(options.metadata),
+        { deadline: Date.now() + DEADLINE_MS },
+        () => resolve(undefined),
+      );
+      call.once('metadata', (metadata) => resolve(metadata.get('x-request-id')[0]));
+    });
+  }
+
+  /** A request as it goes over the wire: not compressed, its length, its bytes. */
+  encode(name: string, request: object): Buffer {
+    const bytes = this.#method(name).requestSerialize(request);
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(bytes.byteLength, 1);
+    return Buffer.concat([head, bytes]);
+  }
+
   /** A stream both ways. */
   stream(
     name: string,

@@ -10,6 +10,7 @@ import type { RestrictedGroups } from '../access/restricted-groups.ts';
 import type { Readiness } from '../readiness.ts';
 import { failureOf, grpcStatus } from '../refusal.ts';
 import { INFERENCE_SERVICE } from './grpc-definition.ts';
+import { answerRequestId } from './grpc-request-id.ts';
 
 /** Watches that are open at once; a prober holds one. */
 const MAX_WATCHES = 256;
@@ -46,9 +47,11 @@ export class GrpcHealth {
   get implementation(): UntypedServiceImplementation {
     return {
       Check: (
-        { request, metadata }: ServerUnaryCall<HealthRequest, HealthResponse>,
+        call: ServerUnaryCall<HealthRequest, HealthResponse>,
         reply: sendUnaryData<HealthResponse>,
       ) => {
+        answerRequestId(call);
+        const { request, metadata } = call;
         const refused = this.#refusal(metadata);
         if (refused !== undefined) return reply(refused);
         const response = this.#statusOf(request);
@@ -57,6 +60,7 @@ export class GrpcHealth {
         reply({ code: grpcStatus('not-found'), details });
       },
       Watch: (watch: Watch) => {
+        answerRequestId(watch);
         const refused = this.#refusal(watch.metadata);
         if (refused !== undefined) {
           watch.emit('error', refused);

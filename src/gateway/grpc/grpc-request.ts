@@ -13,6 +13,7 @@ import {
   checkGivenInputs,
   checkWantedOutputs,
   type ExpectedTensors,
+  refuseBf16,
 } from '../input-validation.ts';
 import { shown } from '../models/shown-name.ts';
 import type {
@@ -157,6 +158,7 @@ function parseInput({ name, datatype, shape, parameters }: GrpcInputTensor): Giv
     );
   }
   if (!isDatatype(datatype)) {
+    refuseBf16(datatype, name);
     throw new InvalidInputError(
       `input ${shown(name)} has datatype ${describeValue(datatype)}, expected one of ${DATATYPES.join(', ')}`,
     );

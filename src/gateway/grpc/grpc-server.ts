@@ -19,6 +19,13 @@ const MAX_METADATA_BYTES = 16 * 1024;
 /** Bytes by which a message may be larger than the tensors in it. */
 const MESSAGE_OVERHEAD_BYTES = 1024 * 1024;
 
+/** Calls of one connection that are open at once; further ones wait at their client. */
+const MAX_STREAMS = 1024;
+
+/** A connection is asked every minute whether its client lives, and closed when nothing comes: frozen programs and dead hosts say no goodbye. */
+const KEEPALIVE_MS = 60_000;
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+
 export interface GrpcServerInit {
   readonly listen: ListenAddress;
   /** Bytes of a request's tensors. */
@@ -54,6 +61,9 @@ export class GrpcServer {
       'grpc.max_receive_message_length': maxBodyBytes + MESSAGE_OVERHEAD_BYTES,
       'grpc.max_send_message_length': -1,
       'grpc.max_metadata_size': MAX_METADATA_BYTES,
+      'grpc.max_concurrent_streams': MAX_STREAMS,
+      'grpc.keepalive_time_ms': KEEPALIVE_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     });
     const definitions = loadDefinitions();
     this.#server.addService(

@@ -12,7 +12,7 @@ import type { ApiComponents } from '../api-components.ts';
 import { describeConfig, describeModel } from '../models/model-description.ts';
 import type { ServedModel } from '../models/model-directory.ts';
 import type { RepositoryCall } from '../models/model-repository.ts';
-import { type Failure, failureOf, grpcStatus } from '../refusal.ts';
+import { type Failure, failureOf, GatewayRefusal, grpcStatus } from '../refusal.ts';
 import { describeServer } from '../server-description.ts';
 import type {
   GrpcInferRequest,
@@ -22,19 +22,28 @@ import type {
   GrpcStreamResponse,
 } from './grpc-messages.ts';
 import { formatGrpcResponse, parametersOf, parseGrpcRequest } from './grpc-request.ts';
+import { answerRequestId } from './grpc-request-id.ts';
 import { InferenceStream } from './grpc-stream.ts';
+
+const SHARED_MEMORY_METHODS = ['System', 'Cuda'].flatMap((kind) =>
+  ['Status', 'Register', 'Unregister'].map((what) => `${kind}SharedMemory${what}`),
+);
 
 export interface GrpcServiceComponents extends ApiComponents {
   readonly keys: ApiKeys;
   readonly restricted: RestrictedGroups;
+  /** Milliseconds for which a caller may take nothing of a stream's answers. */
+  readonly readerTimeoutMs: number;
   /** Told of each failure, with what was thrown. */
-  readonly onFailure: (failure: Failure, error: unknown) => void;
+  readonly onFailure: (failure: Failure, error: unknown, requestId: string) => void;
 }
 
 /** What is known of a call beside its message. */
 export interface GrpcCall {
   readonly caller: Caller;
   readonly metadata: Metadata;
+  /** The caller's own where it gave one. */
+  readonly requestId: string;
   /** Milliseconds since the epoch; infinite when the caller set none. */
   readonly deadlineAtMs: number;
   readonly signal: AbortSignal;
@@ -45,6 +54,7 @@ interface AnyCall {
   readonly metadata: Metadata;
   readonly cancelled: boolean;
   getDeadline(): Date | number;
+  sendMetadata(metadata: Metadata): void;
   once(event: 'cancelled', listener: () => void): unknown;
 }
 
@@ -100,6 +110,7 @@ export class GrpcService {
           return {};
         },
       ),
+      ...this.#sharedMemory,
       ModelInfer: this.#unary<GrpcInferRequest>('inference', async (request, call) =>
         this.#infer(request, call),
       ),
@@ -113,6 +124,14 @@ export class GrpcService {
     await Promise.all([...this.#streams].map((stream) => stream.drain()));
   }
 
+  /** Client and node are different machines: each of its methods says so. */
+  get #sharedMemory(): UntypedServiceImplementation {
+    const refuse = this.#unary('shared-memory', () => {
+      throw new GatewayRefusal('unsupported', 'shared memory is not supported');
+    });
+    return Object.fromEntries(SHARED_MEMORY_METHODS.map((method) => [method, refuse]));
+  }
+
   /** `door` is open where callers need no key. */
   #unary<Request>(
     group: ApiGroup,
@@ -120,18 +139,26 @@ export class GrpcService {
     door: 'open' | 'key' = 'key',
   ) {
     return (call: ServerUnaryCall<Request, object>, reply: sendUnaryData<object>): void => {
+      const requestId = answerRequestId(call);
       const answered = async (): Promise<object> => {
-        const opened = await this.#open(call, group, door);
+        const opened = await this.#open(call, { group, door, requestId });
         return answer(call.request, opened);
       };
       answered().then(
         (value) => reply(null, value),
-        (error: unknown) => reply(this.#status(error)),
+        (error: unknown) => reply(this.#status(error, requestId)),
       );
     };
   }
 
-  async #open(call: AnyCall, group: ApiGroup, door: 'open' | 'key'): Promise<GrpcCall> {
+  async #open(
+    call: AnyCall,
+    {
+      group,
+      door,
+      requestId,
+    }: { readonly group: ApiGroup; readonly door: 'open' | 'key'; readonly requestId: string },
+  ): Promise<GrpcCall> {
     const { metadata } = call;
     const { keys, restricted } = this.#components;
     restricted.checkGrpc(group, (key) => metadata.get(key).map(String)[0]);
@@ -142,18 +169,20 @@ export class GrpcService {
     call.once('cancelled', leave);
     const [authorization] = metadata.get('authorization').map(String);
     const caller = door === 'key' ? await keys.authenticate(authorization) : ANYBODY;
-    return { caller, metadata, deadlineAtMs: Number(call.getDeadline()), signal: leaving.signal };
+    const deadlineAtMs = Number(call.getDeadline());
+    return { caller, metadata, requestId, deadlineAtMs, signal: leaving.signal };
   }
 
   async #infer(
     request: GrpcInferRequest,
-    { caller, metadata, deadlineAtMs, signal }: GrpcCall,
+    { caller, metadata, requestId, deadlineAtMs, signal }: GrpcCall,
   ): Promise<GrpcInferResponse> {
     const answer = await this.#components.service.infer({
       protocol: 'grpc',
       model: request.model_name,
       version: request.model_version,
       caller,
+      requestId,
       signal,
       deadlineMs: deadlineAtMs - Date.now(),
       traceHeaders: {
@@ -167,7 +196,8 @@ export class GrpcService {
   }
 
   #stream(stream: ServerDuplexStream<GrpcInferRequest, GrpcStreamResponse>): void {
-    const opened = this.#open(stream, 'inference', 'open');
+    const requestId = answerRequestId(stream);
+    const opened = this.#open(stream, { group: 'inference', door: 'open', requestId });
     const [authorization] = stream.metadata.get('authorization').map(String);
     const handler = new InferenceStream(stream, {
       // Each request is of the key's rate, and a key that is revoked ends with the next.
@@ -175,7 +205,8 @@ export class GrpcService {
         const caller = await this.#components.keys.authenticate(authorization);
         return this.#infer(request, { ...(await opened), caller });
       },
-      status: (error) => this.#status(error),
+      status: (error) => this.#status(error, requestId),
+      readerTimeoutMs: this.#components.readerTimeoutMs,
       endsOnError: String(stream.metadata.get('triton_grpc_error')[0]) === 'true',
     });
     this.#streams.add(handler);
@@ -189,9 +220,9 @@ export class GrpcService {
     return found;
   }
 
-  #status(error: unknown): { readonly code: status; readonly details: string } {
+  #status(error: unknown, requestId: string): { readonly code: status; readonly details: string } {
     const failure = failureOf(error);
-    this.#components.onFailure(failure, error);
+    this.#components.onFailure(failure, error, requestId);
     return { code: grpcStatus(failure.kind), details: failure.message };
   }
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { GatewayRefusal } from '../refusal.ts';
 import type { GrpcInferRequest, GrpcInferResponse, GrpcStreamResponse } from './grpc-messages.ts';
@@ -13,6 +14,8 @@ export interface InferenceStreamInit {
   readonly status: (error: unknown) => { readonly code: number; readonly details: string };
   /** True when the first failure ends the stream with its status; otherwise each is a message and the stream goes on. */
   readonly endsOnError: boolean;
+  /** Milliseconds for which the caller may take nothing of the answers. */
+  readonly readerTimeoutMs: number;
 }
 
 /**
@@ -26,6 +29,8 @@ export class InferenceStream {
   readonly #init: InferenceStreamInit;
   #state: 'open' | 'ending' | 'ended' = 'open';
   #inFlight = 0;
+  /** Aborts when nobody reads any more. */
+  readonly #gone = new AbortController();
   /** Resolves when all answers so far are written; never rejects. */
   #written: Promise<void> = Promise.resolve();
 
@@ -37,13 +42,9 @@ export class InferenceStream {
     this.#init = init;
     stream.on('data', (request: GrpcInferRequest) => this.#take(request));
     stream.once('end', () => void this.#finish(() => stream.end()));
-    stream.once('cancelled', () => {
-      this.#state = 'ended';
-    });
+    stream.once('cancelled', () => this.#lost());
     // The library ends a broken stream by itself; without a listener the error would end the process.
-    stream.on('error', () => {
-      this.#state = 'ended';
-    });
+    stream.on('error', () => this.#lost());
   }
 
   /** Ends the stream now, with the status of an error. */
@@ -77,7 +78,7 @@ export class InferenceStream {
       const response = await answer;
       const { parameters } = request;
       const wantsFinal = parameters['triton_enable_empty_final_response']?.bool_param === true;
-      this.#send({
+      await this.#send({
         error_message: '',
         infer_response: wantsFinal
           ? { ...response, parameters: { ...response.parameters, ...FINAL } }
@@ -86,7 +87,7 @@ export class InferenceStream {
     } catch (error) {
       if (this.#init.endsOnError) this.fail(error);
       else {
-        this.#send({
+        await this.#send({
           error_message: this.#init.status(error).details,
           // The id alone tells a client which of its requests this is about.
           infer_response: {
@@ -101,8 +102,23 @@ export class InferenceStream {
     }
   }
 
-  #send(response: GrpcStreamResponse): void {
-    if (this.#state !== 'ended') this.#stream.write(response);
+  /** Resolves when there is room for another, or nobody reads. */
+  async #send(response: GrpcStreamResponse): Promise<void> {
+    if (this.#state === 'ended' || this.#stream.write(response)) return;
+    const { readerTimeoutMs } = this.#init;
+    const late = AbortSignal.timeout(readerTimeoutMs);
+    try {
+      await once(this.#stream, 'drain', { signal: AbortSignal.any([late, this.#gone.signal]) });
+    } catch {
+      // Where the caller has gone, the stream has ended already.
+      const message = `no answer was read for ${readerTimeoutMs} ms`;
+      this.fail(new GatewayRefusal('exhausted', message));
+    }
+  }
+
+  #lost(): void {
+    this.#state = 'ended';
+    this.#gone.abort();
   }
 
   async #finish(end: () => void): Promise<void> {

@@ -10,9 +10,9 @@ import { flattenArray, nestedShape } from '../../../protocols/nested-array.ts';
 import { formatShape } from '../../../protocols/shape.ts';
 import type { Tensor } from '../../../protocols/tensor.ts';
 import type { TensorSpec } from '../../../protocols/types.ts';
-import { asObject, parseText } from '../../client/json-field.ts';
+import { asObject, type JsonObject, parseText, wrongField } from '../../client/json-field.ts';
 import { type InferRequest, parseSchedule } from '../infer-request.ts';
-import type { Answer } from '../inference-service.ts';
+import type { Answer, Usage } from '../inference-service.ts';
 import { checkGivenInputs, type ExpectedTensors, refuseInJson } from '../input-validation.ts';
 import { shown } from '../models/shown-name.ts';
 import { parseJson } from './rest-request.ts';
@@ -23,7 +23,7 @@ import { parseJson } from './rest-request.ts';
  * @throws {ERR_INVALID_INPUT} naming what is wrong, what was expected and what was found.
  */
 export function parseGenerateRequest(body: Uint8Array, expected: ExpectedTensors): InferRequest {
-  const { id, parameters = {}, ...keys } = asObject(parseJson(body), 'request');
+  const { id, parameters = {}, stream_options: _read, ...keys } = parseObject(body);
   const inputs = Object.create(null) as Record<string, Tensor>;
   for (const spec of expected.inputs) {
     if (Object.hasOwn(keys, spec.name)) inputs[spec.name] = toTensor(spec, keys[spec.name]);
@@ -60,6 +60,42 @@ export function formatGenerateAnswer({ model, id, outputs }: Answer): string {
     return `${JSON.stringify(name)}:${elements.length === 1 ? only : `[${elements.join(',')}]`}`;
   });
   return `${head.slice(0, -1)}${texts.map((text) => `,${text}`).join('')}}`;
+}
+
+/**
+ * Whether a stream is to end with what it took: `stream_options.include_usage`, as OpenAI's clients write it.
+ *
+ * @throws {ERR_INVALID_INPUT} when it is neither true nor false.
+ */
+export function wantsUsage(body: Uint8Array): boolean {
+  const { stream_options: options = {} } = parseObject(body);
+  const { include_usage: wanted = false } = asObject(options, 'stream_options');
+  if (typeof wanted === 'boolean') return wanted;
+  throw wrongField('stream_options.include_usage', 'true or false', wanted);
+}
+
+/** @throws {ERR_INVALID_INPUT} for options of a stream, where there is none. */
+export function refuseStreamOptions(body: Uint8Array): void {
+  if (parseObject(body)['stream_options'] === undefined) return;
+  throw new InvalidInputError('stream_options is only for generate_stream');
+}
+
+/** What answers took, all of one stream together. */
+export function formatUsage(answers: readonly Answer[]): string {
+  const sum = (count: (usage: Usage) => number): number =>
+    answers.reduce((total, { usage }) => total + count(usage), 0);
+  return JSON.stringify({
+    usage: {
+      input_bytes: sum(({ inputBytes }) => inputBytes),
+      output_bytes: sum(({ outputBytes }) => outputBytes),
+      queue_ms: sum(({ queueMs }) => queueMs),
+      execute_ms: sum(({ executeMs }) => executeMs),
+    },
+  });
+}
+
+function parseObject(body: Uint8Array): JsonObject {
+  return asObject(parseJson(body), 'request');
 }
 
 /** A value with fewer dimensions than the input is one row of it. */

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -9,6 +8,7 @@ import type { ApiGroup, RestrictedGroups } from '../access/restricted-groups.ts'
 import type { TlsFiles } from '../access/tls-files.ts';
 import type { Readiness } from '../readiness.ts';
 import { type Failure, failureOf, GatewayRefusal, httpStatus } from '../refusal.ts';
+import { REQUEST_ID_HEADER, requestIdOf } from '../request-id.ts';
 import { decodeBody, encodeBody, selectEncoding } from './body-coding.ts';
 import { formatOpenAiError, isOpenAiPath, type OpenAiApi, openAiGroupOf } from './openai-api.ts';
 import { header, isProbe, type RestAnswer, type RestApi } from './rest-api.ts';
@@ -25,13 +25,12 @@ const REQUEST_TIMEOUT_MS = 120_000;
 /** Milliseconds a connection may stay without a request; longer than the 60 s of common load balancers. */
 const KEEP_ALIVE_MS = 72_000;
 
-/** A request id that a client may give: what a log line and a header can carry. */
-const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
-
 export interface HttpServerInit {
   readonly listen: ListenAddress;
   /** Bytes of a request's body, as sent and once decompressed. */
   readonly maxBodyBytes: number;
+  /** Milliseconds for which a client may take nothing of an answer. */
+  readonly readerTimeoutMs: number;
   /** The certificate it shows; undefined for plain HTTP. */
   readonly tls: TlsFiles | undefined;
 }
@@ -87,7 +86,7 @@ export class HttpServer {
 
   /** Before a body is read: who may not ask need not send one. */
   async #begin(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    void reply.header('x-request-id', request.id);
+    void reply.header(REQUEST_ID_HEADER, request.id);
     // A client that keeps its connection would find out only when it is gone.
     if (this.#components.readiness.draining) void reply.header('connection', 'close');
     const { keys, restricted } = this.#components;
@@ -122,10 +121,16 @@ export class HttpServer {
   }
 
   async #send(
-    { headers }: FastifyRequest,
+    { id: requestId, headers }: FastifyRequest,
     reply: FastifyReply,
     { status, headers: more, body }: RestAnswer,
   ): Promise<FastifyReply> {
+    const { readerTimeoutMs } = this.#init;
+    // From now on, not while the model runs: a client that takes nothing would keep the answer in memory.
+    reply.raw.setTimeout(readerTimeoutMs, () => {
+      this.#components.logger.debug({ requestId }, `no answer was read for ${readerTimeoutMs} ms`);
+      reply.raw.destroy();
+    });
     const accepted = headers['accept-encoding'];
     if (!Buffer.isBuffer(body)) return reply.code(status).headers(more).send(body);
     const encoding = selectEncoding(
@@ -176,10 +181,8 @@ function createApp({ maxBodyBytes, tls }: HttpServerInit): FastifyInstance {
     forceCloseConnections: 'idle',
     // A request that is here when the server closes is answered, not refused.
     return503OnClosing: false,
-    genReqId: ({ headers }: { headers: IncomingHttpHeaders }) => {
-      const given = headers['x-request-id'];
-      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
-    },
+    genReqId: ({ headers }: { headers: IncomingHttpHeaders }) =>
+      requestIdOf(headers[REQUEST_ID_HEADER]),
   } as const;
   if (tls === undefined) return fastify({ ...options, http: bounds });
   const app = fastify({ ...options, https: { ...bounds, ...tls.pair } });

@@ -12,7 +12,13 @@ import { shown } from '../models/shown-name.ts';
 import { failureOf, GatewayRefusal } from '../refusal.ts';
 import { describeServer } from '../server-description.ts';
 import { EVENT_STREAM_HEADERS, openEventStream } from './event-stream.ts';
-import { formatGenerateAnswer, parseGenerateRequest } from './generate-request.ts';
+import {
+  formatGenerateAnswer,
+  formatUsage,
+  parseGenerateRequest,
+  refuseStreamOptions,
+  wantsUsage,
+} from './generate-request.ts';
 import { describeApi } from './openapi-document.ts';
 import { methodOf, parseRestPath, type RestRoute } from './rest-path.ts';
 import { parseJson, parseRestRequest } from './rest-request.ts';
@@ -79,7 +85,8 @@ export class RestApi {
       case 'infer':
         return this.#infer(call, route);
       case 'generate':
-        return jsonText(await this.#generate(call, route));
+        refuseStreamOptions(call.body);
+        return jsonText(formatGenerateAnswer(await this.#generate(call, route)));
       case 'generate-stream':
         return this.#generateStream(call, route);
       case 'server-live':
@@ -130,19 +137,21 @@ export class RestApi {
     return formatRestResponse(answer);
   }
 
-  async #generate(call: RestCall, route: ModelRoute): Promise<string> {
-    const answer = await this.#run(call, route, (expected) =>
-      parseGenerateRequest(call.body, expected),
-    );
-    return formatGenerateAnswer(answer);
+  async #generate(call: RestCall, route: ModelRoute): Promise<Answer> {
+    return this.#run(call, route, (expected) => parseGenerateRequest(call.body, expected));
   }
 
   /** The models of today answer once. */
   async #generateStream(call: RestCall, route: ModelRoute): Promise<RestBody> {
+    const answers: Answer[] = [];
     const generate = async function* (this: RestApi): AsyncGenerator<string> {
-      yield await this.#generate(call, route);
+      const answer = await this.#generate(call, route);
+      answers.push(answer);
+      yield formatGenerateAnswer(answer);
     };
+    const usage = wantsUsage(call.body) ? () => formatUsage(answers) : undefined;
     const body = await openEventStream(generate.call(this), {
+      usage,
       formatError: (error) => JSON.stringify({ error: failureOf(error).message }),
     });
     return { body, headers: EVENT_STREAM_HEADERS };

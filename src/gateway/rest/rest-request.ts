@@ -28,6 +28,7 @@ import {
   checkGivenInputs,
   checkWantedOutputs,
   type ExpectedTensors,
+  refuseBf16,
   refuseInJson,
 } from '../input-validation.ts';
 import { shown } from '../models/shown-name.ts';
@@ -199,6 +200,7 @@ function parseInput(value: unknown, path: string): JsonInput {
   const input = asObject(value, path);
   const parameters = parametersOf(input, `${path}.parameters`);
   refuseUnsupported(parameters);
+  refuseBf16(input['datatype'], parseName(input['name'], `${path}.name`));
   return { ...parseTensorHead(input, path), binaryBytes: parseBinarySize(parameters, path) };
 }
 

@@ -63,6 +63,7 @@ describe('formatGenerateAnswer', () => {
       model: { asked: 'm', version: '3' },
       id,
       parameters: {},
+      usage: { inputBytes: 0, outputBytes: 0, queueMs: 0, executeMs: 0 },
       outputs: Object.entries(outputs).map(([name, tensor]) => ({ name, tensor, binary: false })),
     });
 

@@ -14,13 +14,16 @@ export const TEST_TOOLS = path.resolve(
 
 const INTEROP = fileURLToPath(new URL('../interop', import.meta.url));
 
-const REQUIREMENTS = path.join(INTEROP, 'requirements.txt');
+/** Lists of libraries with their versions, each for programs that can be in one process. */
+const LISTS = { formats: 'requirements.txt', clients: 'requirements-clients.txt' } as const;
 
-/** The libraries of {@link REQUIREMENTS}: another folder when their versions change. */
-const PACKAGES = path.join(
-  TEST_TOOLS,
-  `python-${createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12)}`,
-);
+type PythonList = keyof typeof LISTS;
+
+/** Where the libraries of a list are: another folder when their versions change. */
+function packagesOf(list: PythonList): string {
+  const digest = createHash('sha256').update(readFileSync(path.join(INTEROP, LISTS[list])));
+  return path.join(TEST_TOOLS, `python-${digest.digest('hex').slice(0, 12)}`);
+}
 
 const VERSION_TIMEOUT_MS = 20_000;
 
@@ -29,9 +32,15 @@ const INSTALL_TIMEOUT_MS = 600_000;
 const PROGRAM_TIMEOUT_MS = 60_000;
 
 /** Why tests that need Python's libraries cannot run; undefined when they can. */
-export const PYTHON_PACKAGES_ABSENT = existsSync(PACKAGES)
-  ? undefined
-  : `skipped: no ${PACKAGES}, run npm run test:tools`;
+export const PYTHON_PACKAGES_ABSENT = absence('formats');
+
+/** The same of those that call the gateway. */
+export const PYTHON_CLIENTS_ABSENT = absence('clients');
+
+function absence(list: PythonList): string | undefined {
+  const packages = packagesOf(list);
+  return existsSync(packages) ? undefined : `skipped: no ${packages}, run npm run test:tools`;
+}
 
 /**
  * The command of a Python 3 that has pip.
@@ -62,22 +71,44 @@ export async function pythonCommand(signal: AbortSignal): Promise<string> {
  * @throws when there is no Python with pip, or what pip says.
  */
 export async function installPythonPackages(signal: AbortSignal): Promise<void> {
-  if (existsSync(PACKAGES)) return;
+  for (const list of ['formats', 'clients'] as const) await install(list, signal);
+}
+
+async function install(list: PythonList, signal: AbortSignal): Promise<void> {
+  const packages = packagesOf(list);
+  if (existsSync(packages)) return;
   const python = await pythonCommand(signal);
   await mkdir(TEST_TOOLS, { recursive: true });
   const folder = await mkdtemp(path.join(TEST_TOOLS, 'installing-'));
   try {
     await promisify(execFile)(
       python,
-      ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', folder, '-r', REQUIREMENTS],
+      [
+        '-m',
+        'pip',
+        'install',
+        '--quiet',
+        '--no-deps',
+        '--target',
+        folder,
+        '-r',
+        path.join(INTEROP, LISTS[list]),
+      ],
       { signal, timeout: INSTALL_TIMEOUT_MS },
     );
     // Last, so that an installation that broke off is begun again.
-    await rename(folder, PACKAGES);
+    await rename(folder, packages);
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+export interface PythonOptions {
+  /** Whose libraries it needs. @default 'formats' */
+  readonly list?: PythonList;
+  /** @default 60000 */
+  readonly timeoutMs?: number;
 }
 
 /**
@@ -85,11 +116,15 @@ export async function installPythonPackages(signal: AbortSignal): Promise<void> 
  *
  * @throws with what it wrote to standard error when it fails.
  */
-export async function runPython(program: string, request: object): Promise<unknown> {
+export async function runPython(
+  program: string,
+  request: object,
+  { list = 'formats', timeoutMs = PROGRAM_TIMEOUT_MS }: PythonOptions = {},
+): Promise<unknown> {
   const python = await pythonCommand(AbortSignal.timeout(VERSION_TIMEOUT_MS));
   const child = spawn(python, [path.join(INTEROP, program)], {
-    env: { ...process.env, PYTHONPATH: PACKAGES, PYTHONDONTWRITEBYTECODE: '1' },
-    timeout: PROGRAM_TIMEOUT_MS,
+    env: { ...process.env, PYTHONPATH: packagesOf(list), PYTHONDONTWRITEBYTECODE: '1' },
+    timeout: timeoutMs,
     killSignal: 'SIGKILL',
   });
   let [stdout, stderr] = ['', ''];

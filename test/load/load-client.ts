@@ -3,17 +3,32 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ClientLine, ClientReport } from './client-report.ts';
 
-const PROGRAM = fileURLToPath(new URL('client-process.ts', import.meta.url));
+const PROGRAMS = {
+  swarm: new URL('client-process.ts', import.meta.url),
+  gateway: new URL('gateway-client.ts', import.meta.url),
+} as const;
 
 /** How long a client may take to end what it has open: longer than its calls may. */
 const END_TIMEOUT_MS = 30_000;
 
-export interface LoadClientInit {
-  readonly name: string;
+/** A client of the swarm itself, or callers of a gateway. */
+export type LoadClientInit = { readonly name: string } & (SwarmCaller | GatewayCallers);
+
+interface SwarmCaller extends Caller {
+  readonly program: 'swarm';
   readonly bootstrap: readonly string[];
   readonly mode: 'full' | 'light';
-  readonly seed: number;
   readonly callsPerSecond: number;
+}
+
+interface GatewayCallers extends Caller {
+  readonly program: 'gateway';
+  readonly http: string;
+  readonly callers: number;
+}
+
+interface Caller {
+  readonly seed: number;
   readonly models: readonly { readonly reference: string; readonly offset: number }[];
 }
 
@@ -24,9 +39,10 @@ export class LoadClient implements AsyncDisposable {
   readonly #ended: Promise<string>;
   #report: ClientLine | undefined;
 
-  constructor({ name, ...init }: LoadClientInit) {
+  constructor({ name, program, ...init }: LoadClientInit) {
     this.name = name;
-    const args = ['--conditions=swarm-source', PROGRAM, JSON.stringify(init)];
+    const file = fileURLToPath(PROGRAMS[program]);
+    const args = ['--conditions=swarm-source', file, JSON.stringify(init)];
     this.#child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const { stdout } = this.#child;
     if (stdout === null) throw new Error(`${name} has no stdout`);

@@ -6,6 +6,7 @@ import { ProcessSwarm } from '../support/process-swarm.ts';
 import { childrenOf } from '../support/process-tree.ts';
 import { type Disturbance, type LoadNode, type Planned, planDisturbance } from './disturbance.ts';
 import { LoadClient } from './load-client.ts';
+import { LoadGateway } from './load-gateway.ts';
 import { type LoadModel, type LoadReport, reportOf } from './load-report.ts';
 import { MemoryRecord } from './memory-record.ts';
 
@@ -31,6 +32,8 @@ export interface LoadInit {
   readonly seed: number;
   /** Calls a second of all clients together. */
   readonly callsPerSecond: number;
+  /** Callers of a gateway, in place of clients of the swarm itself. @default none */
+  readonly gatewayCallers?: number | undefined;
   /** Ends the run early. */
   readonly signal: AbortSignal;
   readonly progress: (text: string) => void;
@@ -56,6 +59,7 @@ class LoadRun implements AsyncDisposable {
   readonly #crashes: string[] = [];
   readonly #ending = new AbortController();
   #clients: readonly LoadClient[] = [];
+  #gateway: LoadGateway | undefined;
 
   static async open(swarm: ProcessSwarm, init: LoadInit): Promise<LoadRun> {
     const names = Array.from({ length: NODES }, (_, index) => `node-${index + 1}`);
@@ -101,16 +105,20 @@ class LoadRun implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
     await Promise.all(this.#clients.map((client) => client[Symbol.asyncDispose]()));
+    await this.#gateway?.[Symbol.asyncDispose]();
     // Who stands still does not hear that it is to end.
     for (const { daemon } of this.#nodes) signalTo(daemon.pid, 'SIGCONT');
     await this.#observer.close();
   }
 
   async run(): Promise<LoadReport> {
-    const { durationMs, signal } = this.#init;
+    const { durationMs, signal, gatewayCallers } = this.#init;
+    if (gatewayCallers !== undefined) {
+      this.#gateway = await LoadGateway.start(this.#swarm, this.#models);
+    }
     const startedAtMs = performance.now();
     const endsAtMs = startedAtMs + durationMs;
-    this.#clients = (['full', 'light'] as const).map((mode, index) => this.#client(mode, index));
+    this.#clients = this.#startClients();
     const over = AbortSignal.any([signal, this.#ending.signal, AbortSignal.timeout(durationMs)]);
     const disturbers = Array.from({ length: DISTURBERS }, () => this.#disturb(over));
     await Promise.all([...disturbers, this.#lookAtMemory(over)]);
@@ -126,10 +134,24 @@ class LoadRun implements AsyncDisposable {
     });
   }
 
+  #startClients(): LoadClient[] {
+    const { seed, gatewayCallers: callers = 0 } = this.#init;
+    const http = this.#gateway?.http;
+    if (http === undefined) {
+      return (['full', 'light'] as const).map((mode, index) => this.#client(mode, index));
+    }
+    void this.#gateway?.ended.then((how) => {
+      if (!this.#ending.signal.aborted) this.#crashes.push(`the gateway ended with ${how}`);
+    });
+    const models = this.#models;
+    return [new LoadClient({ name: 'callers', program: 'gateway', http, callers, seed, models })];
+  }
+
   #client(mode: 'full' | 'light', index: number): LoadClient {
     const { seed, callsPerSecond } = this.#init;
     return new LoadClient({
       name: `${mode} client`,
+      program: 'swarm',
       bootstrap: [this.#swarm.bootstrap.address],
       mode,
       seed: seed + index + 1,
@@ -209,6 +231,7 @@ class LoadRun implements AsyncDisposable {
   async #processes(): Promise<ReadonlyMap<string, number>> {
     const found = new Map([['bootstrap', this.#swarm.bootstrap.pid]]);
     for (const { name, pid } of this.#clients) found.set(name, pid);
+    if (this.#gateway !== undefined) found.set('gateway', this.#gateway.pid);
     for (const { name, daemon } of this.#nodes) {
       found.set(`${name}, process ${daemon.pid}`, daemon.pid);
       for (const { pid } of await childrenOf(daemon.pid).catch(() => [])) {

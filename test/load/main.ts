@@ -11,6 +11,7 @@ interface Options {
   readonly minutes: number;
   readonly seed: number;
   readonly rate: number;
+  readonly gateway?: number;
 }
 
 const ending = new AbortController();
@@ -18,7 +19,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.once(name, () => ending.abort(new Error(`stopped by ${name}`)));
 }
 
-const { json, minutes, seed, rate } = new Command('npm run test:load --')
+const { json, minutes, seed, rate, gateway } = new Command('npm run test:load --')
   .description(
     'Calls of two clients on three nodes of which two at most are killed, stopped or frozen at once.',
   )
@@ -31,6 +32,7 @@ const { json, minutes, seed, rate } = new Command('npm run test:load --')
     randomInt(1, 2 ** 31),
   )
   .option('--rate <n>', 'calls a second', positiveNumber, 60)
+  .option('--gateway <callers>', 'call through a gateway, so many at once', positiveInteger)
   .parse()
   .opts<Options>();
 
@@ -40,6 +42,7 @@ const report = await runLoad({
   durationMs: minutes * 60_000,
   seed,
   callsPerSecond: rate,
+  gatewayCallers: gateway,
   signal: ending.signal,
   progress: (text) =>
     process.stderr.write(`${Math.round((Date.now() - startedAtMs) / 1000)} s: ${text}\n`),

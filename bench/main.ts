@@ -4,6 +4,7 @@ import type { BenchHost } from './command.ts';
 import { deviceCommand } from './device.ts';
 import { executionCommand } from './execution.ts';
 import { failoverCommand } from './failover.ts';
+import { gatewayCommand } from './gateway.ts';
 import { importCommand } from './import.ts';
 import { prepackedCommand } from './prepacked.ts';
 import { receiptCommand } from './receipt.ts';
@@ -35,6 +36,7 @@ const program = new Command('npm run bench --')
   .addCommand(failoverCommand(host))
   .addCommand(receiptCommand(host))
   .addCommand(simCommand(host))
+  .addCommand(gatewayCommand(host))
   .addHelpText(
     'after',
     '\nExamples:\n  npm run bench -- rpc\n  npm run bench -- rpc --json --seconds 1 --rounds 5\n  npm run bench -- import',

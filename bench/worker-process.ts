@@ -51,6 +51,10 @@ export class WorkerProcess<Q extends Questions> {
     return started;
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** @throws what the process failed with, or when it does not answer in time. */
   async ask<Name extends keyof Q & string>(
     name: Name,

@@ -1,0 +1,163 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { Command } from 'commander';
+import {
+  type BenchHost,
+  benchCommand,
+  positiveIntegers,
+  positiveNumber,
+  someOf,
+} from './command.ts';
+import type { LoadQuestions } from './gateway/client.ts';
+import { BENCH_MODELS, type BenchModel, benchModel } from './gateway/models.ts';
+import { installPythonServers } from './gateway/peer-servers.ts';
+import {
+  type ModelFiles,
+  type ModelServer,
+  SERVERS,
+  type ServerName,
+  startServer,
+} from './gateway/servers.ts';
+import { type GatewayRow, gatewayTargets } from './gateway/targets.ts';
+import { type Column, describeCommit, describeMachine, printReport, rounded } from './report.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+const CALLERS = [1, 8, 64];
+
+/** Seconds of an unmeasured load before each measured one. */
+const WARM_UP_SECONDS = 0.3;
+
+const MIB = 1024 * 1024;
+
+interface GatewayOptions {
+  readonly json: boolean;
+  readonly seconds: number;
+  readonly models: readonly BenchModel[];
+  readonly servers: readonly ServerName[];
+  readonly callers: readonly number[];
+}
+
+/** `npm run bench -- gateway`: the gateway beside servers of the same models on the same cores. */
+export function gatewayCommand(host: BenchHost): Command {
+  return benchCommand('gateway', 'the gateway against plain fastify, MLServer and LitServe')
+    .option('--seconds <n>', 'seconds of one measurement', positiveNumber, 1)
+    .option('--models <list>', `of ${BENCH_MODELS.join(', ')}`, someOf(BENCH_MODELS), [
+      ...BENCH_MODELS,
+    ])
+    .option('--servers <list>', `of ${SERVERS.join(', ')}`, someOf(SERVERS), [...SERVERS])
+    .option('--callers <list>', 'requests at once', positiveIntegers, CALLERS)
+    .action(async (options: GatewayOptions) => {
+      const machine = describeMachine();
+      const rows = await runGateway(options, host);
+      const commit = await describeCommit();
+      const report = { bench: 'gateway', machine, commit, rows, targets: gatewayTargets(rows) };
+      printReport(report, COLUMNS, options.json);
+    });
+}
+
+async function runGateway(options: GatewayOptions, host: BenchHost): Promise<GatewayRow[]> {
+  const servers = await availableServers(options.servers, host);
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'gpu-swarm-bench-'));
+  try {
+    const files = { tiny: path.join(folder, 'tiny.onnx'), heavy: path.join(folder, 'heavy.onnx') };
+    for (const model of BENCH_MODELS) await writeFile(files[model], benchModel(model));
+    const rows: GatewayRow[] = [];
+    // One after the other: what a server keeps busy while it idles would be taken from the next.
+    for (const name of servers)
+      rows.push(...(await runServer(name, { folder, files, options, host })));
+    return rows;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Those in Python where they can be had; else it is told why not. */
+async function availableServers(
+  servers: readonly ServerName[],
+  { signal, progress }: BenchHost,
+): Promise<readonly ServerName[]> {
+  const python = (name: ServerName): boolean => name === 'mlserver' || name === 'litserve';
+  if (!servers.some(python)) return servers;
+  try {
+    await installPythonServers(signal);
+    return servers;
+  } catch (error) {
+    signal.throwIfAborted();
+    progress(
+      `without servers in Python: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    return servers.filter((name) => !python(name));
+  }
+}
+
+interface RunInit {
+  readonly folder: string;
+  readonly files: ModelFiles;
+  readonly options: GatewayOptions;
+  readonly host: BenchHost;
+}
+
+async function runServer(
+  name: ServerName,
+  { folder, files, options, host }: RunInit,
+): Promise<GatewayRow[]> {
+  host.signal.throwIfAborted();
+  host.progress(`starting ${name}`);
+  await using server = await startServer(name, { folder, files });
+  const idleMib = await server.idleBytes().then((bytes) => bytes && bytes / MIB);
+  const module = new URL('gateway/client.ts', import.meta.url);
+  const client = await WorkerProcess.start<LoadQuestions>(module, { what: 'callers' });
+  try {
+    const rows: GatewayRow[] = [];
+    for (const form of server.forms) {
+      for (const model of options.models) {
+        for (const callers of options.callers) {
+          host.signal.throwIfAborted();
+          host.progress(`${name}, ${form}: ${model}, ${callers} callers`);
+          const asked = { ...server.addressOf(form, model), form, callers };
+          await client.ask('load', { ...asked, seconds: WARM_UP_SECONDS });
+          const found = await client.ask('load', { ...asked, seconds: options.seconds });
+          rows.push({
+            ...describeServer(server, idleMib),
+            form,
+            model,
+            callers,
+            ...figures(found),
+          });
+        }
+      }
+    }
+    return rows;
+  } finally {
+    await client.stop();
+  }
+}
+
+function describeServer({ name, startMs }: ModelServer, idleMib: number | null) {
+  return {
+    server: name,
+    startMs: Math.round(startMs),
+    idleMib: idleMib === null ? null : Math.round(idleMib),
+  };
+}
+
+function figures(found: LoadQuestions['load']['answer']) {
+  return {
+    requestsPerSecond: Math.round(found.requestsPerSecond),
+    p50Ms: rounded(found.p50Us / 1000),
+    p99Ms: rounded(found.p99Us / 1000),
+  };
+}
+
+const COLUMNS: readonly Column<GatewayRow>[] = [
+  { title: 'server', value: ({ server }) => server },
+  { title: 'form', value: ({ form }) => form },
+  { title: 'model', value: ({ model }) => model },
+  { title: 'callers', value: ({ callers }) => String(callers) },
+  { title: 'requests/s', value: ({ requestsPerSecond }) => String(requestsPerSecond) },
+  { title: 'p50 ms', value: ({ p50Ms }) => String(p50Ms) },
+  { title: 'p99 ms', value: ({ p99Ms }) => String(p99Ms) },
+  { title: 'idle MiB', value: ({ idleMib }) => String(idleMib ?? '') },
+  { title: 'start ms', value: ({ startMs }) => String(startMs) },
+];

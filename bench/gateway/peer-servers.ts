@@ -1,0 +1,106 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { pythonCommand, TEST_TOOLS } from '../../test/support/python-tools.ts';
+import type { BenchModel } from './models.ts';
+
+const REQUIREMENTS = path.join(import.meta.dirname, 'requirements.txt');
+
+/** Beside what tests fetch: another folder when the versions change. */
+const PACKAGES = path.join(
+  TEST_TOOLS,
+  `bench-${createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12)}`,
+);
+
+const INSTALL_TIMEOUT_MS = 600_000;
+
+/** How a server in Python is started, and where it then answers. */
+export interface PythonServer {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly addressOf: (model: BenchModel) => string;
+  /** What answers 200 once the model is there. */
+  readonly readyOf: (model: BenchModel) => string;
+}
+
+type Files = Readonly<Record<BenchModel, string>>;
+
+/** Installs MLServer and LitServe where that was not done before. @throws what pip says, or that there is no Python. */
+export async function installPythonServers(signal: AbortSignal): Promise<void> {
+  if (existsSync(PACKAGES)) return;
+  const python = await pythonCommand(signal);
+  await mkdir(TEST_TOOLS, { recursive: true });
+  const folder = await mkdtemp(path.join(TEST_TOOLS, 'installing-'));
+  try {
+    await promisify(execFile)(
+      python,
+      ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', folder, '-r', REQUIREMENTS],
+      { signal, timeout: INSTALL_TIMEOUT_MS },
+    );
+    // Last, so that an installation that broke off is begun again.
+    await rename(folder, PACKAGES);
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** MLServer with one process, as many as there are cores left for it beside its callers. */
+export async function mlserver(folder: string, files: Files): Promise<PythonServer> {
+  const [http, grpc, metrics] = [await freePort(), await freePort(), await freePort()];
+  const settings = {
+    host: '127.0.0.1',
+    parallel_workers: 0,
+    debug: false,
+    use_structured_logging: false,
+  };
+  const ports = { http_port: http, grpc_port: grpc, metrics_port: metrics };
+  await writeFile(path.join(folder, 'settings.json'), JSON.stringify({ ...settings, ...ports }));
+  for (const [name, uri] of Object.entries(files)) {
+    const model = path.join(folder, name);
+    await mkdir(model);
+    const implementation = 'mlserver_runtime.OnnxModel';
+    const text = JSON.stringify({ name, implementation, parameters: { uri } });
+    await writeFile(path.join(model, 'model-settings.json'), text);
+  }
+  return {
+    ...(await python(['-c', 'from mlserver.cli import main; main()', 'start', folder])),
+    addressOf: (model) => `http://127.0.0.1:${http}/v2/models/${model}/infer`,
+    readyOf: (model) => `http://127.0.0.1:${http}/v2/models/${model}/ready`,
+  };
+}
+
+export async function litserve(_folder: string, files: Files): Promise<PythonServer> {
+  const port = await freePort();
+  const models = Object.entries(files).map(([name, file]) => `${name}=${file}`);
+  const program = path.join(import.meta.dirname, 'litserve_server.py');
+  return {
+    ...(await python([program, String(port), ...models])),
+    addressOf: (model) => `http://127.0.0.1:${port}/${model}`,
+    readyOf: () => `http://127.0.0.1:${port}/health`,
+  };
+}
+
+async function python(args: readonly string[]) {
+  const command = await pythonCommand(AbortSignal.timeout(INSTALL_TIMEOUT_MS));
+  const env = {
+    ...process.env,
+    PYTHONPATH: `${PACKAGES}:${import.meta.dirname}`,
+    PYTHONDONTWRITEBYTECODE: '1',
+  };
+  return { command, args, env };
+}
+
+/** One that nobody listens on now. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

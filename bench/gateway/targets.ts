@@ -1,0 +1,47 @@
+import { atLeast, type Target } from '../report.ts';
+import type { Form } from './client.ts';
+import type { BenchModel } from './models.ts';
+import type { ServerName } from './servers.ts';
+
+/** What was found of one server, asked in one form for one model by so many callers. */
+export interface GatewayRow {
+  readonly server: ServerName;
+  readonly form: Form;
+  readonly model: BenchModel;
+  readonly callers: number;
+  readonly requestsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Resident before the first request: of the gateway with its node. */
+  readonly idleMib: number | null;
+  /** Until it answered: of the gateway in a swarm that is there. */
+  readonly startMs: number;
+}
+
+/** Requests a second of the gateway over those of the best peer: a hop more than any of these has. */
+const GOALS = [
+  { peers: ['mlserver', 'litserve'], model: 'tiny', ratio: 2 },
+  { peers: ['mlserver', 'litserve'], model: 'heavy', ratio: 1 },
+  { peers: ['fastify'], model: 'tiny', ratio: 0.35 },
+  { peers: ['fastify'], model: 'heavy', ratio: 0.7 },
+] as const;
+
+/** Held against the best of the gateway's binary forms, per number of callers. */
+export function gatewayTargets(rows: readonly GatewayRow[]): Target[] {
+  const best = (of: (row: GatewayRow) => boolean): number =>
+    Math.max(0, ...rows.filter(of).map(({ requestsPerSecond }) => requestsPerSecond));
+  const callers = [...new Set(rows.map((row) => row.callers))];
+  return GOALS.flatMap(({ peers, model, ratio }) =>
+    callers.flatMap((count) => {
+      const at = (row: GatewayRow): boolean => row.model === model && row.callers === count;
+      const theirs = best((row) => at(row) && (peers as readonly string[]).includes(row.server));
+      if (theirs === 0) return [];
+      return (['binary', 'grpc'] as const).flatMap((form) => {
+        const ours = best((row) => at(row) && row.server === 'gateway' && row.form === form);
+        if (ours === 0) return [];
+        const name = `${form} / ${peers.join(' or ')}, ${model}, ${count} callers`;
+        return [atLeast(name, ours / theirs, ratio)];
+      });
+    }),
+  );
+}

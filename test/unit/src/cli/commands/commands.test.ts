@@ -136,13 +136,13 @@ describe('runNode and runBootstrap', () => {
     await expect.poll(() => written.stdout, { timeout: 15_000 }).toContain('\n');
     ending.abort(new Interrupted('SIGTERM'));
     expect(await running).toBe(0);
-    const [ready, ...others] = events(written.stdout);
-    expect(ready).toMatchObject({
-      event: 'ready',
-      role,
-      id: expect.stringMatching(/^12D3KooW/),
-      addresses: [expect.stringMatching(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3KooW/)],
-    });
-    expect(others).toEqual(role === 'node' ? [{ event: 'drain', owed: [] }] : []);
+    expect(events(written.stdout)).toEqual([
+      expect.objectContaining({
+        event: 'ready',
+        role,
+        id: expect.stringMatching(/^12D3KooW/),
+        addresses: [expect.stringMatching(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3KooW/)],
+      }),
+    ]);
   });
 });

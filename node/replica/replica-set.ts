@@ -38,12 +38,13 @@ import type { ReplicaSetComponents, ReplicaSetInit } from './replica-set-init.ts
 
 /** The versions this node holds: takes them on when asked and allowed, brings them back after a restart. */
 export class ReplicaSet {
+  /** Who has how much of the memory that models may take. */
+  readonly ledger: MemoryLedger;
   readonly #init: ReplicaSetInit;
   readonly #components: ReplicaSetComponents;
   readonly #holdings = new Map<VersionCid, Holding>();
   readonly #gone = new GoneVersions();
   readonly #stopping = new AbortController();
-  readonly #ledger: MemoryLedger;
   readonly #loader: ReplicaLoader;
   readonly #leaving: MemoryLeaveComponents;
   /** Why nothing is loaded now; undefined when it is. */
@@ -62,13 +63,8 @@ export class ReplicaSet {
       },
       init,
     );
-    this.#ledger = memory.ledger;
+    this.ledger = memory.ledger;
     this.#loader = memory.loader;
-  }
-
-  /** Who has how much of the memory that models may take. */
-  get ledger(): MemoryLedger {
-    return this.#ledger;
   }
 
   /** Every version held, in any state. */

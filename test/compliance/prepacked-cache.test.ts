@@ -98,7 +98,8 @@ describe('A model loaded in its prepacked form', () => {
     ]);
     const own = [plain, second].map(({ pid }) => privateBytes(pid));
     if (own[0] === null || own[1] === null) return;
-    expect((own[0] ?? 0) - (own[1] ?? 0)).toBeGreaterThan(WEIGHT_BYTES * 0.75);
+    // What a heap has grown by for other reasons differs from process to process.
+    expect((own[0] ?? 0) - (own[1] ?? 0)).toBeGreaterThan(WEIGHT_BYTES / 2);
   });
 
   test('is started again in it, and from its files once it has left the disk', async () => {

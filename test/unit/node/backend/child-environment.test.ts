@@ -25,7 +25,7 @@ describe('childEnvironment', () => {
       ORT_DISABLE_TELEMETRY: '1',
       UV_THREADPOOL_SIZE: '1',
       MALLOC_ARENA_MAX: '2',
-      MALLOC_MMAP_THRESHOLD_: '4194304',
+      MALLOC_MMAP_THRESHOLD_: '33554432',
       MALLOC_TRIM_THRESHOLD_: '33554432',
       HOME: '/private',
       TMPDIR: '/private',

@@ -3,7 +3,7 @@ import { parseUpOptions } from '../../../../../src/cli/up/up-options.ts';
 
 describe('parseUpOptions', () => {
   it('starts three nodes and stays up when nothing is said', () => {
-    expect(parseUpOptions({})).toEqual({ nodes: 3, demo: false, once: false });
+    expect(parseUpOptions({})).toEqual({ nodes: 3, maxNodes: 3, demo: false, once: false });
   });
 
   it('takes 1 to 16 nodes and nothing beyond', () => {
@@ -16,12 +16,23 @@ describe('parseUpOptions', () => {
     }
   });
 
+  it('takes as many nodes at most as it starts with, or more', () => {
+    expect(parseUpOptions({ nodes: '2', maxNodes: '2' }).maxNodes).toBe(2);
+    expect(parseUpOptions({ nodes: '2', maxNodes: '16' }).maxNodes).toBe(16);
+    for (const maxNodes of ['1', '17', 'many']) {
+      expect(() => parseUpOptions({ nodes: '2', maxNodes })).toThrow(
+        `--max-nodes is ${JSON.stringify(maxNodes)}, expected an integer from 2 to 16`,
+      );
+    }
+  });
+
   it('wants somebody to take over in a demo', () => {
     expect(() => parseUpOptions({ nodes: '1', demo: true })).toThrow(
       '--nodes is 1, expected at least 2 with --demo',
     );
     expect(parseUpOptions({ nodes: '2', demo: true, once: true })).toEqual({
       nodes: 2,
+      maxNodes: 2,
       demo: true,
       once: true,
     });

@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
-import { promisify } from 'node:util';
-import { pythonCommand, TEST_TOOLS } from '../../test/support/python-tools.ts';
+import { installRequirements, pythonCommand, TEST_TOOLS } from '../../test/support/python-tools.ts';
 import type { BenchModel } from './models.ts';
 
 const REQUIREMENTS = path.join(import.meta.dirname, 'requirements.txt');
@@ -16,7 +14,8 @@ const PACKAGES = path.join(
   `bench-${createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12)}`,
 );
 
-const INSTALL_TIMEOUT_MS = 600_000;
+/** Milliseconds in which Python is found. */
+const PYTHON_TIMEOUT_MS = 30_000;
 
 /** How a server in Python is started, and where it then answers. */
 export interface PythonServer {
@@ -32,22 +31,7 @@ type Files = Readonly<Record<BenchModel, string>>;
 
 /** Installs MLServer and LitServe where that was not done before. @throws what pip says, or that there is no Python. */
 export async function installPythonServers(signal: AbortSignal): Promise<void> {
-  if (existsSync(PACKAGES)) return;
-  const python = await pythonCommand(signal);
-  await mkdir(TEST_TOOLS, { recursive: true });
-  const folder = await mkdtemp(path.join(TEST_TOOLS, 'installing-'));
-  try {
-    await promisify(execFile)(
-      python,
-      ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', folder, '-r', REQUIREMENTS],
-      { signal, timeout: INSTALL_TIMEOUT_MS },
-    );
-    // Last, so that an installation that broke off is begun again.
-    await rename(folder, PACKAGES);
-  } catch (error) {
-    await rm(folder, { recursive: true, force: true });
-    throw error;
-  }
+  await installRequirements(REQUIREMENTS, PACKAGES, signal);
 }
 
 /** MLServer with one process, as many as there are cores left for it beside its callers. */
@@ -87,7 +71,7 @@ export async function litserve(_folder: string, files: Files): Promise<PythonSer
 }
 
 async function python(args: readonly string[]) {
-  const command = await pythonCommand(AbortSignal.timeout(INSTALL_TIMEOUT_MS));
+  const command = await pythonCommand(AbortSignal.timeout(PYTHON_TIMEOUT_MS));
   const env = {
     ...process.env,
     PYTHONPATH: `${PACKAGES}:${import.meta.dirname}`,

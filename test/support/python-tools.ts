@@ -71,11 +71,21 @@ export async function pythonCommand(signal: AbortSignal): Promise<string> {
  * @throws when there is no Python with pip, or what pip says.
  */
 export async function installPythonPackages(signal: AbortSignal): Promise<void> {
-  for (const list of ['formats', 'clients'] as const) await install(list, signal);
+  for (const list of ['formats', 'clients'] as const) {
+    await installRequirements(path.join(INTEROP, LISTS[list]), packagesOf(list), signal);
+  }
 }
 
-async function install(list: PythonList, signal: AbortSignal): Promise<void> {
-  const packages = packagesOf(list);
+/**
+ * Installs what a file of requirements names into a folder, where that was not done before.
+ *
+ * @throws as {@link installPythonPackages}
+ */
+export async function installRequirements(
+  requirements: string,
+  packages: string,
+  signal: AbortSignal,
+): Promise<void> {
   if (existsSync(packages)) return;
   const python = await pythonCommand(signal);
   await mkdir(TEST_TOOLS, { recursive: true });
@@ -83,17 +93,7 @@ async function install(list: PythonList, signal: AbortSignal): Promise<void> {
   try {
     await promisify(execFile)(
       python,
-      [
-        '-m',
-        'pip',
-        'install',
-        '--quiet',
-        '--no-deps',
-        '--target',
-        folder,
-        '-r',
-        path.join(INTEROP, LISTS[list]),
-      ],
+      ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', folder, '-r', requirements],
       { signal, timeout: INSTALL_TIMEOUT_MS },
     );
     // Last, so that an installation that broke off is begun again.

@@ -72,10 +72,11 @@ class OnnxBackend implements InferenceBackend {
     init: Omit<ModelLoaderInit, 'prepacked'>,
     signal: AbortSignal,
   ): Promise<PrepackedModel | undefined> {
-    const { graphOptimizationLevel } = init.session ?? {};
-    return this.#init.prepackedCache?.of(files, graphOptimizationLevel, async () =>
-      prepackModel(files, init, signal),
-    );
+    return this.#init.prepackedCache?.of(files, {
+      optimization: init.session?.graphOptimizationLevel,
+      signal,
+      make: async () => prepackModel(files, init, signal),
+    });
   }
 
   async #load(

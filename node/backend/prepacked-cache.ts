@@ -42,8 +42,13 @@ export interface PrepackedCacheInit {
   readonly minBytes?: number | undefined;
 }
 
-/** Makes the form in an empty folder that it names; the caller takes the files and removes the folder. */
-export type PrepackedMaker = () => Promise<string>;
+export interface PrepackedRequest {
+  /** How far the publisher wants the graph optimized. @default as far as the runtime does by itself */
+  readonly optimization: string | undefined;
+  readonly signal: AbortSignal;
+  /** Makes the form in a folder that it names; whoever asked takes the files and removes the folder. */
+  readonly make: () => Promise<string>;
+}
 
 /**
  * Prepacked forms of models, made once on this host and kept on its disk: never taken from a peer. Each is bound to the runtime's
@@ -60,23 +65,25 @@ export class PrepackedCache {
     this.#init = init;
   }
 
-  /** The form of a model, made when missing; undefined where it does not pay or cannot be had, and the files serve as they are. */
-  async of(
-    files: ModelFiles,
-    optimization: string | undefined,
-    make: PrepackedMaker,
-  ): Promise<PrepackedModel | undefined> {
+  /**
+   * The form of a model, made when missing, once for all who ask meanwhile; undefined where it does not pay or cannot be had, and the
+   * files serve as they are.
+   *
+   * @throws the signal's reason when it aborts.
+   */
+  async of(files: ModelFiles, request: PrepackedRequest): Promise<PrepackedModel | undefined> {
     if (this.#refused.has(files.cid)) return undefined;
-    const directory = path.join(this.#init.folder, files.cid, this.#kind(optimization));
+    const directory = path.join(this.#init.folder, files.cid, this.#kind(request.optimization));
     const found = await prepackedIn(directory);
     if (found !== undefined) return found;
-    const making = this.#making.get(directory) ?? this.#make(files, directory, make);
-    this.#making.set(directory, making);
-    try {
-      return await making;
-    } finally {
-      this.#making.delete(directory);
+    let making = this.#making.get(directory);
+    if (making === undefined) {
+      making = this.#make(files, directory, request).finally(() => this.#making.delete(directory));
+      this.#making.set(directory, making);
     }
+    const form = await making;
+    request.signal.throwIfAborted();
+    return form;
   }
 
   /** Gives a version's form up: it is not what the publisher's files are. False when there was none. */
@@ -93,7 +100,7 @@ export class PrepackedCache {
   async #make(
     files: ModelFiles,
     directory: string,
-    make: PrepackedMaker,
+    { signal, make }: PrepackedRequest,
   ): Promise<PrepackedModel | undefined> {
     const { minBytes = DEFAULT_MIN_PREPACKED_BYTES, hasRoom, logger } = this.#init;
     const modelBytes = await bytesIn(files.directory);
@@ -109,7 +116,8 @@ export class PrepackedCache {
       logger.info({ cid: files.cid, bytes: form.weightBytes, ms }, 'prepacked form made');
       return form;
     } catch (error) {
-      if ((error as { name?: unknown }).name === 'AbortError') throw error;
+      // Whoever had it made is gone, which says nothing of the model: the next load makes it.
+      if (signal.aborted) return undefined;
       this.#refused.set(files.cid, error instanceof Error ? error.message : String(error));
       logger.warn({ err: error, cid: files.cid }, 'prepacked form of the version cannot be made');
       return undefined;

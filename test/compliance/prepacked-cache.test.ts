@@ -16,6 +16,7 @@ import { createTestFolder } from '../support/test-folder.ts';
 const SIDE = 2_048;
 const WEIGHT_BYTES = SIDE * SIDE * 4;
 const LIMIT_MS = 30_000;
+const OPEN = new AbortController().signal;
 const WAIT = { timeout: LIMIT_MS, interval: 20 };
 
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -141,6 +142,33 @@ describe('A model loaded in its prepacked form', () => {
 });
 
 describe('PrepackedCache', () => {
+  test('leaves who waits with the files when the one it was made for gives up, and makes it for the next', async () => {
+    const { cache, files, load } = await prepare();
+    const leaving = new AbortController();
+    const reason = new TypeError('not wanted any more');
+    const begun = Promise.withResolvers<void>();
+    const make = vi.fn(
+      async () =>
+        new Promise<string>((_, reject) => {
+          leaving.signal.addEventListener('abort', () => reject(reason));
+          begun.resolve();
+        }),
+    );
+    const optimization = undefined;
+    const outcome = Promise.allSettled([
+      cache.of(files, { optimization, signal: leaving.signal, make }),
+      cache.of(files, { optimization, signal: OPEN, make }),
+    ]);
+    await begun.promise;
+    leaving.abort(reason);
+    expect(await outcome).toMatchObject([
+      { status: 'rejected', reason },
+      { status: 'fulfilled', value: undefined },
+    ]);
+    expect(make).toHaveBeenCalledOnce();
+    expect((await load(true)).mappedBytes).toBeGreaterThanOrEqual(WEIGHT_BYTES);
+  });
+
   test('makes nothing of a small model, nor where the disk has no room', async () => {
     for (const settings of [{ minBytes: 2 ** 30 }, { hasRoom: async () => false }]) {
       const { load, folder } = await prepare(settings);
@@ -177,7 +205,9 @@ describe('PrepackedCache', () => {
       }
       return made;
     };
-    expect(await cache.of(files, 'basic', make)).toMatchObject({ weightBytes: 11 });
+    expect(await cache.of(files, { optimization: 'basic', signal: OPEN, make })).toMatchObject({
+      weightBytes: 11,
+    });
     expect(await onlyForm(folder)).not.toBe(before);
   });
 
@@ -215,10 +245,14 @@ describe('PrepackedCache', () => {
   ])('takes nothing over when %s', async (_, leave) => {
     const { cache, files, folder } = await prepare();
     let made = '';
-    const form = await cache.of(files, undefined, async () => {
-      made = await mkdtemp(path.join(files.directory, '..', 'made-'));
-      await leave(made);
-      return made;
+    const form = await cache.of(files, {
+      optimization: undefined,
+      signal: OPEN,
+      make: async () => {
+        made = await mkdtemp(path.join(files.directory, '..', 'made-'));
+        await leave(made);
+        return made;
+      },
     });
     expect(form).toBeUndefined();
     expect(await readdir(folder)).toEqual([]);

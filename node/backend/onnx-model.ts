@@ -26,7 +26,6 @@ export class OnnxModel implements LoadedModel {
   readonly outputs: readonly TensorSpec[];
   readonly provider: string;
   readonly ahead = MAX_AHEAD_RUNS;
-  readonly mappedBytes: number;
   readonly #files: ModelFiles;
   readonly #init: ModelLoaderInit;
   readonly #inputIndex: ReadonlyMap<string, number>;
@@ -40,6 +39,7 @@ export class OnnxModel implements LoadedModel {
   /** The life of the current process and, after it, of those that follow; settles when no further one comes. */
   readonly #life: Promise<void>;
   #state: ModelState = 'ready';
+  #mappedBytes: number;
   #process: StartedModel['process'];
   /** Deaths of the process, and loads that failed, since its last answer. */
   #crashes = 0;
@@ -54,7 +54,7 @@ export class OnnxModel implements LoadedModel {
     this.inputs = started.report.inputs;
     this.outputs = started.report.outputs;
     this.provider = started.provider;
-    this.mappedBytes = started.prepacked?.weightBytes ?? 0;
+    this.#mappedBytes = started.prepacked?.weightBytes ?? 0;
     this.#maxLimitMs = started.report.loops.length > 0 ? init.loopLimitMs : Infinity;
     this.#inputIndex = new Map(this.inputs.map(({ name }, index) => [name, index]));
     this.#outputIndex = new Map(this.outputs.map(({ name }, index) => [name, index]));
@@ -75,6 +75,10 @@ export class OnnxModel implements LoadedModel {
 
   get memoryBytes(): number | null {
     return this.#state === 'ready' ? this.#runs.memoryBytes : null;
+  }
+
+  get mappedBytes(): number {
+    return this.#mappedBytes;
   }
 
   /** Process id of the child, for diagnosis; undefined while there is none. */
@@ -166,6 +170,7 @@ export class OnnxModel implements LoadedModel {
         // On the provider that worked: another one would answer with other bits.
         const started = await startModel(this.#files, [this.provider], this.#init, signal);
         this.#process = started.process;
+        this.#mappedBytes = started.prepacked?.weightBytes ?? 0;
         this.#runs.memoryBytes = started.report.memoryBytes;
         // Unloaded in the moment between: `unload` has killed the process before this one.
         if (signal.aborted) this.#process.kill();

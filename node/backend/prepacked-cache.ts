@@ -13,7 +13,7 @@ import type { ModelFiles } from './backend.ts';
 import { PREPACKED_MODEL, PREPACKED_WEIGHTS } from './prepacked-files.ts';
 
 /** Bytes of a version's files from which the form pays: below, a process's own 90 MiB are what it costs. */
-export const DEFAULT_MIN_PREPACKED_BYTES = 32 * 1024 * 1024;
+const DEFAULT_MIN_PREPACKED_BYTES = 32 * 1024 * 1024;
 
 /** Times the files' bytes that the form may take: matrices are kept as they were and laid out, measured 2.0 at most. */
 const MAX_GROWTH = 2.5;

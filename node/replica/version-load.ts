@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { isSwarmError } from '../../protocols/errors.ts';
 import { type Manifest, resolveDeployment } from '../../protocols/manifest/index.ts';
 import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import { checkMemory, chooseProviders } from '../../src/policy/host-fit.ts';
@@ -35,6 +36,9 @@ export interface LoadVersionOptions extends CheckHostOptions {
 export function mayDerive({ golden }: Pick<Manifest, 'golden'>): boolean {
   return golden !== undefined;
 }
+
+/** What speaks against the form that was asked, and not against disk or time. */
+const WRONG_ANSWERS: readonly string[] = ['ERR_INVALID_MODEL', 'ERR_EXECUTION'];
 
 /** Where an attempt runs, and with how many threads. */
 export type Placement = Pick<LoadOptions, 'device' | 'threads'>;
@@ -117,9 +121,9 @@ async function checkAnswers(
     await checkGolden(backend, files, vectors, load);
   } catch (error) {
     load.signal.throwIfAborted();
-    const reason = error instanceof Error ? error.message : String(error);
-    const derived = load.derived === true && (await backend.refuseDerived?.(files.cid, reason));
-    if (derived !== true) throw error;
+    const wrong = isSwarmError(error) && WRONG_ANSWERS.includes(error.code);
+    if (!wrong || load.derived !== true) throw error;
+    if ((await backend.refuseDerived?.(files.cid, error.message)) !== true) throw error;
     await checkGolden(backend, files, vectors, load);
   }
 }

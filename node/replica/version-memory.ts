@@ -119,8 +119,8 @@ export class VersionMemory {
         loadMs,
       });
       const { lease } = attempt;
-      // Its place was taken by processes with fewer threads.
-      if (spread.model !== model) lease.release();
+      // Its place was taken by processes with fewer threads, which read the same weights in place.
+      if (spread.model !== model) settleShared(lease, spread.model);
       const [best] = passedOver;
       return {
         model: spread.model,
@@ -200,4 +200,10 @@ export class VersionMemory {
     });
     if (gpu !== null) lease.settle(gpu, () => this.#components.gpus.bytesOf(model.pid));
   }
+}
+
+/** Leaves reserved what all processes of a version read in place; nothing where they do not. */
+function settleShared(lease: MemoryLease, { mappedBytes = 0 }: LoadedModel): void {
+  if (mappedBytes > 0) lease.settle('host', () => mappedBytes);
+  else lease.release();
 }

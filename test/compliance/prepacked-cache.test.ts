@@ -112,9 +112,11 @@ describe('A model loaded in its prepacked form', () => {
     process.kill(model.pid ?? 0, 'SIGKILL');
     await vi.waitFor(() => expect(states).toEqual(['restarting', 'ready']), WAIT);
     expect(await answer(model)).toEqual(expected);
+    expect(model.mappedBytes).toBeGreaterThanOrEqual(WEIGHT_BYTES);
     await rm(folder, { recursive: true });
     process.kill(model.pid ?? 0, 'SIGKILL');
     await vi.waitFor(() => expect(states).toHaveLength(4), WAIT);
+    expect(model.mappedBytes).toBe(0);
     expect(await answer(model)).toEqual(expected);
   });
 

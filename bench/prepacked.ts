@@ -93,6 +93,7 @@ async function measure(
   const cache = new PrepackedCache({
     folder,
     hasRoom: async () => true,
+    reserve: async () => () => {},
     logger: pino({ level: 'silent' }),
   });
   const backend = createOnnxBackend({ threads: 1, prepackedCache: cache });

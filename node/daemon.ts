@@ -235,7 +235,12 @@ async function assemble(
   const isolation = await isolateModels(init);
   const devices = new DeviceProber({ cacheDir: dataDir, logger, isolation });
   opened.push(() => devices.stop());
-  const backend = init.backend ?? onnxBackendOf(init, { isolation, devices, store });
+  const backend =
+    init.backend ??
+    onnxBackendOf(init, {
+      ...{ isolation, devices, store },
+      ledger: () => replicas.ledger,
+    });
   const peer: SwarmPeer = await SwarmPeer.start({
     network: init.network,
     privateKey,

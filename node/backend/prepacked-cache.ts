@@ -37,6 +37,8 @@ export interface PrepackedCacheInit {
   readonly folder: string;
   /** Whether so many bytes more may lie there. */
   readonly hasRoom: (bytes: number) => Promise<boolean>;
+  /** Reserves memory for the process that makes a form, and says how it is given back; undefined when there is none. */
+  readonly reserve: (cid: VersionCid, bytes: number) => Promise<(() => void) | undefined>;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
   /** Bytes of files from which a form is made. @default 32 MiB */
   readonly minBytes?: number | undefined;
@@ -102,12 +104,13 @@ export class PrepackedCache {
     directory: string,
     { signal, make }: PrepackedRequest,
   ): Promise<PrepackedModel | undefined> {
-    const { minBytes = DEFAULT_MIN_PREPACKED_BYTES, hasRoom, logger } = this.#init;
+    const { minBytes = DEFAULT_MIN_PREPACKED_BYTES, hasRoom, reserve, logger } = this.#init;
     const modelBytes = await bytesIn(files.directory);
     if (modelBytes < minBytes) return undefined;
-    // For the moment only: it is asked again at the next load.
-    if (process.availableMemory() < modelBytes * MAKING_GROWTH) return undefined;
+    // Both for the moment only: they are asked again at the next load.
     if (!(await hasRoom(modelBytes * MAX_GROWTH))) return undefined;
+    const release = await reserve(files.cid, modelBytes * MAKING_GROWTH);
+    if (release === undefined) return undefined;
     const startedAtMs = performance.now();
     try {
       const made = await make();
@@ -121,6 +124,8 @@ export class PrepackedCache {
       this.#refused.set(files.cid, error instanceof Error ? error.message : String(error));
       logger.warn({ err: error, cid: files.cid }, 'prepacked form of the version cannot be made');
       return undefined;
+    } finally {
+      release();
     }
   }
 

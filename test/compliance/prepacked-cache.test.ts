@@ -46,7 +46,7 @@ async function prepare(settings: Partial<PrepackedCacheInit> = {}) {
   const log: string[] = [];
   const logger = pino({ base: null }, { write: (line: string) => log.push(line) });
   const cache = new PrepackedCache({
-    ...{ folder, logger, minBytes: 0, hasRoom: async () => true },
+    ...{ folder, logger, minBytes: 0, hasRoom: async () => true, reserve: async () => () => {} },
     ...settings,
   });
   const workDir = path.join(work.path, 'run');
@@ -171,20 +171,30 @@ describe('PrepackedCache', () => {
     expect((await load(true)).mappedBytes).toBeGreaterThanOrEqual(WEIGHT_BYTES);
   });
 
-  test('makes nothing of a small model, nor where the disk has no room', async () => {
-    for (const settings of [{ minBytes: 2 ** 30 }, { hasRoom: async () => false }]) {
+  test('makes nothing of a small model, nor where disk or memory have no room', async () => {
+    const without = [
+      { minBytes: 2 ** 30 },
+      { hasRoom: async () => false },
+      { reserve: async () => undefined },
+    ];
+    for (const settings of without) {
       const { load, folder } = await prepare(settings);
       expect((await load(true)).mappedBytes).toBe(0);
       await expect(readdir(folder)).rejects.toMatchObject({ code: 'ENOENT' });
     }
   });
 
-  test('asks for room for two and a half times the files', async () => {
+  test('asks for two and a half times the files on the disk and three times in memory, which it gives back', async () => {
     const asked: number[] = [];
-    const { load, files } = await prepare({ hasRoom: async (bytes) => asked.push(bytes) > 0 });
+    const release = vi.fn();
+    const { load, files } = await prepare({
+      hasRoom: async (bytes) => asked.push(bytes) > 0,
+      reserve: async (_, bytes) => (asked.push(bytes), release),
+    });
     await load(true);
     const { size } = await stat(path.join(files.directory, files.entry));
-    expect(asked).toEqual([size * 2.5]);
+    expect(asked).toEqual([size * 2.5, size * 3]);
+    expect(release).toHaveBeenCalledOnce();
   });
 
   test('does not make again what was refused, and takes it off the disk', async () => {

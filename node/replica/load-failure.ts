@@ -8,6 +8,11 @@ export function isLasting(error: unknown): boolean {
   );
 }
 
+/** What this node does not run, or nobody wants on it: nothing is wrong with the version. */
+export function isForbidden(error: unknown): boolean {
+  return isSwarmError(error) && error.code === 'ERR_FORBIDDEN';
+}
+
 /** What it says, for a note or a log. */
 export function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

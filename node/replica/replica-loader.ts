@@ -49,6 +49,8 @@ export class ReplicaLoader {
         holding.replica.fetched(bytes, totalBytes);
       },
     });
+    // What is on the disk was accepted by the settings of another day.
+    parts.policy.checkManifest(stored.manifest);
     store.noteUse(cid);
     return stored;
   }

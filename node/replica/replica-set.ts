@@ -15,7 +15,7 @@ import {
   wakeRefusal,
   watch,
 } from './holding.ts';
-import { isLasting, textOf } from './load-failure.ts';
+import { isForbidden, isLasting, textOf } from './load-failure.ts';
 import {
   giveUp,
   leaveCold,
@@ -362,7 +362,7 @@ export class ReplicaSet {
       await this.#loader.load(holding, await this.#loader.fetch(holding), options);
     } catch (error) {
       if (error instanceof BusyError) await leaveCold(holding, error, this.#leaving);
-      else if (this.#stopping.signal.aborted || isLasting(error))
+      else if (this.#stopping.signal.aborted || isLasting(error) || isForbidden(error))
         await this.#failed(holding, error);
       else await quarantine(holding, textOf(error), this.#leaving);
       throw error;

@@ -4,6 +4,7 @@ import type { LoadOptions, ModelFiles } from '../../../../node/backend/backend.t
 import { CoreTurns } from '../../../../node/backend/core-turns.ts';
 import { GpuMemory } from '../../../../node/device/gpu-memory.ts';
 import type { ReplicaFetchOptions } from '../../../../node/replica/replica-fetch.ts';
+import type { AllowList } from '../../../../node/node-init.ts';
 import { NodePolicy } from '../../../../node/node-policy.ts';
 import { ReplicaSet } from '../../../../node/replica/replica-set.ts';
 import type { ReplicaSetComponents } from '../../../../node/replica/replica-set-init.ts';
@@ -46,6 +47,7 @@ interface PreparedSet {
   readonly cold: readonly string[];
   /** Stands in for a fetch that takes its time. */
   readonly fetch: (signal: AbortSignal) => Promise<void>;
+  readonly allowTasks: AllowList;
 }
 
 /** A set that finds `names` on its disk when it starts; what of a node is not looked at is not there. */
@@ -53,7 +55,7 @@ async function prepare(
   names: readonly string[],
   maxMemoryBytes = GIB,
   failure?: Error,
-  { retired = [], cold = [], fetch }: Partial<PreparedSet> = {},
+  { retired = [], cold = [], fetch, allowTasks = 'any' }: Partial<PreparedSet> = {},
 ) {
   const folder = await createModelFolder(echoModel({ x: { datatype: 'FP32', shape: ['n'] } }));
   const { directory } = folder.files;
@@ -87,7 +89,7 @@ async function prepare(
     releases: { learn: () => {}, adopt: () => {} },
   };
   const policy = new NodePolicy(
-    { allowPublishers: 'any', allowVersions: 'any', allowTasks: 'any' },
+    { allowPublishers: 'any', allowVersions: 'any', allowTasks },
     { cordoned: false, pinned: [], forbidden: [] },
   );
   const set = new ReplicaSet(
@@ -141,6 +143,21 @@ describe('ReplicaSet', () => {
       expect(made.set.announced()).toMatchObject([{ state: 'gone', note: broken.message }]),
     );
     expect(made.removed).toEqual([]);
+  });
+
+  it('loads nothing from the disk that does what its node does not run any more, and removes none of it', async () => {
+    await using made = await prepare(['a', 'b'], GIB, undefined, {
+      ...{ cold: ['b'], allowTasks: ['image-classification'] },
+    });
+    const { set, backend, removed } = made;
+    await vi.waitFor(() => expect(set.get(version('a'))).toBeUndefined());
+    set.wake(version('b'));
+    await vi.waitFor(() => expect(set.get(version('b'))).toBeUndefined());
+    expect(set.announced()).toMatchObject(
+      ['a', 'b'].map((cid) => ({ cid, state: 'gone', note: expect.stringContaining('task') })),
+    );
+    expect(backend.models).toHaveLength(0);
+    expect(removed).toEqual([]);
   });
 
   it('quarantines a version that is given up, announces why, and lets it be tried again when the time is over', async () => {

@@ -123,16 +123,15 @@ export class SwarmNode implements AsyncDisposable {
 
   /**
    * Has others take over what this node serves, which it goes on serving meanwhile; yields how far that is. Ends when nothing is
-   * owed, or after the time that is set for it. {@link stop} comes next: there is no way back.
+   * owed, or after the time that is set for it, and goes on when whoever asked leaves. {@link stop} comes next: there is no way back.
    */
   handOver(): AsyncGenerator<HandoverProgress> {
-    const { handover, init } = this.#parts;
-    return handover.run(AbortSignal.timeout(init.handoverTimeoutMs));
+    return this.#parts.handover.watch();
   }
 
   /** {@link handOver} to its end, for whoever does not want to know how far it is: the log says that. */
   async handedOver(): Promise<void> {
-    for await (const _ of this.handOver());
+    await this.#parts.handover.run();
   }
 
   /** Tells the swarm that this node takes nothing new, and refuses what comes all the same. */
@@ -155,6 +154,7 @@ export class SwarmNode implements AsyncDisposable {
     const { announcer, releases, replicas, devices, backend, peer, packing, store, records } =
       this.#parts;
     this.#parts.watch.stop();
+    await this.#parts.handover.stop();
     await this.#parts.scaler?.stop();
     await this.#parts.retirement.stop();
     await this.#parts.control?.stop();
@@ -316,12 +316,15 @@ async function assemble(
     },
   );
   opened.push(() => announcer.stop());
-  const handover: Handover = new Handover({
-    ...{ peer, replicas, logger },
-    manifest: (cid) => store.manifest(cid),
-    isReleased: (cid) => knowledge.current(cid),
-    announce: () => announcer.changed(),
-  });
+  const handover: Handover = new Handover(
+    {
+      ...{ peer, replicas, logger },
+      manifest: (cid) => store.manifest(cid),
+      isReleased: (cid) => knowledge.current(cid),
+      announce: () => announcer.changed(),
+    },
+    { timeoutMs: init.handoverTimeoutMs },
+  );
   const changed = (): void => {
     for (const { publisher, name, cid } of replicas.announced()) {
       peer.follow(publisher, name);
@@ -345,10 +348,7 @@ async function assemble(
   const drained = Promise.withResolvers<void>();
   const verbs = {
     ...storeVerbs(store.upkeep, createVersionRepair({ fetcher, replicas, logger })),
-    ...drainVerbs({
-      handOver: () => handover.run(AbortSignal.timeout(init.handoverTimeoutMs)),
-      drained: drained.resolve,
-    }),
+    ...drainVerbs({ handover, drained: drained.resolve }),
     ...orderVerbs(orders),
     ...nodeVerbs({
       ...{ pause, orders, handover },

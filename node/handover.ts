@@ -12,6 +12,7 @@ import { estimateMemory, versionSize } from '../src/policy/memory-need.ts';
 import { hindranceOf } from '../src/policy/scaling/node-fitness.ts';
 import { fitnessOf, isStaying } from '../src/swarm/node-fitness.ts';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
+import { BackgroundWork } from './background-work.ts';
 import type { Replica, ReplicaOrigin } from './replica/replica.ts';
 
 /** Milliseconds between two looks at who has taken over. */
@@ -39,6 +40,11 @@ export interface HandoverComponents {
   readonly logger: Pick<Logger, 'info' | 'warn'>;
 }
 
+export interface HandoverInit {
+  /** Milliseconds that others have to take over; 0 to not wait. */
+  readonly timeoutMs: number;
+}
+
 /** What a version takes of a node. */
 interface Need {
   readonly deployment: ResolvedDeployment;
@@ -58,10 +64,25 @@ export interface HandoverProgress {
  */
 export class Handover {
   readonly #components: HandoverComponents;
+  readonly #init: HandoverInit;
+  readonly #work: BackgroundWork;
   #leaving = false;
+  /** Undefined while none is under way. */
+  #underway: Promise<void> | undefined;
+  /** How far the last one is; undefined before its first look. */
+  #progress: HandoverProgress | undefined;
+  /** Resolves with the next progress. */
+  #news = Promise.withResolvers<void>();
 
-  constructor(components: HandoverComponents) {
+  constructor(components: HandoverComponents, init: HandoverInit) {
     this.#components = components;
+    this.#init = init;
+    this.#work = new BackgroundWork((error) => {
+      components.logger.warn(
+        { err: error },
+        'hand-over failed: this node leaves before others serve what it serves',
+      );
+    });
   }
 
   /** True from the first {@link run} on: there is no way back but a new start. */
@@ -69,12 +90,50 @@ export class Handover {
     return this.#leaving;
   }
 
+  /** Hands over, once for however many ask meanwhile; resolves when nothing is owed, or its time is up. Never rejects. */
+  run(): Promise<void> {
+    if (this.#underway !== undefined) return this.#underway;
+    const ended = Promise.withResolvers<void>();
+    this.#underway = ended.promise;
+    this.#progress = undefined;
+    this.#work.run(async () => {
+      try {
+        await this.#run();
+      } finally {
+        this.#underway = undefined;
+        ended.resolve();
+      }
+    });
+    return ended.promise;
+  }
+
   /**
-   * Yields whenever it is another number of versions that others have to take over, at last none. Ends when there are none, or when
-   * the signal aborts: then it yields what is left undone.
+   * {@link run} for who wants to know how far it is: yields whenever it is another number of versions that others have to take over,
+   * at last none, or what is left undone. It goes on when he leaves.
    */
-  async *run(signal: AbortSignal): AsyncGenerator<HandoverProgress> {
+  async *watch(): AsyncGenerator<HandoverProgress> {
+    let underway = true;
+    const ended = this.run().then(() => {
+      underway = false;
+    });
+    let told: HandoverProgress | undefined;
+    for (;;) {
+      if (this.#progress !== undefined && this.#progress !== told) {
+        told = this.#progress;
+        yield told;
+      } else if (underway) await Promise.race([ended, this.#news.promise]);
+      else return;
+    }
+  }
+
+  /** Ends what is under way, with what is left undone. */
+  async stop(): Promise<void> {
+    await this.#work.stop();
+  }
+
+  async #run(): Promise<void> {
     const { announce, logger } = this.#components;
+    const signal = AbortSignal.any([this.#work.signal, AbortSignal.timeout(this.#init.timeoutMs)]);
     if (!this.#leaving) {
       this.#leaving = true;
       announce();
@@ -85,7 +144,9 @@ export class Handover {
       const owed = selectOwed(await this.#versions());
       if (owed.length !== told) {
         logger.info({ owed: owed.map(({ cid }) => cid) }, 'others take over what this node serves');
-        yield { owed };
+        this.#progress = { owed };
+        this.#news.resolve();
+        this.#news = Promise.withResolvers();
       }
       told = owed.length;
       if (owed.length === 0) return;

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { Handover } from '../../../node/handover.ts';
+import { Handover, type HandoverComponents } from '../../../node/handover.ts';
 import type { Announcement } from '../../../protocols/capacity/index.ts';
 import type { NodeId } from '../../../protocols/types.ts';
 import type { SwarmPeer } from '../../../src/swarm/peer.ts';
@@ -11,7 +11,7 @@ import { announcement, STRANGER, VERSION } from '../../vectors/capacity.ts';
 const manifest = { ...smallManifest, deployment: { minReplicas: 2, memoryBytes: 1_000_000_000 } };
 
 /** A node that serves one version of at least two replicas, and what it hears of others. */
-function open({ released = true } = {}) {
+function open({ released = true, timeoutMs = 10_000 } = {}) {
   const view = new SwarmView();
   let sequence = 0;
   let announced = 0;
@@ -21,7 +21,7 @@ function open({ released = true } = {}) {
     const said = { ...announcement, node, sequence, leaseMs: 60_000, state: 'serving' as const };
     view.add({ ...said, ...more }, new Uint8Array(), Date.now());
   };
-  const handover = new Handover({
+  const components: HandoverComponents = {
     peer: {
       ...{ id: announcement.node, view },
       recruits: {
@@ -41,11 +41,12 @@ function open({ released = true } = {}) {
     isReleased: async () => released,
     announce: () => (announced += 1),
     logger: pino({ level: 'silent' }),
-  });
+  };
+  const handover = new Handover(components, { timeoutMs });
   const others = ['12D3first', '12D3second'] as NodeId[];
-  const run = async (signal = AbortSignal.timeout(10_000)): Promise<number[]> => {
+  const run = async (): Promise<number[]> => {
     const owed = [];
-    for await (const progress of handover.run(signal)) owed.push(progress.owed.length);
+    for await (const progress of handover.watch()) owed.push(progress.owed.length);
     return owed;
   };
   return { handover, hear, run, others, recruited, told: () => announced };
@@ -58,7 +59,7 @@ describe('Handover', () => {
   it('tells that the node leaves, and waits until others that stay are as many as the publisher wants', async () => {
     const { handover, hear, others, told } = open();
     for (const other of others) hear(other, loading);
-    const steps = handover.run(AbortSignal.timeout(10_000));
+    const steps = handover.watch();
     expect(await steps.next()).toMatchObject({ value: { owed: [{ ready: 0, takers: 2 }] } });
     expect(handover.leaving).toBe(true);
     expect(told()).toBe(1);
@@ -68,24 +69,29 @@ describe('Handover', () => {
   });
 
   it('waits for nodes that have room for what it serves, and tells them; not for those that have none', async () => {
-    const { hear, run, others, recruited } = open();
+    const { hear, run, others, recruited } = open({ timeoutMs: 500 });
     const [first, second] = others as [NodeId, NodeId];
     const full = { versions: [], roomBytes: 1 };
     hear(first, full);
     hear(second, { ...full, roomBytes: 2_000_000_000, cordoned: true });
     expect(await run()).toEqual([0]);
     hear(second, { ...full, roomBytes: 2_000_000_000 });
-    expect(await run(AbortSignal.timeout(500))).toEqual([1]);
+    expect(await run()).toEqual([1]);
     expect(recruited).toContain(2);
   });
 
   it('counts nobody who leaves too', async () => {
-    const { hear, run, others } = open();
+    const { hear, run, others } = open({ timeoutMs: 0 });
     for (const other of others) hear(other, { ...ready, leaving: true });
     hear(STRANGER, loading);
-    const ending = new AbortController();
-    const running = run(ending.signal);
-    ending.abort();
+    expect(await run()).toEqual([1]);
+  });
+
+  it('ends with what is left undone when its node stops', async () => {
+    const { handover, hear, run, others } = open();
+    for (const other of others) hear(other, loading);
+    const running = run();
+    await handover.stop();
     expect(await running).toEqual([1]);
   });
 

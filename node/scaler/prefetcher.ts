@@ -38,16 +38,24 @@ export class Prefetcher {
     return this.#underway.size;
   }
 
-  /** Begins to fetch a version from peers that have it; once for each. */
-  fetch(origin: ReplicaOrigin, peers: readonly string[]): void {
+  /**
+   * Begins to fetch a version from peers that have it; once for each, and not at all where nobody is known who has: a fetch that
+   * nobody is behind is tried until somebody is found, and takes the place of another meanwhile.
+   *
+   * @param onFailed hears of a fetch that fails, but for one that is ended
+   */
+  fetch(origin: ReplicaOrigin, peers: readonly string[], onFailed: () => void): void {
     const { cid } = origin;
-    if (this.#underway.has(cid) || this.#work.signal.aborted) return;
+    if (peers.length === 0 || this.#underway.has(cid) || this.#work.signal.aborted) return;
     const abort = new AbortController();
     const ended = Promise.withResolvers<void>();
     this.#underway.set(cid, { abort, done: ended.promise });
     this.#work.run(async () => {
       try {
         await this.#fetch(origin, peers, abort.signal);
+      } catch (error) {
+        if (!this.#work.signal.aborted) onFailed();
+        throw error;
       } finally {
         this.#underway.delete(cid);
         ended.resolve();

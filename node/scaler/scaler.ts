@@ -218,7 +218,9 @@ export class Scaler {
       case 'forget':
         return replicas.leave(cid, reason);
       case 'prefetch':
-        this.#components.prefetcher.fetch(originOf(version), this.#holders(cid));
+        this.#components.prefetcher.fetch(originOf(version), this.#holders(cid), () =>
+          this.#failed.add(cid, Date.now()),
+        );
     }
   }
 

@@ -15,45 +15,72 @@ const origin: ReplicaOrigin = {
 /** A prefetcher whose fetches end when a test says so, or when they are aborted. */
 function prepare() {
   const kept: ReplicaOrigin[] = [];
-  const fetches: { readonly asked: readonly string[]; readonly end: () => void }[] = [];
+  let failures = 0;
+  const fetches: {
+    readonly asked: readonly string[];
+    readonly end: () => void;
+    readonly fail: () => void;
+  }[] = [];
   const prefetcher = new Prefetcher({
     fetcher: {
       fetch: (_cid: VersionCid, { signal, askers }: ReplicaFetchOptions) =>
         new Promise<StoredVersion>((resolve, reject) => {
           signal.addEventListener('abort', () => reject(signal.reason));
-          fetches.push({ asked: askers.ids, end: () => resolve({} as StoredVersion) });
+          fetches.push({
+            asked: askers.ids,
+            end: () => resolve({} as StoredVersion),
+            fail: () => reject(new Error('nobody has it any more')),
+          });
         }),
     },
     replicas: { keep: async (one) => void kept.push(one) },
     accept: async () => {},
     logger: pino({ level: 'silent' }),
   });
-  return { prefetcher, kept, fetches };
+  const fetch = (peers: readonly string[]): void => {
+    prefetcher.fetch(origin, peers, () => (failures += 1));
+  };
+  return { prefetcher, fetch, kept, fetches, failures: () => failures };
 }
 
 describe('Prefetcher', () => {
   it('fetches a version once, from those who have it, and keeps it', async () => {
-    const { prefetcher, kept, fetches } = prepare();
-    prefetcher.fetch(origin, ['holder']);
-    prefetcher.fetch(origin, ['holder']);
+    const { prefetcher, fetch, kept, fetches, failures } = prepare();
+    fetch(['holder']);
+    fetch(['holder']);
     expect(fetches.map(({ asked }) => asked)).toEqual([['holder']]);
     expect(prefetcher.size).toBe(1);
     fetches[0]?.end();
     await vi.waitFor(() => expect(kept).toEqual([origin]));
     expect(prefetcher.size).toBe(0);
+    expect(failures()).toBe(0);
+    await prefetcher.stop();
+  });
+
+  it('says of a fetch that it failed, and begins none where nobody is known who has the version', async () => {
+    const { prefetcher, fetch, kept, fetches, failures } = prepare();
+    fetch([]);
+    expect(prefetcher.size).toBe(0);
+    expect(fetches).toEqual([]);
+    fetch(['holder']);
+    fetches[0]?.fail();
+    await vi.waitFor(() => expect(failures()).toBe(1));
+    expect(prefetcher.size).toBe(0);
+    expect(kept).toEqual([]);
     await prefetcher.stop();
   });
 
   it('ends a fetch for a load of the same version, and when the node stops', async () => {
-    const { prefetcher, kept } = prepare();
-    prefetcher.fetch(origin, []);
+    const { prefetcher, fetch, kept, failures } = prepare();
+    fetch(['holder']);
     await prefetcher.end(origin.cid);
     expect(prefetcher.size).toBe(0);
-    prefetcher.fetch(origin, []);
+    fetch(['holder']);
     await prefetcher.stop();
     expect(prefetcher.size).toBe(0);
-    prefetcher.fetch(origin, []);
+    fetch(['holder']);
     expect(prefetcher.size).toBe(0);
     expect(kept).toEqual([]);
+    expect(failures()).toBe(0);
   });
 });

@@ -155,13 +155,15 @@ export class SwarmNode implements AsyncDisposable {
       this.#parts;
     this.#parts.watch.stop();
     await this.#parts.handover.stop();
-    await this.#parts.scaler?.stop();
+    const scaler = Promise.resolve(this.#parts.scaler?.stop());
+    // Awaited below; until then a rejection must not count as unhandled.
+    scaler.catch(() => undefined);
     await this.#parts.retirement.stop();
     await this.#parts.control?.stop();
     await this.drain();
     await announcer.stop();
     await Promise.race([
-      replicas.stop(),
+      Promise.all([scaler, replicas.stop()]),
       new Promise((resolve) => setTimeout(resolve, DRAIN_TIMEOUT_MS).unref()),
     ]);
     await releases.stop();

@@ -67,6 +67,8 @@ export class Scaler {
   #memory: ScalingMemory = EMPTY_SCALING_MEMORY;
   #plan: readonly PlannedVersion[] = [];
   readonly #failed = new FailedClaims();
+  /** Versions that are claimed as soon as the one has left whose place they take. */
+  readonly #moving = new Set<VersionCid>();
   /** When a pinned version was last tried that did not stay. */
   readonly #pinTriedAtMs = new BoundedMap<VersionCid, number>(MAX_PINS_TRIED);
   #started = false;
@@ -75,7 +77,7 @@ export class Scaler {
     this.#components = components;
     this.#init = init;
     this.#work = new BackgroundWork((error) => {
-      components.logger.warn({ err: error }, 'scaling stopped');
+      components.logger.warn({ err: error }, 'the plan could not be followed');
     });
   }
 
@@ -100,10 +102,10 @@ export class Scaler {
     this.#work.run(() => this.#keepLooking());
   }
 
+  /** Plans nothing more from the call on; resolves when what is leaving has left, which takes as long as the requests it runs. */
   async stop(): Promise<void> {
-    await this.#work.stop();
-    await this.#components.prefetcher.stop();
-    await this.#components.watch.stop();
+    const { prefetcher, watch } = this.#components;
+    await Promise.all([this.#work.stop(), prefetcher.stop(), watch.stop()]);
   }
 
   /** What to tell whoever asks for a version that lies on the disk here, which is loaded if it is this node's turn. */
@@ -186,7 +188,7 @@ export class Scaler {
     const nowMs = Date.now();
     const refused = view.versions.filter(({ cid }) => {
       const version = watch.version(cid);
-      if (version === undefined) return true;
+      if (version === undefined || this.#moving.has(cid)) return true;
       if ((policy.refusal(version) ?? policy.taskRefusal(version.task)) !== undefined) return true;
       return this.#failed.has(cid, nowMs) && replicas.get(cid)?.state !== 'ready';
     });
@@ -195,7 +197,7 @@ export class Scaler {
       node,
       refused: new Set(refused.map(({ cid }) => cid)),
       pinned: new Set(policy.pinned),
-      loading: loading + prefetcher.size,
+      loading: loading + prefetcher.size + this.#moving.size,
       settings,
       memory: this.#memory,
     };
@@ -212,16 +214,32 @@ export class Scaler {
       case 'claim':
         return this.#claim(version);
       case 'move':
-        await replicas.leave(action.from, reason);
-        return this.#claim(version);
+        return this.#move(action.from, version, reason);
       case 'leave':
       case 'forget':
-        return replicas.leave(cid, reason);
+        // Not waited for: what it runs may take as long as it likes, and the plan is for all versions.
+        this.#work.run(() => replicas.leave(cid, reason));
+        return;
       case 'prefetch':
         this.#components.prefetcher.fetch(originOf(version), this.#holders(cid), () =>
           this.#failed.add(cid, Date.now()),
         );
     }
+  }
+
+  /** Takes the place of a version once that is free; not waited for either. */
+  #move(from: VersionCid, version: ScaledVersion, reason: string): void {
+    const { cid } = version;
+    if (this.#moving.has(cid)) return;
+    this.#moving.add(cid);
+    this.#work.run(async () => {
+      try {
+        await this.#components.replicas.leave(from, reason);
+        if (!this.#work.signal.aborted) await this.#claim(version);
+      } finally {
+        this.#moving.delete(cid);
+      }
+    });
   }
 
   async #claim(version: ScaledVersion): Promise<void> {

@@ -1,0 +1,127 @@
+import pino from 'pino';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { Scaler, type ScalerComponents } from '../../../../node/scaler/scaler.ts';
+import type { NodeId, VersionCid } from '../../../../protocols/types.ts';
+import { planReplicas } from '../../../../src/policy/scaling/plan-replicas.ts';
+import { EMPTY_SCALING_MEMORY } from '../../../../src/policy/scaling/scaling-memory.ts';
+import { resolveScalingInit } from '../../../../src/policy/scaling/scaling-settings.ts';
+import type {
+  ReplicaAction,
+  ScalingNode,
+  ScalingSelf,
+} from '../../../../src/policy/scaling/scaling-view.ts';
+import { present } from '../../../support/present.ts';
+
+vi.mock('../../../../src/policy/scaling/plan-replicas.ts');
+
+const NODE = 'node' as NodeId;
+const [A, B] = ['a', 'b'] as unknown as [VersionCid, VersionCid];
+const because = { reason: 'the test says so' };
+
+/** A scaler whose plan is what a test says, of two versions of which `a` is READY here. */
+function prepare({ pinned = [] }: { readonly pinned?: readonly VersionCid[] } = {}) {
+  const looks: ScalingSelf[] = [];
+  const actions: ReplicaAction[] = [];
+  const done: string[] = [];
+  const leaving = Promise.withResolvers<void>();
+  let prefetchFailed: (() => void) | undefined;
+  vi.mocked(planReplicas).mockImplementation((_view, self) => {
+    looks.push(self);
+    const plan = { versions: [], notices: [], lookAtMs: null, memory: EMPTY_SCALING_MEMORY };
+    return { ...plan, actions: actions.splice(0) };
+  });
+  const replicas = {
+    replicas: [],
+    get: (cid: VersionCid) => ({ state: cid === A ? 'ready' : 'cold' }),
+    leave: async (cid: VersionCid) => {
+      done.push(`leave ${cid}`);
+      await leaving.promise;
+    },
+    claim: async ({ cid }: { readonly cid: VersionCid }) => {
+      done.push(`claim ${cid}`);
+      throw new Error('no room');
+    },
+  };
+  const components = {
+    peer: { id: NODE, recruits: { join: () => {} }, view: { holders: () => [] } },
+    watch: {
+      view: () => ({
+        versions: [{ cid: A }, { cid: B }],
+        nodes: [{ node: NODE } as ScalingNode],
+        population: 1,
+      }),
+      version: (cid: VersionCid) => ({ publisher: 'publisher', name: 'model', cid }),
+      stop: async () => {},
+    },
+    replicas,
+    prefetcher: {
+      size: 0,
+      fetch: (_origin: unknown, _peers: unknown, onFailed: () => void) => {
+        prefetchFailed = onFailed;
+      },
+      end: async () => {},
+      stop: async () => {},
+    },
+    room: { look: async () => {}, memoryFreeBytes: null, diskFreeBytes: null },
+    policy: { refusal: () => undefined, taskRefusal: () => undefined, pinned },
+    logger: pino({ level: 'silent' }),
+  } as unknown as ScalerComponents;
+  const scaler = new Scaler(components, { settings: resolveScalingInit({ tickMs: 100 }) });
+  const nextLook = async (): Promise<ScalingSelf> => {
+    const before = looks.length;
+    await vi.waitFor(() => expect(looks.length).toBeGreaterThan(before), { timeout: 5_000 });
+    return present(looks.at(-1));
+  };
+  scaler.start();
+  return {
+    ...{ actions, done, nextLook, left: leaving.resolve },
+    failPrefetch: () => present(prefetchFailed)(),
+    async [Symbol.asyncDispose]() {
+      leaving.resolve();
+      await scaler.stop();
+    },
+  };
+}
+
+describe('Scaler', () => {
+  beforeEach(() => void vi.mocked(planReplicas).mockReset());
+
+  it('looks on while a version that leaves ends its requests', async () => {
+    await using made = prepare();
+    const { actions, done, nextLook } = made;
+    actions.push({ kind: 'leave', cid: A, ...because });
+    await vi.waitFor(() => expect(done).toEqual(['leave a']));
+    await nextLook();
+    await nextLook();
+  });
+
+  it('claims in a move once, when its place is free, and counts it as loading until then', async () => {
+    await using made = prepare();
+    const { actions, done, nextLook, left } = made;
+    const move: ReplicaAction = { kind: 'move', cid: B, from: A, ...because };
+    actions.push(move);
+    await vi.waitFor(() => expect(done).toEqual(['leave a']));
+    await nextLook();
+    const self = await nextLook();
+    expect(self).toMatchObject({ loading: 1, refused: new Set([B]) });
+    actions.push(move);
+    await nextLook();
+    await nextLook();
+    expect(done).toEqual(['leave a']);
+    left();
+    await vi.waitFor(() => expect(done).toEqual(['leave a', 'claim b']));
+    await nextLook();
+    expect((await nextLook()).loading).toBe(0);
+  });
+
+  it('leaves a version to others for a while that could not be fetched ahead', async () => {
+    await using made = prepare();
+    const { actions, nextLook, failPrefetch } = made;
+    actions.push({ kind: 'prefetch', cid: B, ...because });
+    await nextLook();
+    expect((await nextLook()).refused).toEqual(new Set());
+    failPrefetch();
+    await nextLook();
+    expect((await nextLook()).refused).toEqual(new Set([B]));
+  });
+});

@@ -58,6 +58,7 @@ interface NodeParts {
   readonly devices: DeviceProber;
   readonly isolation: Isolation;
   readonly backend: InferenceBackend;
+  readonly policy: NodePolicy;
   readonly peer: SwarmPeer;
   readonly releases: ReleaseKeeper;
   readonly replicas: ReplicaSet;
@@ -371,6 +372,7 @@ async function assemble(
     devices,
     isolation,
     backend,
+    policy,
     peer,
     releases,
     replicas,

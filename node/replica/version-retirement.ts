@@ -4,6 +4,7 @@ import type { VersionCid } from '../../protocols/types.ts';
 import { isRetirable, lookIntervalMs } from '../../src/policy/retirement.ts';
 import type { SignedRelease } from '../../src/swarm/releases.ts';
 import { BackgroundWork } from '../background-work.ts';
+import type { NodePolicy } from '../node-policy.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import type { VersionKnowledge } from '../store/store-upkeep.ts';
 
@@ -94,13 +95,16 @@ export class VersionRetirement {
 export async function isSuperseded(
   cid: VersionCid,
   {
+    policy,
     knowledge,
     store,
   }: {
+    readonly policy: Pick<NodePolicy, 'isPinned'>;
     readonly knowledge: Pick<VersionKnowledge, 'current'>;
     readonly store: { manifest(cid: VersionCid): Promise<unknown> };
   },
 ): Promise<boolean> {
+  if (policy.isPinned(cid)) return false;
   // What is not whole is fetched, as it was before.
   return !(await knowledge.current(cid)) && (await store.manifest(cid)) !== undefined;
 }

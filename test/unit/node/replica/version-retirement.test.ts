@@ -85,15 +85,22 @@ describe('VersionRetirement', () => {
 
 describe('isSuperseded', () => {
   const store = { manifest: async (cid: VersionCid) => (cid === 'whole' ? {} : undefined) };
+  const policy = { isPinned: () => false };
 
   it('leaves on the disk what no channel points at, unless it is to be fetched first', async () => {
     const knowledge = { current: async () => false };
-    expect(await isSuperseded(cidOf('whole'), { knowledge, store })).toBe(true);
-    expect(await isSuperseded(cidOf('part'), { knowledge, store })).toBe(false);
+    expect(await isSuperseded(cidOf('whole'), { policy, knowledge, store })).toBe(true);
+    expect(await isSuperseded(cidOf('part'), { policy, knowledge, store })).toBe(false);
+  });
+
+  it('has loaded again what its operator pinned, whatever channels point at', async () => {
+    const knowledge = { current: async () => false };
+    const pinning = { isPinned: (cid: VersionCid) => cid === 'whole' };
+    expect(await isSuperseded(cidOf('whole'), { policy: pinning, knowledge, store })).toBe(false);
   });
 
   it('has loaded again what a channel points at', async () => {
     const knowledge = { current: async () => true };
-    expect(await isSuperseded(cidOf('whole'), { knowledge, store })).toBe(false);
+    expect(await isSuperseded(cidOf('whole'), { policy, knowledge, store })).toBe(false);
   });
 });

@@ -297,6 +297,9 @@ export class RoutedCall {
     const { resolver, directory } = this.#components;
     const { cid } = this.#model;
     const found = directory.seek(cid, clock);
+    found.catch(() => {
+      // It rejects when the call's time is up, and is waited for only where nobody else is there to ask.
+    });
     await resolver.refresh(ref, cid, clock.signal);
     if (directory.holders(cid).length === 0) await found;
     const model = await resolver.resolve(ref, clock.signal, share);

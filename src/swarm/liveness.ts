@@ -136,7 +136,7 @@ export class Liveness {
     const pauseMs = flaps === 0 ? 0 : Math.min(MAX_FLAP_PAUSE_MS, 500 * 2 ** flaps);
     void this.#isGone(node, { pauseMs }).then((gone) => {
       if (gone) this.#flaps.delete(node);
-      else if (this.#peer.view.node(node, Date.now()) !== undefined) {
+      else if (gone === false && this.#peer.view.node(node, Date.now()) !== undefined) {
         this.#flaps.set(node, Math.min(flaps + 1, 16));
       }
     });
@@ -149,13 +149,15 @@ export class Liveness {
     return this.#isGone(node, { pauseMs: HEARSAY_PAUSE_MS });
   }
 
-  async #isGone(node: NodeId, options: CheckOptions): Promise<boolean> {
+  /** Undefined when it is not known: of a node never heard of, and where too many are looked for. Never rejects. */
+  async #isGone(node: NodeId, options: CheckOptions): Promise<boolean | undefined> {
     const { view, libp2p } = this.#peer;
+    if (node === libp2p.peerId.toString()) return false;
     const known = view.node(node, Date.now());
-    if (known === undefined || node === libp2p.peerId.toString()) return false;
-    if ((await this.#check.look(known, options)) !== 'gone') return false;
-    this.#bury(node);
-    return true;
+    if (known === undefined) return undefined;
+    const presence = await this.#check.look(known, options);
+    if (presence === 'gone') this.#bury(node);
+    return presence === 'unknown' ? undefined : presence === 'gone';
   }
 
   #bury(node: NodeId): void {

@@ -20,6 +20,9 @@ const DIAL_TIMEOUT_MS = 1_500;
 /** Nodes looked for at once; of one more it is not known. */
 const MAX_CHECKS = 64;
 
+/** Nodes whose look waits for its turn; of one more it is not known. */
+const MAX_WAITING = 1_024;
+
 /** Nodes of which it is remembered when they were looked for. */
 const MAX_REMEMBERED = 4096;
 
@@ -33,12 +36,22 @@ export interface CheckOptions {
   readonly silent?: boolean | undefined;
 }
 
+/** A look whose turn has not come, for all who wait for it. */
+interface Pause {
+  dueMs: number;
+  timer: NodeJS.Timeout | undefined;
+  readonly over: Promise<void>;
+  readonly end: () => void;
+}
+
 /** Looks for nodes directly: the only evidence that one lives, or does not. */
 export class NodeCheck {
   readonly #libp2p: SwarmLibp2p;
   readonly #protocol: string;
   readonly #signal: AbortSignal;
   readonly #underway = new Map<NodeId, Promise<NodePresence>>();
+  /** Apart from what is under way: a look that is urgent joins none that only waits. */
+  readonly #pauses = new Map<NodeId, Pause>();
   /** When each was last looked for, on the clock of `performance`. */
   readonly #lastMs = new BoundedMap<NodeId, number>(MAX_REMEMBERED);
 
@@ -47,6 +60,12 @@ export class NodeCheck {
     this.#libp2p = libp2p;
     this.#protocol = protocolId(network, 'liveness', LIVENESS_VERSION);
     this.#signal = signal;
+    signal.addEventListener('abort', () => {
+      for (const { timer, end } of this.#pauses.values()) {
+        clearTimeout(timer);
+        end();
+      }
+    });
   }
 
   /** Looks for a node as it was last heard of; asked twice at once, it looks once. Never rejects. */
@@ -54,10 +73,15 @@ export class NodeCheck {
     { announcement: { node, addresses } }: NodeView,
     { pauseMs = 0, silent = false }: CheckOptions = {},
   ): Promise<NodePresence> {
+    const dueMs = (this.#lastMs.get(node) ?? Number.NEGATIVE_INFINITY) + pauseMs;
+    if (dueMs > performance.now() && !this.#signal.aborted) {
+      if (!this.#pauses.has(node) && this.#pauses.size >= MAX_WAITING) return 'unknown';
+      await this.#pause(node, dueMs);
+    }
     const underway = this.#underway.get(node);
     if (underway !== undefined) return underway;
     if (this.#underway.size >= MAX_CHECKS || this.#signal.aborted) return 'unknown';
-    const looking = this.#look(node, addresses, { pauseMs, silent })
+    const looking = this.#look(node, addresses, silent)
       // The peer stops.
       .catch((): NodePresence => 'unknown')
       .finally(() => {
@@ -68,13 +92,23 @@ export class NodeCheck {
     return looking;
   }
 
-  async #look(
-    node: NodeId,
-    addresses: readonly string[],
-    { pauseMs, silent }: { readonly pauseMs: number; readonly silent: boolean },
-  ): Promise<NodePresence> {
-    const waitMs = pauseMs - this.#ageMs(node);
-    if (waitMs > 0) await delay(waitMs, undefined, { signal: this.#signal, ref: false });
+  /** Resolves when the soonest of those is due who wait for a node, or when the peer stops. */
+  #pause(node: NodeId, dueMs: number): Promise<void> {
+    const known = this.#pauses.get(node);
+    if (known !== undefined && known.dueMs <= dueMs) return known.over;
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    const pause: Pause = known ?? { dueMs, timer: undefined, over, end };
+    clearTimeout(pause.timer);
+    pause.dueMs = dueMs;
+    pause.timer = setTimeout(() => {
+      this.#pauses.delete(node);
+      pause.end();
+    }, dueMs - performance.now()).unref();
+    this.#pauses.set(node, pause);
+    return pause.over;
+  }
+
+  async #look(node: NodeId, addresses: readonly string[], silent: boolean): Promise<NodePresence> {
     const before = this.#libp2p.getConnections(peerIdFromString(node));
     const answered = silent || before.length === 0 ? Promise.resolve(false) : this.#answers(node);
     const headStart = delay(ANSWER_HEAD_START_MS, false, { ref: false });
@@ -83,24 +117,25 @@ export class NodeCheck {
     void Promise.all([answered, dialled]).then(([answers]) => {
       if (!answers) this.#abort(before, `node ${node} fell silent`);
     });
+    const reached = dialled.then((connection) => connection !== undefined);
     const there = await Promise.race([
-      answered.then((answers) => answers || dialled),
-      dialled.then((reached) => reached || answered),
+      answered.then((answers) => answers || reached),
+      reached.then((reaches) => reaches || answered),
     ]);
     this.#signal.throwIfAborted();
     return there ? 'there' : 'gone';
   }
 
   /** Of a connection there is, it may be known only that nothing comes on it: a router may have forgotten it, or the host be gone. */
-  async #dials(node: NodeId, addresses: readonly string[]): Promise<boolean> {
+  async #dials(node: NodeId, addresses: readonly string[]): Promise<Connection | undefined> {
     try {
-      const { remotePeer } = await this.#libp2p.dial(
+      const connection = await this.#libp2p.dial(
         addresses.map((address) => multiaddr(`${address}/p2p/${node}`)),
         { force: true, signal: this.#bounded(DIAL_TIMEOUT_MS) },
       );
-      return remotePeer.toString() === node;
+      return connection.remotePeer.toString() === node ? connection : undefined;
     } catch {
-      return false;
+      return undefined;
     }
   }
 
@@ -128,11 +163,6 @@ export class NodeCheck {
     } catch (error) {
       return error instanceof Error && error.name === 'UnsupportedProtocolError';
     }
-  }
-
-  /** Milliseconds since the last look for a node; infinite when there was none. */
-  #ageMs(node: NodeId): number {
-    return performance.now() - (this.#lastMs.get(node) ?? Number.NEGATIVE_INFINITY);
   }
 
   #bounded(ms: number): AbortSignal {

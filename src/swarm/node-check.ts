@@ -114,8 +114,9 @@ export class NodeCheck {
     const headStart = delay(ANSWER_HEAD_START_MS, false, { ref: false });
     if (await Promise.race([answered, headStart])) return 'there';
     const dialled = this.#dials(node, addresses);
-    void Promise.all([answered, dialled]).then(([answers]) => {
+    void Promise.all([answered, dialled]).then(([answers, second]) => {
       if (!answers) this.#abort(before, `node ${node} fell silent`);
+      else if (before.some(({ status }) => status === 'open')) this.#close(second);
     });
     const reached = dialled.then((connection) => connection !== undefined);
     const there = await Promise.race([
@@ -137,6 +138,14 @@ export class NodeCheck {
     } catch {
       return undefined;
     }
+  }
+
+  /** Each side keeps as many connections as it has room for: one beside another that answers takes it from somebody. */
+  #close(connection: Connection | undefined): void {
+    connection?.close({ signal: this.#bounded(DIAL_TIMEOUT_MS) }).catch(() => {
+      // It does not end in order, or the peer stops.
+      connection.abort(new ConnectionError('the connection before it answers'));
+    });
   }
 
   #abort(connections: readonly Connection[], why: string): void {

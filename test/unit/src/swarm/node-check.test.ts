@@ -61,7 +61,21 @@ describe('NodeCheck', () => {
     expect(dialled).toHaveBeenCalledTimes(2);
   });
 
-  it('keeps the connection that it opened in place of one that stays silent', async () => {
+  it('closes the connection that it opened beside one that answers late', async () => {
+    const ended: string[] = [];
+    const { check, stub } = createCheck(async () => connectionTo(NODE, ended, 'second'));
+    stub.getConnections = () => [connectionTo(NODE, ended, 'first')];
+    const answer = Promise.withResolvers<never>();
+    Object.assign(stub, { dialProtocol: () => answer.promise });
+    expect(await check.look(viewOf(NODE))).toBe('there');
+    expect(ended).toEqual([]);
+    answer.reject(
+      Object.assign(new Error('it is of an older version'), { name: 'UnsupportedProtocolError' }),
+    );
+    await vi.waitFor(() => expect(ended).toEqual(['second closed']));
+  });
+
+  it('keeps it in place of one that stays silent', async () => {
     const ended: string[] = [];
     const { check, stub } = createCheck(async () => connectionTo(NODE, ended, 'second'));
     stub.getConnections = () => [connectionTo(NODE, ended, 'first')];

@@ -54,14 +54,15 @@ export class WatchedNodes {
   async #open(node: NodeId): Promise<void> {
     this.#watches.set(node, 'opening');
     const { signal: stopping } = this.#stopping;
+    const signal = AbortSignal.any([stopping, AbortSignal.timeout(OPEN_TIMEOUT_MS)]);
     try {
-      const signal = AbortSignal.any([stopping, AbortSignal.timeout(OPEN_TIMEOUT_MS)]);
       const stream = await this.#peer.openStream(node, 'liveness', LIVENESS_VERSION, signal);
       const watch = new KeepAlive(stream, { onLost: (loss) => this.#lost(node, loss) });
       if (stopping.aborted) watch.close();
       else this.#watches.set(node, watch);
     } catch {
-      this.#lost(node, 'silent');
+      // A node that says no is not silent: what runs on its connections goes on.
+      this.#lost(node, signal.aborted ? 'silent' : 'closed');
     }
   }
 

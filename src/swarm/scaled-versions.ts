@@ -7,9 +7,13 @@ import type { NodeId, PublisherId, VersionCid } from '../../protocols/types.ts';
 import { estimateMemory, versionSize } from '../policy/memory-need.ts';
 import type { VersionView } from '../policy/scaling/scaling-view.ts';
 import type { SwarmPeer } from './peer.ts';
+import type { KnownRelease } from './releases.ts';
 
 /** Versions known of; the one spoken of longest ago goes first. */
 const MAX_VERSIONS = 1_024;
+
+/** Models that one version is known to be of: the same bytes may be published under several names. */
+export const MAX_ORIGINS = 4;
 
 /** Versions asked about at a time. */
 const MAX_LOOKUPS = 4;
@@ -23,10 +27,13 @@ const RETRY_MS = 1_000;
 /** Milliseconds between two look-ups of one version at most. */
 const MAX_RETRY_MS = 30_000;
 
+/** Milliseconds after which it is asked again what a model's release points at: who missed its move scales what nobody serves any more. */
+const RELEASE_AGE_MS = 60_000;
+
 /** Reads the manifest of a version that somebody holds. */
 export type ReadManifest = (cid: VersionCid, signal: AbortSignal) => Promise<Manifest>;
 
-/** Which version, and of which model. */
+/** Which version, and of which model: it is what a holder or a notice says, and may be wrong. */
 export interface VersionOrigin {
   readonly publisher: PublisherId;
   readonly name: string;
@@ -57,7 +64,8 @@ interface Known {
 export class ScaledVersions {
   readonly #peer: SwarmPeer;
   readonly #readManifest: ReadManifest;
-  readonly #known = new BoundedMap<VersionCid, Known>(MAX_VERSIONS);
+  /** Of each version, by the name of the model that it is said to be of, in the order in which they were heard. */
+  readonly #known = new BoundedMap<VersionCid, Map<string, Known>>(MAX_VERSIONS);
   readonly #lookups = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
 
@@ -66,31 +74,27 @@ export class ScaledVersions {
     this.#readManifest = readManifest;
   }
 
-  /** The version when all is known of it and a channel points at it; else it is looked up in the background. */
+  /** The version when all is known of it and a channel of this model points at it; else it is looked up in the background. */
   get(origin: VersionOrigin): ScaledVersion | undefined {
     const known = this.#knownOf(origin);
-    const record = this.#peer.releases.cached(origin.publisher, origin.name)?.record;
-    const isReleased = record !== undefined && pointsAt(record, origin.cid);
-    if (known.facts !== undefined && isReleased) return known.facts;
-    if (known.facts === undefined || record === undefined) this.#ask(known);
+    return known === undefined ? undefined : this.#scaled(known);
+  }
+
+  /** The version as the first of the models it was ever said to be of that points at it. */
+  version(cid: VersionCid): ScaledVersion | undefined {
+    for (const known of this.#known.get(cid)?.values() ?? []) {
+      const version = this.#scaled(known);
+      if (version !== undefined) return version;
+    }
     return undefined;
-  }
-
-  /** Of which model a version is, as far as it was ever heard. */
-  origin(cid: VersionCid): VersionOrigin | undefined {
-    return this.#known.get(cid)?.origin;
-  }
-
-  /** Versions that were heard of. */
-  get cids(): readonly VersionCid[] {
-    return [...this.#known.keys()];
   }
 
   /** A version lacks replicas: from now on its demand and its holders are heard, the reporter's word on them first. */
   recruit({ publisher, name, cid, reporter }: RecruitNotice): void {
     this.#peer.gossip.join(capacityBucket(cid));
     this.#peer.demand.join(cid);
-    this.#ask(this.#knownOf({ publisher, name, cid }), reporter);
+    const known = this.#knownOf({ publisher, name, cid });
+    if (known !== undefined) this.#ask(known, reporter);
   }
 
   /** Ends the look-ups under way. */
@@ -99,14 +103,39 @@ export class ScaledVersions {
     await Promise.all(this.#lookups);
   }
 
-  #knownOf(origin: VersionOrigin): Known {
-    const known = this.#known.get(origin.cid) ?? {
+  #scaled(known: Known): ScaledVersion | undefined {
+    const release = this.#releaseOf(known.origin);
+    if (known.facts === undefined || !isFresh(release)) this.#ask(known);
+    return this.#isReleased(known) ? known.facts : undefined;
+  }
+
+  /** Undefined when the version is one of as many models already. */
+  #knownOf(origin: VersionOrigin): Known | undefined {
+    const models = this.#known.get(origin.cid) ?? new Map<string, Known>();
+    // Setting it again moves it to the end: the map's order is that of the last word heard.
+    this.#known.set(origin.cid, models);
+    const model = `${origin.publisher}/${origin.name}`;
+    const known = models.get(model) ?? {
       ...{ origin, facts: undefined, dueAtMs: 0 },
       retryMs: RETRY_MS,
     };
-    // Setting it again moves it to the end: the map's order is that of the last word heard.
-    this.#known.set(origin.cid, known);
+    if (models.size >= MAX_ORIGINS && !models.has(model)) {
+      // What anybody made up makes room for what a publisher may have released, never the other way round.
+      const unproven = [...models].find(([, other]) => !this.#isReleased(other));
+      if (unproven === undefined) return undefined;
+      models.delete(unproven[0]);
+    }
+    models.set(model, known);
     return known;
+  }
+
+  #releaseOf({ publisher, name }: VersionOrigin): KnownRelease | undefined {
+    return this.#peer.releases.cached(publisher, name);
+  }
+
+  #isReleased({ origin }: Known): boolean {
+    const release = this.#releaseOf(origin);
+    return release !== undefined && pointsAt(release.record, origin.cid);
   }
 
   #ask(known: Known, reporter?: NodeId): void {
@@ -124,19 +153,26 @@ export class ScaledVersions {
 
   async #lookUp(known: Known, reporter: NodeId | undefined): Promise<void> {
     const { publisher, name, cid } = known.origin;
+    // A version is placed a moment before it is released, and superseded at any: either is heard by gossip.
+    this.#peer.follow(publisher, name);
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(LOOKUP_TIMEOUT_MS)]);
     const query = { kind: 'model', publisher, name, selector: cid } as const;
     if (reporter !== undefined) {
-      await this.#peer.snapshot(reporter, query, signal).catch(() => {
-        // It may have gone: the DHT and those around know the rest.
-      });
+      // It may have gone: the DHT and those around know the rest.
+      await Promise.allSettled(this.#peer.snapshots(query, { signal, peers: [reporter] }));
     }
     known.facts ??= factsOf(known.origin, await this.#readManifest(cid, signal));
-    // A version is placed a moment before it is released: then the record comes by gossip.
-    if (this.#peer.releases.cached(publisher, name) === undefined) {
-      await this.#peer.releases.find(publisher, name, { signal });
-    }
+    const release = this.#releaseOf(known.origin);
+    const found = isFresh(release)
+      ? release
+      : await this.#peer.releases.find(publisher, name, { signal, maxAgeMs: RELEASE_AGE_MS });
+    if (isFresh(found)) known.retryMs = RETRY_MS;
   }
+}
+
+/** Whether the DHT was asked for it of late, by this peer or by who told it. */
+function isFresh(release: KnownRelease | undefined): boolean {
+  return release !== undefined && Date.now() - release.checkedAtMs < RELEASE_AGE_MS;
 }
 
 function factsOf(origin: VersionOrigin, manifest: Manifest): ScaledVersion {

@@ -1,4 +1,3 @@
-import { CAPACITY_TOPIC_COUNT } from '../../protocols/capacity/index.ts';
 import type { LoadReport, NodeId, VersionCid } from '../../protocols/types.ts';
 import type {
   ReplicaView as PlannedReplica,
@@ -10,6 +9,7 @@ import { fitnessOf, isStaying } from './node-fitness.ts';
 import type { SwarmPeer } from './peer.ts';
 import { estimatePopulation } from './population.ts';
 import {
+  MAX_ORIGINS,
   type ReadManifest,
   type ScaledVersion,
   ScaledVersions,
@@ -41,8 +41,7 @@ export class ScalingWatch {
 
   /** A version that is scaled; undefined when it is not, or not yet known to be. */
   version(cid: VersionCid): ScaledVersion | undefined {
-    const origin = this.#versions.origin(cid);
-    return origin === undefined ? undefined : this.#versions.get(origin);
+    return this.#versions.version(cid);
   }
 
   /** All that is known now. A swarm that is small enough is heard whole from the first call on. */
@@ -52,8 +51,8 @@ export class ScalingWatch {
     const population = Math.max(nodes.length, estimatePopulation(libp2p));
     if (population <= SMALL_SWARM_NODES) this.#hearAll();
     const replicas = Map.groupBy(view.replicas(nowMs), ({ version }) => version.cid);
-    for (const [replica] of replicas.values()) {
-      if (replica !== undefined) this.#versions.get(originOf(replica));
+    for (const holders of replicas.values()) {
+      for (const origin of originsOf(holders)) this.#versions.get(origin);
     }
     const since = this.#since;
     this.#since = new Map();
@@ -76,18 +75,18 @@ export class ScalingWatch {
   }
 
   #hearAll(): void {
-    if (this.#peer.gossip.has(CAPACITY_TOPIC_COUNT - 1)) return;
     this.#peer.gossip.joinAll();
     this.#peer.demand.joinAll();
   }
 
   #versionView(
-    { cid, deployment, memoryBytes, fileBytes }: ScaledVersion,
+    version: ScaledVersion,
     replicas: readonly ReplicaView[],
     since: ReadonlyMap<string, Since>,
     nowMs: number,
   ): VersionView {
-    const spokenAtMs = this.#peer.recruits.spokenAtMs(cid);
+    const { cid, deployment, memoryBytes, fileBytes } = version;
+    const spokenAtMs = this.#peer.recruits.spokenAtMs(version);
     return {
       cid,
       deployment,
@@ -107,8 +106,17 @@ export class ScalingWatch {
   }
 }
 
-function originOf({ version: { publisher, name, cid } }: ReplicaView): VersionOrigin {
-  return { publisher, name, cid };
+/** The models that a version's holders say it is of, those that most say first: one that lies is alone with it. */
+function originsOf(holders: readonly ReplicaView[]): VersionOrigin[] {
+  const models = Map.groupBy(holders, ({ version: { publisher, name } }) => `${publisher}/${name}`);
+  return [...models.values()]
+    .toSorted((a, b) => b.length - a.length)
+    .slice(0, MAX_ORIGINS)
+    .flatMap(([holder]) => {
+      if (holder === undefined) return [];
+      const { publisher, name, cid } = holder.version;
+      return [{ publisher, name, cid }];
+    });
 }
 
 /** What a node that goes has in memory is soon gone; what it has on its disk is there for others. */

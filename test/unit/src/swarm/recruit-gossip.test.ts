@@ -55,6 +55,16 @@ describe('RecruitGossip', () => {
     expect(stub.published).toHaveLength(1);
   });
 
+  it('lets nobody silence a version by naming a model that it is not of', async () => {
+    const { stub, gossip, heard } = await createGossip();
+    const madeUp = await signRecruit({ ...notice, name: 'made-up', sequence: 1 }, otherKey);
+    expect(await stub.hear(topic, madeUp)).toBe(TopicValidatorResult.Accept);
+    expect(gossip.spokenAtMs(notice)).toBe(0);
+    await gossip.publish(notice);
+    expect(stub.published).toHaveLength(1);
+    expect(heard).toEqual([notice.cid]);
+  });
+
   it('passes over what is repeated or too much, and rejects what is forged', async () => {
     const { stub, heard } = await createGossip();
     const signed = (sequence: number, text: string) =>

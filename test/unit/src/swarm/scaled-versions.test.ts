@@ -23,27 +23,40 @@ const notice = {
 async function prepare() {
   await using folder = await createModelFolder(echoModel({ x: { datatype: 'FP32', shape: [4] } }));
   const manifest: Manifest = { ...bareManifest(folder.files), deployment: { minReplicas: 3 } };
-  let channels: Record<string, { readonly cid: VersionCid }> | undefined;
+  let known: { readonly record: object; readonly checkedAtMs: number } | undefined;
   const joined = { capacity: new Set<number>(), demand: new Set<string>() };
   const asked: string[] = [];
+  const followed: string[] = [];
+  /** What the DHT has, for whoever asks it. */
+  let moved: VersionCid | undefined;
   const peer = {
     releases: {
-      cached: () => (channels === undefined ? undefined : { record: { channels } }),
+      cached: (...[by, name]: string[]) =>
+        by === origin.publisher && name === origin.name ? known : undefined,
       find: async () => {
         asked.push('release');
-        throw new NoNodeError('nobody has it');
+        if (moved === undefined) throw new NoNodeError('nobody has it');
+        return release(moved);
       },
     },
+    follow: (_publisher: string, name: string) => followed.push(name),
     gossip: { join: (bucket: number) => joined.capacity.add(bucket) },
     demand: { join: (cid: string) => joined.demand.add(cid) },
-    snapshot: async (peerId: string) => void asked.push(peerId),
+    snapshots: (_query: object, { peers }: { readonly peers: readonly string[] }) => {
+      asked.push(...peers);
+      return [Promise.reject(new NoNodeError('it has gone'))];
+    },
   };
   const read = vi.fn(async () => manifest);
   const versions = new ScaledVersions(peer as unknown as SwarmPeer, read);
-  const release = (cid: VersionCid): void => {
-    channels = { stable: { cid } };
+  const release = (cid: VersionCid) => {
+    known = { record: { channels: { stable: { cid } } }, checkedAtMs: Date.now() };
+    return known;
   };
-  return { versions, read, asked, joined, release };
+  const move = (cid: VersionCid): void => {
+    moved = cid;
+  };
+  return { versions, read, asked, followed, joined, release, move };
 }
 
 describe('ScaledVersions', () => {
@@ -68,7 +81,7 @@ describe('ScaledVersions', () => {
     expect([joined.capacity.size, joined.demand.has(origin.cid)]).toEqual([1, true]);
     await vi.waitFor(() => expect(versions.get(origin)).toBeDefined());
     expect(asked).toEqual([reporter]);
-    expect(versions.origin(origin.cid)).toEqual(origin);
+    expect(versions.version(origin.cid)).toMatchObject(origin);
     await versions.stop();
   });
 
@@ -76,6 +89,39 @@ describe('ScaledVersions', () => {
     const { versions, asked } = await prepare();
     versions.recruit(notice);
     await vi.waitFor(() => expect(asked).toEqual([reporter, 'release']));
+    expect(versions.get(origin)).toBeUndefined();
+    await versions.stop();
+  });
+
+  it('scales a version under the name that its publisher released, whatever names it was given before', async () => {
+    const { versions, release } = await prepare();
+    const madeUp = (index: number) => ({ ...origin, name: `made-up-${index}` });
+    for (let index = 0; index < 6; index += 1) versions.recruit({ ...notice, ...madeUp(index) });
+    expect(versions.get(origin)).toBeUndefined();
+    release(origin.cid);
+    await vi.waitFor(() => {
+      versions.get(origin);
+      expect(versions.version(origin.cid)).toMatchObject(origin);
+    });
+    for (let index = 0; index < 6; index += 1) expect(versions.get(madeUp(index))).toBeUndefined();
+    expect(versions.version(origin.cid)).toMatchObject(origin);
+    await versions.stop();
+  });
+
+  it('hears of the moves of what it scales, and asks for them once a minute', async () => {
+    const { versions, asked, followed, release, move } = await prepare();
+    release(origin.cid);
+    await vi.waitFor(() => expect(versions.get(origin)).toBeDefined());
+    expect(followed).toEqual([origin.name]);
+    move(cidOf('another'));
+    vi.useFakeTimers({ now: Date.now() + 59_000 });
+    expect(versions.get(origin)).toBeDefined();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(asked).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    versions.get(origin);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(asked).toEqual(['release']);
     expect(versions.get(origin)).toBeUndefined();
     await versions.stop();
   });

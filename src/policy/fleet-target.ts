@@ -43,7 +43,9 @@ export class FleetTarget {
     const wanted = Math.max(...this.#needs.map((need) => need.hosts));
     const orders = since(this.#orders, nowMs - GROWTH_INTERVAL_MS);
     const base = Math.max(1, Math.min(present, ...orders.map((order) => order.hosts)));
-    const paced = Math.min(wanted, Math.max(GROWTH_FACTOR * base, GROWTH_STEP + base));
+    // Only growth has a pace: of those that are there, or were ordered last, none is to go because few came into view of late.
+    const standing = Math.max(present, this.#orders.at(-1)?.hosts ?? 0);
+    const paced = Math.min(wanted, Math.max(standing, GROWTH_FACTOR * base, GROWTH_STEP + base));
     const target = Math.min(this.#max, Math.max(this.#min, paced));
     this.#orders = [...orders, { atMs: nowMs, hosts: target }];
     return target;

@@ -21,6 +21,19 @@ describe('FleetTarget', () => {
     expect(target.next(1, 3, 90_001)).toBe(1);
   });
 
+  it('orders no fewer than are there and needed, when more come into view than pace allows', () => {
+    const target = new FleetTarget({ min: 1, max: 100 });
+    expect(target.next(4, 4, 0)).toBe(4);
+    expect(target.next(10, 10, 2_000)).toBe(10);
+  });
+
+  it('keeps its order when some of those that are there go out of view', () => {
+    const target = new FleetTarget({ min: 1, max: 100 });
+    expect(target.next(10, 10, 0)).toBe(10);
+    expect(target.next(10, 3, 2_000)).toBe(10);
+    expect(target.next(50, 3, 4_000)).toBe(10);
+  });
+
   it('stays within its bounds, whatever is needed', () => {
     fc.assert(
       fc.property(

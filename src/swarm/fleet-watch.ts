@@ -28,6 +28,11 @@ export class FleetWatch {
     );
   }
 
+  /** Asks the peers around who is there; to be awaited before the first look. */
+  async survey(signal: AbortSignal): Promise<void> {
+    await this.#peer.survey({ kind: 'nodes' }, { signal });
+  }
+
   /** Looks; to be called regularly, for delays are counted from look to look. */
   look(nowMs: number): FleetLook {
     const { view, versions } = this.#onlooker.look(nowMs);

@@ -5,6 +5,9 @@ import type { FleetLook } from '../../swarm/fleet-watch.ts';
 /** Looks after which what gossip tells has come: before them a swarm looks empty that is not. */
 const FIRST_LOOKS = 3;
 
+/** Milliseconds that asking the peers around who is there may take. */
+const SURVEY_TIMEOUT_MS = 10_000;
+
 /** Milliseconds between two looks. */
 const DEFAULT_TICK_MS = 2_000;
 
@@ -25,6 +28,8 @@ export interface GatewayFleetInit extends FleetBounds {
 
 /** Looks at the fleet, once the swarm was joined. */
 export interface FleetSource {
+  /** Asks the peers around who is there: what gossip tells alone takes as long as nodes wait between two announcements. */
+  survey(signal: AbortSignal): Promise<void>;
   look(nowMs: number): FleetLook;
   stop(): Promise<void>;
 }
@@ -47,8 +52,9 @@ export class GatewayFleet {
   readonly #listeners = new Set<(order: FleetOrder) => void>();
   #source: FleetSource | undefined;
   #running: Promise<void> = Promise.resolve();
+  /** Looks since somebody was there. */
   #looks = 0;
-  /** Until when nothing shrinks: what was needed before this gateway started it does not know. */
+  /** Until when nothing shrinks: what was needed before this gateway saw anybody it does not know. */
   #growsOnlyUntilMs = 0;
   #order: FleetOrder | undefined;
 
@@ -71,16 +77,21 @@ export class GatewayFleet {
   }
 
   /** Looks once; {@link start} has it look every few seconds. */
-  look(nowMs = Date.now()): void {
+  async look(nowMs = Date.now()): Promise<void> {
     this.#source ??= this.#open();
     if (this.#source === undefined) return;
+    if (this.#looks === 0) await this.#source.survey(this.#within(SURVEY_TIMEOUT_MS));
     const { hosts, present } = this.#source.look(nowMs);
+    if (present === 0) {
+      this.#order = undefined;
+      this.#looks = 0;
+      return;
+    }
     this.#looks += 1;
     if (this.#looks === 1) {
       this.#growsOnlyUntilMs = nowMs + (this.#init.coolDownMs ?? DEFAULT_COOL_DOWN_MS);
     }
-    if (present === 0) this.#order = undefined;
-    if (present === 0 || this.#looks < FIRST_LOOKS) return;
+    if (this.#looks < FIRST_LOOKS) return;
     const needed = nowMs < this.#growsOnlyUntilMs ? Math.max(hosts, present) : hosts;
     this.#order = { present, wanted: this.#target.next(needed, present, nowMs) };
     for (const listener of this.#listeners) listener(this.#order);
@@ -96,14 +107,18 @@ export class GatewayFleet {
     await this.#source?.stop();
   }
 
+  #within(ms: number): AbortSignal {
+    return AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(ms)]);
+  }
+
   async #keepLooking(): Promise<void> {
     const { signal } = this.#stopping;
     const { tickMs = DEFAULT_TICK_MS, onFailure } = this.#init;
     while (!signal.aborted) {
       try {
-        this.look();
+        await this.look();
       } catch (error) {
-        onFailure(error);
+        if (!signal.aborted) onFailure(error);
       }
       await delay(tickMs, undefined, { signal, ref: false }).catch(() => {
         // It ends at the next look at the signal.

@@ -10,7 +10,6 @@ import { createMemorySequenceStore } from '../protocols/release/index.ts';
 import { LocalSwarm } from '../src/cli/up/local-swarm.ts';
 import { createClient } from '../src/client/client.ts';
 import { resolveScalingInit } from '../src/policy/scaling/scaling-settings.ts';
-import { ManifestReader } from '../src/swarm/manifest-reader.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
 import { ScalingOnlooker } from '../src/swarm/scaling-onlooker.ts';
 import { Callers, tripsForOneRun } from './demo-scale/callers.ts';
@@ -75,12 +74,7 @@ const peer = await SwarmPeer.start({
   sequences: createMemorySequenceStore(),
 });
 await peer.connected(AbortSignal.timeout(STEP_TIMEOUT_MS));
-const manifests = new ManifestReader(peer);
-const onlooker = new ScalingOnlooker(
-  peer,
-  (cid, signal) => manifests.read(cid, signal),
-  resolveScalingInit(SCALING),
-);
+const onlooker = new ScalingOnlooker(peer, resolveScalingInit(SCALING));
 const client = await createClient({ network: NETWORK, bootstrap: [swarm.bootstrapAddress] });
 try {
   await run();

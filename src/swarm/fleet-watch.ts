@@ -1,6 +1,5 @@
 import { type FleetPlan, planFleet } from '../policy/fleet-plan.ts';
 import type { ScalingSettings } from '../policy/scaling/scaling-settings.ts';
-import { ManifestReader } from './manifest-reader.ts';
 import { isStaying } from './node-fitness.ts';
 import type { SwarmPeer } from './peer.ts';
 import { ScalingOnlooker } from './scaling-onlooker.ts';
@@ -14,18 +13,12 @@ export interface FleetLook extends FleetPlan {
 /** Says how many machines the demand of a swarm takes, to whoever can start and stop some. */
 export class FleetWatch {
   readonly #peer: SwarmPeer;
-  readonly #manifests: ManifestReader;
   readonly #onlooker: ScalingOnlooker;
 
   /** The peer joins all that is said of capacity, demand and shortage. */
   constructor(peer: SwarmPeer, settings: ScalingSettings) {
     this.#peer = peer;
-    this.#manifests = new ManifestReader(peer);
-    this.#onlooker = new ScalingOnlooker(
-      peer,
-      (cid, signal) => this.#manifests.read(cid, signal),
-      settings,
-    );
+    this.#onlooker = new ScalingOnlooker(peer, settings);
   }
 
   /** Asks the peers around who is there; to be awaited before the first look. */
@@ -57,6 +50,5 @@ export class FleetWatch {
 
   async stop(): Promise<void> {
     await this.#onlooker.stop();
-    await this.#manifests.close();
   }
 }

@@ -3,9 +3,13 @@ import { planReplicas } from '../policy/scaling/plan-replicas.ts';
 import { EMPTY_SCALING_MEMORY, type ScalingMemory } from '../policy/scaling/scaling-memory.ts';
 import type { ScalingSettings } from '../policy/scaling/scaling-settings.ts';
 import type { ScalingNode, ScalingView, VersionPlan } from '../policy/scaling/scaling-view.ts';
+import { ManifestReader } from './manifest-reader.ts';
 import type { SwarmPeer } from './peer.ts';
-import type { ReadManifest, ScaledVersion } from './scaled-versions.ts';
+import type { ScaledVersion } from './scaled-versions.ts';
 import { ScalingWatch } from './scaling-watch.ts';
+
+/** Looks after which what gossip tells has come: before them a swarm looks empty that is not. */
+export const FIRST_LOOKS = 3;
 
 /** How a version stands, with the model it is of. */
 export interface StandingVersion extends VersionPlan, Pick<ScaledVersion, 'publisher' | 'name'> {}
@@ -18,17 +22,19 @@ export interface ScalingPicture {
 
 /** Plans as the nodes do and does nothing: for those who want to see how a swarm stands, or to tell others. */
 export class ScalingOnlooker {
+  readonly #manifests: ManifestReader;
   readonly #watch: ScalingWatch;
   readonly #node: ScalingNode;
   readonly #settings: ScalingSettings;
   #memory: ScalingMemory = EMPTY_SCALING_MEMORY;
 
   /** Joins all that is said of capacity, demand and shortage. */
-  constructor(peer: SwarmPeer, readManifest: ReadManifest, settings: ScalingSettings) {
+  constructor(peer: SwarmPeer, settings: ScalingSettings) {
     peer.gossip.joinAll();
     peer.demand.joinAll();
     peer.recruits.join();
-    this.#watch = new ScalingWatch(peer, readManifest);
+    this.#manifests = new ManifestReader(peer);
+    this.#watch = new ScalingWatch(peer, (cid, signal) => this.#manifests.read(cid, signal));
     this.#node = bystander(peer.id);
     this.#settings = settings;
   }
@@ -58,6 +64,7 @@ export class ScalingOnlooker {
 
   async stop(): Promise<void> {
     await this.#watch.stop();
+    await this.#manifests.close();
   }
 }
 

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { resolveScalingInit } from '../../policy/scaling/scaling-settings.ts';
 import type { VersionView } from '../../policy/scaling/scaling-view.ts';
-import { ManifestReader } from '../../swarm/manifest-reader.ts';
 import {
+  FIRST_LOOKS,
   ScalingOnlooker,
   type ScalingPicture,
   type StandingVersion,
@@ -15,9 +15,6 @@ import { printable, shortId } from '../printable.ts';
 import { scalingInit } from '../scaling-settings.ts';
 import { joinSwarm } from '../swarm-join.ts';
 import { printTable } from '../table.ts';
-
-/** Looks after which what gossip tells has come: before them there is nothing to see. */
-const FIRST_LOOKS = 3;
 
 /** What a version is asked for now, and by whom it is held. */
 interface Standing {
@@ -32,12 +29,7 @@ export async function runTop(context: CommandContext, options: CommandOptions): 
   const scaling = resolveScalingInit(scalingInit({ ...settings, scaling: 'on' }) || {});
   const untilSeen = options['once'] === true;
   await using swarm = await joinSwarm(context);
-  const manifests = new ManifestReader(swarm.peer);
-  const onlooker = new ScalingOnlooker(
-    swarm.peer,
-    (cid, until) => manifests.read(cid, until),
-    scaling,
-  );
+  const onlooker = new ScalingOnlooker(swarm.peer, scaling);
   try {
     await swarm.peer.survey({ kind: 'nodes' }, { signal });
     for (let look = 1; !signal.aborted; look += 1) {
@@ -51,7 +43,6 @@ export async function runTop(context: CommandContext, options: CommandOptions): 
     }
   } finally {
     await onlooker.stop();
-    await manifests.close();
   }
   return EXIT.ok;
 }

@@ -1,9 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DEFAULT_COOL_DOWN_MS, FleetTarget } from '../../policy/fleet-target.ts';
 import type { FleetLook } from '../../swarm/fleet-watch.ts';
-
-/** Looks after which what gossip tells has come: before them a swarm looks empty that is not. */
-const FIRST_LOOKS = 3;
+import { FIRST_LOOKS } from '../../swarm/scaling-onlooker.ts';
 
 /** Milliseconds that asking the peers around who is there may take. */
 const SURVEY_TIMEOUT_MS = 10_000;

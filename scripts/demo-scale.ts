@@ -8,7 +8,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys';
 import { DeadlineError } from '../protocols/errors.ts';
 import { createMemorySequenceStore } from '../protocols/release/index.ts';
 import { LocalSwarm } from '../src/cli/up/local-swarm.ts';
-import { createClient } from '../src/client/client.ts';
+import { createClient, type SwarmClient } from '../src/client/client.ts';
 import { resolveScalingInit } from '../src/policy/scaling/scaling-settings.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
 import { ScalingOnlooker } from '../src/swarm/scaling-onlooker.ts';
@@ -73,33 +73,55 @@ const peer = await SwarmPeer.start({
   bootstrap: [swarm.bootstrapAddress],
   sequences: createMemorySequenceStore(),
 });
-await peer.connected(AbortSignal.timeout(STEP_TIMEOUT_MS));
 const onlooker = new ScalingOnlooker(peer, resolveScalingInit(SCALING));
-const client = await createClient({ network: NETWORK, bootstrap: [swarm.bootstrapAddress] });
 try {
-  await run();
+  await using client = await createClient({
+    network: NETWORK,
+    bootstrap: [swarm.bootstrapAddress],
+  });
+  await peer.connected(within(STEP_TIMEOUT_MS));
+  await run(client);
 } catch (error) {
   say(error instanceof Error ? error.message : String(error));
   process.exitCode = 1;
 } finally {
-  await client.close();
   await onlooker.stop();
   await peer.stop();
 }
 
-async function run(): Promise<void> {
+async function run(client: SwarmClient): Promise<void> {
   const publish = async (name: string): Promise<DemoModel> =>
     publishDemoModel(name, {
-      ...{ folder: swarm.folder, network: NETWORK, bootstrap: swarm.bootstrapAddress },
-      ...{ key: await swarm.publisherKey(), toZeroMs: TO_ZERO_MS, maxReplicas: MAX_REPLICAS },
-      signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(STEP_TIMEOUT_MS)]),
+      ...{ folder: swarm.folder, peer, key: await swarm.publisherKey() },
+      ...{ toZeroMs: TO_ZERO_MS, maxReplicas: MAX_REPLICAS },
+      signal: within(STEP_TIMEOUT_MS),
     });
   const day = await publish('day');
   const night = await publish('night');
   const picture = new DemoPicture([day, night], { onlooker, swarm, say });
-  const until = (what: string, holds: () => boolean): Promise<void> => wait(picture, what, holds);
   say(`two models are published, each on one node; each may have up to ${MAX_REPLICAS} replicas`);
   const callers = new Callers(client, await tripsForOneRun(client, day.reference));
+  try {
+    await scale({ day, night, picture, callers });
+  } finally {
+    await callers.stop();
+  }
+  const { answered, failures } = callers;
+  say(`${answered} requests were answered, ${failures.length} failed`);
+  for (const failure of new Set(failures)) say(`  ${failure}`);
+  if (failures.length > 0) process.exitCode = 1;
+}
+
+interface Stage {
+  readonly day: DemoModel;
+  readonly night: DemoModel;
+  readonly picture: DemoPicture;
+  readonly callers: Callers;
+}
+
+/** Load rises, moves, ends, and comes back. */
+async function scale({ day, night, picture, callers }: Stage): Promise<void> {
+  const until = (what: string, holds: () => boolean): Promise<void> => wait(picture, what, holds);
 
   say(`${CALLERS} callers ask for 'day', over and over`);
   callers.start(day.reference, CALLERS);
@@ -126,11 +148,11 @@ async function run(): Promise<void> {
   const wokenMs = await callers.once(day.reference);
   await until("'day' is awake on one node", () => picture.ready(day) === 1);
   say(`one node was woken, and answered after ${Math.round(wokenMs)} ms`);
+}
 
-  const { answered, failures } = callers;
-  say(`${answered} requests were answered, ${failures.length} failed`);
-  for (const failure of new Set(failures)) say(`  ${failure}`);
-  if (failures.length > 0) process.exitCode = 1;
+/** A signal that aborts then, or on Ctrl-C. */
+function within(ms: number): AbortSignal {
+  return AbortSignal.any([stopping.signal, AbortSignal.timeout(ms)]);
 }
 
 /** Tells of changes until something holds. */

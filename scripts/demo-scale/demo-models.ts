@@ -1,12 +1,10 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { PrivateKey } from '@libp2p/interface';
-import { createMemorySequenceStore } from '../../protocols/release/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import { publishVersion } from '../../src/client/publisher.ts';
 import { packModel } from '../../src/model/package.ts';
-import { SwarmPeer } from '../../src/swarm/peer.ts';
+import type { SwarmPeer } from '../../src/swarm/peer.ts';
 
 /** `n INT64 [] = trips INT64 []`, after so many rounds of a loop: it takes as long as it is told to. */
 const MODEL_FILE = path.join(import.meta.dirname, 'model.onnx');
@@ -21,8 +19,7 @@ export interface DemoModel {
 
 export interface PublishInit {
   readonly folder: string;
-  readonly network: string;
-  readonly bootstrap: string;
+  readonly peer: SwarmPeer;
   readonly key: PrivateKey;
   /** Milliseconds without a request after which it leaves its last node. */
   readonly toZeroMs: number;
@@ -32,7 +29,7 @@ export interface PublishInit {
 
 /** Publishes the loop under a name, on one node, as a model that may sleep. */
 export async function publishDemoModel(name: string, init: PublishInit): Promise<DemoModel> {
-  const { folder, network, bootstrap, key, toZeroMs, maxReplicas, signal } = init;
+  const { folder, peer, key, toZeroMs, maxReplicas, signal } = init;
   const directory = path.join(folder, `model-${name}`);
   await mkdir(directory, { recursive: true });
   await copyFile(MODEL_FILE, path.join(directory, 'model.onnx'));
@@ -41,22 +38,11 @@ export async function publishDemoModel(name: string, init: PublishInit): Promise
   const metadata = { description: `counts to a number, by ${name}` };
   await writeFile(path.join(directory, 'swarm.json'), JSON.stringify({ deployment, metadata }));
   await using version = await packModel(directory, { signal });
-  const peer = await SwarmPeer.start({
-    network,
-    privateKey: await generateKeyPair('Ed25519'),
-    dhtMode: 'client',
-    bootstrap: [bootstrap],
-    sequences: createMemorySequenceStore(),
+  const { publisher, cid } = await publishVersion(peer, version, {
+    name,
+    key,
+    replicas: 1,
+    signal,
   });
-  try {
-    const { publisher, cid } = await publishVersion(peer, version, {
-      name,
-      key,
-      replicas: 1,
-      signal,
-    });
-    return { name, reference: `${publisher}/${name}`, cid };
-  } finally {
-    await peer.stop();
-  }
+  return { name, reference: `${publisher}/${name}`, cid };
 }

@@ -5,6 +5,7 @@ import {
   status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { answerRequestId } from '../grpc/grpc-request-id.ts';
 import type { FleetOrder, GatewayFleet } from './gateway-fleet.ts';
 
 /** What KEDA knows the number by. */
@@ -17,6 +18,8 @@ const TARGET = 1;
 const MAX_STREAMS = 64;
 
 type Reply<T> = sendUnaryData<T>;
+type Call<T> = ServerUnaryCall<object, T>;
+type ActiveStream = ServerWritableStream<object, Active>;
 
 interface Active {
   readonly result: boolean;
@@ -29,29 +32,31 @@ interface Active {
  * @see https://keda.sh/docs/latest/concepts/external-scalers/
  */
 export class ExternalScaler {
-  readonly #fleet: GatewayFleet;
-  readonly #streams = new Set<ServerWritableStream<object, Active>>();
+  readonly #fleet: Pick<GatewayFleet, 'order' | 'onLook'>;
+  /** What each stream was told last; undefined before the first time. */
+  readonly #streams = new Map<ActiveStream, boolean | undefined>();
   readonly #unsubscribe: () => void;
 
-  constructor(fleet: GatewayFleet) {
+  constructor(fleet: Pick<GatewayFleet, 'order' | 'onLook'>) {
     this.#fleet = fleet;
     this.#unsubscribe = fleet.onLook((order) => {
-      for (const stream of this.#streams) stream.write(activeOf(order));
+      for (const stream of this.#streams.keys()) this.#tell(stream, order);
     });
   }
 
   get implementation(): UntypedServiceImplementation {
     return {
-      IsActive: (_: ServerUnaryCall<object, Active>, reply: Reply<Active>) => {
-        this.#answer(reply, activeOf);
+      IsActive: (call: Call<Active>, reply: Reply<Active>) => {
+        this.#answer(call, reply, activeOf);
       },
-      StreamIsActive: (stream: ServerWritableStream<object, Active>) => this.#stream(stream),
-      GetMetricSpec: (_: ServerUnaryCall<object, object>, reply: Reply<object>) => {
+      StreamIsActive: (stream: ActiveStream) => this.#stream(stream),
+      GetMetricSpec: (call: Call<object>, reply: Reply<object>) => {
+        answerRequestId(call);
         const spec = { metricName: METRIC_NAME, targetSize: TARGET, targetSizeFloat: TARGET };
         reply(null, { metricSpecs: [spec] });
       },
-      GetMetrics: (_: ServerUnaryCall<object, object>, reply: Reply<object>) => {
-        this.#answer(reply, ({ wanted }) => ({
+      GetMetrics: (call: Call<object>, reply: Reply<object>) => {
+        this.#answer(call, reply, ({ wanted }) => ({
           metricValues: [
             { metricName: METRIC_NAME, metricValue: wanted, metricValueFloat: wanted },
           ],
@@ -63,30 +68,40 @@ export class ExternalScaler {
   /** Ends all streams. */
   close(): void {
     this.#unsubscribe();
-    for (const stream of this.#streams) stream.end();
+    const draining = { code: status.UNAVAILABLE, details: 'the gateway is draining' };
+    for (const stream of this.#streams.keys()) stream.emit('error', draining);
+    this.#streams.clear();
   }
 
-  #answer<T>(reply: Reply<T>, of: (order: FleetOrder) => T): void {
+  #answer<T>(call: Call<T>, reply: Reply<T>, of: (order: FleetOrder) => T): void {
+    answerRequestId(call);
     const { order } = this.#fleet;
     if (order === undefined) {
       reply({ code: status.UNAVAILABLE, details: 'the gateway does not see the swarm yet' });
     } else reply(null, of(order));
   }
 
-  #stream(stream: ServerWritableStream<object, Active>): void {
+  #stream(stream: ActiveStream): void {
+    answerRequestId(stream);
     if (this.#streams.size >= MAX_STREAMS) {
-      const details = `${MAX_STREAMS} streams are open already`;
-      stream.destroy(
-        Object.assign(new Error(details), { code: status.RESOURCE_EXHAUSTED, details }),
-      );
+      const details = `${MAX_STREAMS} streams are open, expected fewer`;
+      stream.emit('error', { code: status.RESOURCE_EXHAUSTED, details });
       return;
     }
-    this.#streams.add(stream);
+    this.#streams.set(stream, undefined);
     for (const event of ['cancelled', 'close', 'error']) {
       stream.on(event, () => this.#streams.delete(stream));
     }
     const { order } = this.#fleet;
-    if (order !== undefined) stream.write(activeOf(order));
+    if (order !== undefined) this.#tell(stream, order);
+  }
+
+  /** Writes what has changed; one that does not read hears of it at a later look. */
+  #tell(stream: ActiveStream, order: FleetOrder): void {
+    const active = activeOf(order);
+    if (this.#streams.get(stream) === active.result || stream.writableNeedDrain) return;
+    this.#streams.set(stream, active.result);
+    stream.write(active);
   }
 }
 

@@ -14,8 +14,6 @@ export const EVENT_STREAM_HEADERS = {
 export interface EventStreamOptions {
   /** What the client is told of a failure once the stream has begun, as the data of its last event. */
   readonly formatError: (error: unknown) => string;
-  /** The data of one more event when all went well: what it took, for who asked for that. @default none */
-  readonly usage?: (() => string) | undefined;
   /** What is sent when all went well, behind the last event. @default '' */
   readonly end?: string | undefined;
   /** @default {@link PING_INTERVAL_MS} */
@@ -40,7 +38,7 @@ export async function openEventStream(
 async function* events(
   first: IteratorResult<string>,
   iterator: AsyncIterator<string>,
-  { formatError, usage, end = '', pingIntervalMs = PING_INTERVAL_MS }: EventStreamOptions,
+  { formatError, end = '', pingIntervalMs = PING_INTERVAL_MS }: EventStreamOptions,
 ): AsyncGenerator<string> {
   try {
     let next: Promise<IteratorResult<string>> = Promise.resolve(first);
@@ -56,7 +54,6 @@ async function* events(
       next.catch(() => undefined);
       yield `data: ${found.value}\n\n`;
     }
-    if (usage !== undefined) yield `data: ${usage()}\n\n`;
     if (end !== '') yield end;
   } catch (error) {
     yield `data: ${formatError(error)}\n\n`;

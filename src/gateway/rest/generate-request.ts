@@ -12,18 +12,23 @@ import type { Tensor } from '../../../protocols/tensor.ts';
 import type { TensorSpec } from '../../../protocols/types.ts';
 import { asObject, type JsonObject, parseText, wrongField } from '../../client/json-field.ts';
 import { type InferRequest, parseSchedule } from '../infer-request.ts';
-import type { Answer, Usage } from '../inference-service.ts';
+import type { Answer } from '../inference-service.ts';
 import { checkGivenInputs, type ExpectedTensors, refuseInJson } from '../input-validation.ts';
 import { shown } from '../models/shown-name.ts';
 import { parseJson } from './rest-request.ts';
+
+/** @throws {ERR_INVALID_INPUT} when a request is no object. */
+export function parseGenerateBody(body: Uint8Array): JsonObject {
+  return asObject(parseJson(body), 'request');
+}
 
 /**
  * Reads a request against the inputs that the model has. Keys that are none of them are parameters, as those in `parameters`.
  *
  * @throws {ERR_INVALID_INPUT} naming what is wrong, what was expected and what was found.
  */
-export function parseGenerateRequest(body: Uint8Array, expected: ExpectedTensors): InferRequest {
-  const { id, parameters = {}, stream_options: _read, ...keys } = parseObject(body);
+export function parseGenerateRequest(request: JsonObject, expected: ExpectedTensors): InferRequest {
+  const { id, parameters = {}, stream_options: _read, ...keys } = request;
   const inputs = Object.create(null) as Record<string, Tensor>;
   for (const spec of expected.inputs) {
     if (Object.hasOwn(keys, spec.name)) inputs[spec.name] = toTensor(spec, keys[spec.name]);
@@ -67,35 +72,27 @@ export function formatGenerateAnswer({ model, id, outputs }: Answer): string {
  *
  * @throws {ERR_INVALID_INPUT} when it is neither true nor false.
  */
-export function wantsUsage(body: Uint8Array): boolean {
-  const { stream_options: options = {} } = parseObject(body);
+export function wantsUsage({ stream_options: options = {} }: JsonObject): boolean {
   const { include_usage: wanted = false } = asObject(options, 'stream_options');
   if (typeof wanted === 'boolean') return wanted;
   throw wrongField('stream_options.include_usage', 'true or false', wanted);
 }
 
 /** @throws {ERR_INVALID_INPUT} for options of a stream, where there is none. */
-export function refuseStreamOptions(body: Uint8Array): void {
-  if (parseObject(body)['stream_options'] === undefined) return;
+export function refuseStreamOptions({ stream_options: options }: JsonObject): void {
+  if (options === undefined) return;
   throw new InvalidInputError('stream_options is only for generate_stream');
 }
 
-/** What answers took, all of one stream together. */
-export function formatUsage(answers: readonly Answer[]): string {
-  const sum = (count: (usage: Usage) => number): number =>
-    answers.reduce((total, { usage }) => total + count(usage), 0);
+/** What an answer took. */
+export function formatUsage({ usage }: Answer): string {
+  const { inputBytes, outputBytes, queueMs, executeMs } = usage;
   return JSON.stringify({
     usage: {
-      input_bytes: sum(({ inputBytes }) => inputBytes),
-      output_bytes: sum(({ outputBytes }) => outputBytes),
-      queue_ms: sum(({ queueMs }) => queueMs),
-      execute_ms: sum(({ executeMs }) => executeMs),
+      ...{ input_bytes: inputBytes, output_bytes: outputBytes },
+      ...{ queue_ms: queueMs, execute_ms: executeMs },
     },
   });
-}
-
-function parseObject(body: Uint8Array): JsonObject {
-  return asObject(parseJson(body), 'request');
 }
 
 /** A value with fewer dimensions than the input is one row of it. */

@@ -15,6 +15,7 @@ import { EVENT_STREAM_HEADERS, openEventStream } from './event-stream.ts';
 import {
   formatGenerateAnswer,
   formatUsage,
+  parseGenerateBody,
   parseGenerateRequest,
   refuseStreamOptions,
   wantsUsage,
@@ -85,8 +86,7 @@ export class RestApi {
       case 'infer':
         return this.#infer(call, route);
       case 'generate':
-        refuseStreamOptions(call.body);
-        return jsonText(formatGenerateAnswer(await this.#generate(call, route)));
+        return this.#generate(call, route);
       case 'generate-stream':
         return this.#generateStream(call, route);
       case 'server-live':
@@ -137,21 +137,27 @@ export class RestApi {
     return formatRestResponse(answer);
   }
 
-  async #generate(call: RestCall, route: ModelRoute): Promise<Answer> {
-    return this.#run(call, route, (expected) => parseGenerateRequest(call.body, expected));
+  async #generate(call: RestCall, route: ModelRoute): Promise<RestBody> {
+    const request = parseGenerateBody(call.body);
+    refuseStreamOptions(request);
+    const answer = await this.#run(call, route, (expected) =>
+      parseGenerateRequest(request, expected),
+    );
+    return jsonText(formatGenerateAnswer(answer));
   }
 
   /** The models of today answer once. */
   async #generateStream(call: RestCall, route: ModelRoute): Promise<RestBody> {
-    const answers: Answer[] = [];
+    const request = parseGenerateBody(call.body);
+    const usage = wantsUsage(request);
     const generate = async function* (this: RestApi): AsyncGenerator<string> {
-      const answer = await this.#generate(call, route);
-      answers.push(answer);
+      const answer = await this.#run(call, route, (expected) =>
+        parseGenerateRequest(request, expected),
+      );
       yield formatGenerateAnswer(answer);
+      if (usage) yield formatUsage(answer);
     };
-    const usage = wantsUsage(call.body) ? () => formatUsage(answers) : undefined;
     const body = await openEventStream(generate.call(this), {
-      usage,
       formatError: (error) => JSON.stringify({ error: failureOf(error).message }),
     });
     return { body, headers: EVENT_STREAM_HEADERS };

@@ -20,9 +20,6 @@ describe('openEventStream', () => {
     );
     const ended = await openEventStream(say('1'), { ...options, end: 'data: [DONE]\n\n' });
     expect(await text(ended)).toBe('data: 1\n\ndata: [DONE]\n\n');
-    const usage = () => '{"usage":1}';
-    const told = await openEventStream(say('1'), { ...options, usage, end: 'data: [DONE]\n\n' });
-    expect(await text(told)).toBe('data: 1\n\ndata: {"usage":1}\n\ndata: [DONE]\n\n');
   });
 
   it('rejects when the first message fails, and tells of a later failure in its last event', async () => {

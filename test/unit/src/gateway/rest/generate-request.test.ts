@@ -3,7 +3,11 @@ import { Tensor } from '../../../../../protocols/tensor.ts';
 import type { TensorSpec } from '../../../../../protocols/types.ts';
 import {
   formatGenerateAnswer,
+  formatUsage,
+  parseGenerateBody,
   parseGenerateRequest,
+  refuseStreamOptions,
+  wantsUsage,
 } from '../../../../../src/gateway/rest/generate-request.ts';
 
 const spec = (name: string, datatype: TensorSpec['datatype'], shape: TensorSpec['shape']) => ({
@@ -16,7 +20,8 @@ const EXPECTED = {
   outputs: [],
 };
 
-const parse = (body: string) => parseGenerateRequest(Buffer.from(body), EXPECTED);
+const read = (body: string) => parseGenerateBody(Buffer.from(body));
+const parse = (body: string) => parseGenerateRequest(read(body), EXPECTED);
 
 describe('parseGenerateRequest', () => {
   it('makes of values rows of the inputs, exact, and of other keys parameters', () => {
@@ -54,6 +59,39 @@ describe('parseGenerateRequest', () => {
   ])('refuses %s', (body, message) => {
     expect(() => parse(body)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_INPUT' }));
     expect(() => parse(body)).toThrow(message);
+  });
+});
+
+describe('wantsUsage', () => {
+  it('is what stream_options say, and no where there are none', () => {
+    expect(wantsUsage(read('{}'))).toBe(false);
+    expect(wantsUsage(read('{"stream_options":{}}'))).toBe(false);
+    expect(wantsUsage(read('{"stream_options":{"include_usage":true}}'))).toBe(true);
+  });
+
+  it('refuses what is neither true nor false', () => {
+    expect(() => wantsUsage(read('{"stream_options":{"include_usage":1}}'))).toThrow(
+      /^stream_options.include_usage: expected true or false/,
+    );
+  });
+});
+
+describe('refuseStreamOptions', () => {
+  it('refuses options of a stream, and nothing else', () => {
+    expect(() => refuseStreamOptions(read('{"stream_options":{}}'))).toThrow(
+      /^stream_options is only for generate_stream/,
+    );
+    expect(refuseStreamOptions(read('{"ids":1}'))).toBeUndefined();
+  });
+});
+
+describe('formatUsage', () => {
+  it('says what an answer took, in bytes and milliseconds', () => {
+    const usage = { inputBytes: 8, outputBytes: 16, queueMs: 1.5, executeMs: 2 };
+    const model = { asked: 'm', version: '3' };
+    expect(formatUsage({ model, id: undefined, parameters: {}, usage, outputs: [] })).toBe(
+      '{"usage":{"input_bytes":8,"output_bytes":16,"queue_ms":1.5,"execute_ms":2}}',
+    );
   });
 });
 

@@ -90,6 +90,9 @@ describe('A gateway that says how many nodes there are to be', () => {
     await expect(other.call('IsActive', OBJECT)).rejects.toMatchObject({
       code: status.UNIMPLEMENTED,
     });
+    const name = 'externalscaler.ExternalScaler';
+    expect((await asked.reflection()).includes(name)).toBe(true);
+    expect((await other.reflection()).includes(name)).toBe(false);
     await expect
       .poll(() => asked.call('IsActive', OBJECT).catch(() => undefined), WAIT)
       .toEqual({ result: true });

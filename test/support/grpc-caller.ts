@@ -15,6 +15,9 @@ import {
 
 const DEADLINE_MS = 20_000;
 
+/** `list_services` of a ServerReflectionRequest, its field 7, as an empty text. */
+const LIST_SERVICES = Buffer.of(0x3a, 0x00);
+
 export interface GrpcCallOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly deadlineMs?: number;
@@ -72,6 +75,21 @@ export class GrpcCaller implements Disposable {
       );
       call.once('metadata', (metadata) => resolve(metadata.get('x-request-id')[0]));
     });
+  }
+
+  /** What the server tells of its services by reflection, as bytes. */
+  async reflection(): Promise<Buffer> {
+    const call = this.#client.makeBidiStreamRequest(
+      '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+      (request: Buffer) => request,
+      (response: Buffer) => response,
+      new Metadata(),
+      { deadline: Date.now() + DEADLINE_MS },
+    );
+    call.end(LIST_SERVICES);
+    const answers: Buffer[] = [];
+    for await (const answer of call) answers.push(answer as Buffer);
+    return Buffer.concat(answers);
   }
 
   /** A request as it goes over the wire: not compressed, its length, its bytes. */

@@ -2,8 +2,8 @@ import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js
 import { ReflectionService } from '@grpc/reflection';
 import { formatAddress, type ListenAddress } from '../access/listen-address.ts';
 import type { TlsFiles } from '../access/tls-files.ts';
-import { ReloadedCredentials } from './grpc-credentials.ts';
 import type { ExternalScaler } from '../fleet/external-scaler.ts';
+import { ReloadedCredentials } from './grpc-credentials.ts';
 import {
   HEALTH_SERVICE,
   INFERENCE_SERVICE,
@@ -74,11 +74,13 @@ export class GrpcServer {
       definitions[HEALTH_SERVICE] as ServiceDefinition,
       health.implementation,
     );
+    const services = [INFERENCE_SERVICE, HEALTH_SERVICE];
     if (scaler !== undefined) {
       const service = definitions[SCALER_SERVICE] as ServiceDefinition;
       this.#server.addService(service, scaler.implementation);
+      services.push(SCALER_SERVICE);
     }
-    new ReflectionService(definitions).addToServer(this.#server);
+    new ReflectionService(definitions, { services }).addToServer(this.#server);
   }
 
   /** Resolves with the address in use. @throws the system's error when it cannot listen. */

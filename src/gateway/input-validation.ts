@@ -78,14 +78,9 @@ export function binaryTensor(
   }
 }
 
-/**
- * BF16 is a datatype of the protocol and none of ONNX Runtime for Node, which publishes no model that has it: so no request fits.
- *
- * @throws {ERR_INVALID_INPUT} that says so.
- */
-export function refuseBf16(datatype: unknown, name: string): void {
-  if (datatype !== 'BF16') return;
-  throw fault(
+/** BF16 is a datatype of the protocol and none of ONNX Runtime for Node, which publishes no model that has it: so no request fits. */
+export function bf16Fault(name: string): InvalidInputError {
+  return fault(
     `input ${shown(name)} is BF16, which no node runs: expected one of ${DATATYPES.join(', ')}`,
   );
 }

@@ -9,11 +9,11 @@ import type { InferRequest, WantedOutput } from '../infer-request.ts';
 import { parseClasses, parseSchedule, refuseUnsupported } from '../infer-request.ts';
 import type { Answer } from '../inference-service.ts';
 import {
+  bf16Fault,
   binaryTensor,
   checkGivenInputs,
   checkWantedOutputs,
   type ExpectedTensors,
-  refuseBf16,
 } from '../input-validation.ts';
 import { shown } from '../models/shown-name.ts';
 import type {
@@ -158,7 +158,7 @@ function parseInput({ name, datatype, shape, parameters }: GrpcInputTensor): Giv
     );
   }
   if (!isDatatype(datatype)) {
-    refuseBf16(datatype, name);
+    if (datatype === 'BF16') throw bf16Fault(name);
     throw new InvalidInputError(
       `input ${shown(name)} has datatype ${describeValue(datatype)}, expected one of ${DATATYPES.join(', ')}`,
     );

@@ -24,11 +24,11 @@ import { parseTensorHead, type UnreadTensor } from '../../client/open-inference.
 import type { InferRequest, WantedOutput } from '../infer-request.ts';
 import { parseClasses, parseSchedule, refuseUnsupported } from '../infer-request.ts';
 import {
+  bf16Fault,
   binaryTensor,
   checkGivenInputs,
   checkWantedOutputs,
   type ExpectedTensors,
-  refuseBf16,
   refuseInJson,
 } from '../input-validation.ts';
 import { shown } from '../models/shown-name.ts';
@@ -200,7 +200,7 @@ function parseInput(value: unknown, path: string): JsonInput {
   const input = asObject(value, path);
   const parameters = parametersOf(input, `${path}.parameters`);
   refuseUnsupported(parameters);
-  refuseBf16(input['datatype'], parseName(input['name'], `${path}.name`));
+  if (input['datatype'] === 'BF16') throw bf16Fault(parseName(input['name'], `${path}.name`));
   return { ...parseTensorHead(input, path), binaryBytes: parseBinarySize(parameters, path) };
 }
 

@@ -1,4 +1,4 @@
-import { read } from 'node:fs';
+import { read, readSync } from 'node:fs';
 import { decodePipeHeader, PIPE_HEADER_BYTES, type PipeFrame } from '../pipe-frame.ts';
 
 /** Bytes of a frame whose memory is used again for the next; a larger one gets memory of its own. */
@@ -10,6 +10,9 @@ const CHUNK_BYTES = 256 * 1024;
 /** System calls that may wait in line, so that a model of many milliseconds does not find the pipe full behind it. */
 const READS_AHEAD = 16;
 
+/** Bytes of a frame up to which the next lies whole in the socket's buffer while the model has this one. */
+const IN_PLACE_BYTES = 144 * 1024;
+
 /** A piece of what the parent sent, and how much of it was used. */
 interface Chunk {
   readonly memory: Buffer<ArrayBuffer>;
@@ -18,9 +21,12 @@ interface Chunk {
 }
 
 /**
- * The child's reading end of the pipe, once the model is loaded. It reads while the model has this thread: what the kernel holds
- * of a socket is some 200 KB, and its sender hears of new room only when three quarters of that are free again, so a frame
- * read when the model is free would mostly be waited for.
+ * The child's reading end of the pipe, once the model is loaded.
+ *
+ * Small frames are read in place: the kernel holds the next one by the time the model is free, and another thread that reads it
+ * costs the model 50 µs of its core for each. Larger ones are read while the model has this thread: what the kernel holds of a
+ * socket is some 200 KB, and its sender hears of new room only when three quarters of that are free again, so a frame read when the
+ * model is free would mostly be waited for.
  *
  * The thread that reads is the one of Node's pool. It has to be the only one (`UV_THREADPOOL_SIZE`), for calls that wait in line
  * must be done in their order.
@@ -28,9 +34,15 @@ interface Chunk {
 export class FrameReader {
   readonly #fd: number;
   readonly #maxPayloadBytes: number;
+  readonly #readsAhead: number;
   readonly #header = new Uint8Array(PIPE_HEADER_BYTES);
   /** Filled, in the order of the pipe. */
   readonly #chunks: Chunk[] = [];
+  readonly #empty: Chunk[] = [];
+  /** Whether frames are large, so that the pool's thread is to read the next ones. */
+  #ahead = false;
+  /** System calls that the pool's thread has not done: as long as there are any, nothing may be read in place. */
+  #waiting = 0;
   /** As large as the largest that was needed, up to the bound. */
   #kept = new ArrayBuffer(0);
   #ended = false;
@@ -40,9 +52,7 @@ export class FrameReader {
   constructor(fd: number, maxPayloadBytes: number, readsAhead = READS_AHEAD) {
     this.#fd = fd;
     this.#maxPayloadBytes = maxPayloadBytes;
-    for (let index = 0; index < readsAhead; index += 1) {
-      this.#read({ memory: Buffer.allocUnsafeSlow(CHUNK_BYTES), end: 0, used: 0 });
-    }
+    this.#readsAhead = readsAhead;
   }
 
   /** Resolves with the next frame, which is valid until the one after; undefined once the parent closed its end or died. */
@@ -50,21 +60,47 @@ export class FrameReader {
     if (!(await this.#fill(this.#header))) return undefined;
     const { type, id, payloadBytes } = decodePipeHeader(this.#header, this.#maxPayloadBytes);
     const payload = this.#room(payloadBytes);
+    this.#ahead = payloadBytes > IN_PLACE_BYTES;
+    this.#readAhead();
     return (await this.#fill(payload)) ? { type, id, payload } : undefined;
   }
 
-  #read(chunk: Chunk): void {
-    read(this.#fd, chunk.memory, 0, CHUNK_BYTES, null, (error, bytes) => {
-      // A pipe that breaks has ended: its parent is gone.
-      if (error !== null || bytes === 0) {
-        this.#ended = true;
-      } else {
-        chunk.end = bytes;
-        chunk.used = 0;
-        this.#chunks.push(chunk);
-      }
-      this.#wake();
-    });
+  #readAhead(): void {
+    while (this.#ahead && !this.#ended && this.#waiting + this.#chunks.length < this.#readsAhead) {
+      const chunk = this.#emptyChunk();
+      this.#waiting += 1;
+      read(this.#fd, chunk.memory, 0, CHUNK_BYTES, null, (error, bytes) => {
+        this.#waiting -= 1;
+        this.#take(chunk, error === null ? bytes : 0);
+        this.#wake();
+      });
+    }
+  }
+
+  #readInPlace(): void {
+    const chunk = this.#emptyChunk();
+    let bytes = 0;
+    try {
+      bytes = readSync(this.#fd, chunk.memory, 0, CHUNK_BYTES, null);
+    } catch {
+      // It has ended, as where nothing is read.
+    }
+    this.#take(chunk, bytes);
+  }
+
+  /** A pipe that has ended, or breaks, gives nothing: its parent is gone. */
+  #take(chunk: Chunk, bytes: number): void {
+    if (bytes === 0) {
+      this.#ended = true;
+      return;
+    }
+    chunk.end = bytes;
+    chunk.used = 0;
+    this.#chunks.push(chunk);
+  }
+
+  #emptyChunk(): Chunk {
+    return this.#empty.pop() ?? { memory: Buffer.allocUnsafeSlow(CHUNK_BYTES), end: 0, used: 0 };
   }
 
   async #fill(target: Uint8Array): Promise<boolean> {
@@ -72,9 +108,12 @@ export class FrameReader {
       const chunk = this.#chunks[0];
       if (chunk === undefined) {
         if (this.#ended) return false;
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
+        if (this.#waiting === 0) this.#readInPlace();
+        else {
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+        }
         continue;
       }
       const end = Math.min(chunk.end, chunk.used + target.byteLength - offset);
@@ -83,7 +122,8 @@ export class FrameReader {
       chunk.used = end;
       if (end < chunk.end) continue;
       this.#chunks.shift();
-      this.#read(chunk);
+      this.#empty.push(chunk);
+      this.#readAhead();
     }
     return true;
   }

@@ -4,6 +4,7 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { FrameReader, MAX_KEPT_BYTES } from '../../../../../node/backend/child/frame-reader.ts';
 import {
@@ -22,6 +23,9 @@ function framesOf(sizes: readonly number[]): Buffer {
   ]);
   return Buffer.concat(pieces);
 }
+
+/** The sizes of small frames, which are read in place, between large ones, which are not. */
+const MIXED = [8, 160_000, 8, 8, 500_000, 500_000, 8, 100_000, 8, 1_000_000, 8];
 
 /** Reads all frames of these bytes; each is looked at while it is certain to hold what was sent. */
 async function readAll(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>[]> {
@@ -45,6 +49,17 @@ async function readAll(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>[]> {
 
 const MODULE = new URL('../../../../../node/backend/child/frame-reader.ts', import.meta.url);
 
+/** A process that tells of each frame what it is and whether all of it is what was sent. */
+const TELLING_READER = `
+import { writeSync } from 'node:fs';
+import { FrameReader } from '${MODULE.href}';
+const reader = new FrameReader(3, ${MAX_BYTES});
+for (let frame = await reader.next(); frame !== undefined; frame = await reader.next()) {
+  const right = frame.payload.every((value) => value === frame.id + 1);
+  writeSync(1, JSON.stringify([frame.id, frame.payload.byteLength, right]) + '\\n');
+}
+`;
+
 /** A process whose thread has no more time for the pipe once it has the first frame. */
 const BUSY_READER = `
 import { writeSync } from 'node:fs';
@@ -54,6 +69,35 @@ await reader.next();
 writeSync(1, 'busy');
 Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 `;
+
+/** Starts a process that reads what is sent to it; it is killed at the end, with what is left to read. */
+function startReader(program: string) {
+  const flags = ['--conditions=swarm-source', '--no-warnings', '--input-type=module'];
+  const child = spawn(process.execPath, [...flags, '--eval', program], {
+    stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+    env: { UV_THREADPOOL_SIZE: '1' },
+  });
+  const closed = once(child, 'close');
+  const pipe = child.stdio[3] as Socket;
+  pipe.on('error', () => {
+    // It is killed with what was sent to it.
+  });
+  return {
+    pipe,
+    output: child.stdio[1] as Readable,
+    /** Resolves when the kernel has all of it. */
+    send: async (bytes: Uint8Array): Promise<void> => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      pipe.write(bytes, (error) => (error == null ? resolve() : reject(error)));
+      const late = setTimeout(() => reject(new Error('it does not read')), 10_000);
+      await promise.finally(() => clearTimeout(late));
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await closed;
+    },
+  };
+}
 
 describe('FrameReader', () => {
   test('reads frames one after another into the same memory, each as long as it is', async () => {
@@ -81,29 +125,30 @@ describe('FrameReader', () => {
     expect(await readAll(bytes.subarray(0, -1))).toHaveLength(1);
   });
 
-  test('takes what is sent while its thread is busy: more than a socket holds', async () => {
-    const frames = framesOf([8, ...Array.from({ length: 16 }, () => 64 * 1024)]);
-    const first = PIPE_HEADER_BYTES + 8;
-    const flags = ['--conditions=swarm-source', '--no-warnings', '--input-type=module'];
-    const child = spawn(process.execPath, [...flags, '--eval', BUSY_READER], {
-      stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
-      env: { UV_THREADPOOL_SIZE: '1' },
-    });
-    const closed = once(child, 'close');
-    try {
-      const pipe = child.stdio[3] as Socket;
-      pipe.on('error', () => {
-        // It is killed with what was sent to it.
-      });
-      pipe.write(frames.subarray(0, first));
-      await once(child.stdio[1] as Readable, 'data');
-      pipe.end(frames.subarray(first));
-      // Emitted when the last of it has left this process.
-      await once(pipe, 'finish', { signal: AbortSignal.timeout(10_000) });
-      expect(pipe.bytesWritten).toBe(frames.byteLength);
-    } finally {
-      child.kill('SIGKILL');
-      await closed;
+  test('takes small frames and large ones in their order, in whatever pieces they come', async () => {
+    await using reader = startReader(TELLING_READER);
+    const frames = framesOf(MIXED);
+    const told = text(reader.output);
+    for (
+      let offset = 0, size = 1;
+      offset < frames.byteLength;
+      offset += size, size = 2 * size + 1
+    ) {
+      await reader.send(frames.subarray(offset, offset + size));
     }
+    reader.pipe.end();
+    expect((await told).trim()).toBe(
+      MIXED.map((size, id) => JSON.stringify([id, size, true])).join('\n'),
+    );
+  });
+
+  test('takes large frames that are sent while its thread is busy: more than a socket holds', async () => {
+    await using reader = startReader(BUSY_READER);
+    const frames = framesOf(Array.from({ length: 8 }, () => 160 * 1024));
+    const first = PIPE_HEADER_BYTES + 160 * 1024;
+    await reader.send(frames.subarray(0, first));
+    await once(reader.output, 'data', { signal: AbortSignal.timeout(10_000) });
+    // Resolves when the last of it has left this process.
+    await reader.send(frames.subarray(first));
   });
 });

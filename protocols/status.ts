@@ -183,3 +183,8 @@ export function isRetryableElsewhere(error: unknown): boolean {
       return false;
   }
 }
+
+/** Whether the version is there and cannot be had right now: whoever waits may have it, and is told for how long where that is known. */
+export function isNotYet(error: unknown): error is BusyError | LoadingError {
+  return isSwarmError(error) && (error.code === 'ERR_BUSY' || error.code === 'ERR_LOADING');
+}

@@ -1,4 +1,5 @@
 import { DeadlineError } from '../../protocols/errors.ts';
+import { isNotYet } from '../../protocols/status.ts';
 
 /** One call's time: a signal that aborts at its deadline or when its caller gives up, and how much is left. */
 export class CallClock implements Disposable {
@@ -59,10 +60,13 @@ export class CallClock implements Disposable {
     });
   }
 
-  /** The error the caller should see: its own reason to give up, or the deadline when that was what ended the call. */
+  /**
+   * The error the caller should see: its own reason to give up, or the deadline when that was what ended the call, unless the
+   * swarm said when to come back.
+   */
   explain(error: unknown, what: string): unknown {
     if (this.#givenUp !== undefined) return this.#givenUp.reason;
-    if (!this.#expired || error instanceof DeadlineError) return error;
+    if (!this.#expired || error instanceof DeadlineError || isNotYet(error)) return error;
     return new DeadlineError(`${what}: no answer within ${this.#deadlineMs} ms`, 'total', {
       cause: error,
     });

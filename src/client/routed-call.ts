@@ -6,7 +6,7 @@ import type {
 } from '../../protocols/inference/index.ts';
 import type { SignedReceipt } from '../../protocols/receipt/index.ts';
 import type { ModelRef } from '../../protocols/reference.ts';
-import { isRetryableElsewhere } from '../../protocols/status.ts';
+import { isNotYet, isRetryableElsewhere } from '../../protocols/status.ts';
 import type { Tensor } from '../../protocols/tensor.ts';
 import type { NodeId, OwnerId } from '../../protocols/types.ts';
 import type { CallBudget } from '../policy/call-budget.ts';
@@ -102,8 +102,8 @@ export class RoutedCall {
   /** Requests sent, those to a second node beside a first among them. */
   #sends = 0;
   readonly #demand = new CallDemand();
-  /** When the last attempt began, on the clock of `performance`. */
-  #attemptAtMs = Number.POSITIVE_INFINITY;
+  /** The last attempt, until it has failed: to which node, and when it began on the clock of `performance`. */
+  #attempted: { readonly node: NodeId; readonly atMs: number } | undefined;
 
   constructor(init: CallInit, components: CallComponents) {
     this.#init = init;
@@ -121,7 +121,8 @@ export class RoutedCall {
     hedges.called();
     try {
       return await this.#run();
-    } catch (error) {
+    } catch (cause) {
+      const error = this.#reasonOf(cause);
       const outcome = this.#outcomeOf(error);
       if (outcome !== undefined) peer.outcomes.count(this.#model, outcome);
       // What reached no node is demand that only this client knows of.
@@ -149,7 +150,7 @@ export class RoutedCall {
         // In one step with the choice: whoever chooses next finds this request counted there.
         const outcome = await this.#attempt(choice);
         if (!(outcome instanceof AttemptFailure)) return this.#answered(outcome);
-        this.#attemptAtMs = Number.POSITIVE_INFINITY;
+        this.#attempted = undefined;
         this.#attemptFailed(outcome.choice, outcome.error);
       }
     }
@@ -173,7 +174,7 @@ export class RoutedCall {
     const { hedgeTimes } = this.#components;
     const { bodyBytes, clock } = this.#init;
     this.#attempts += 1;
-    this.#attemptAtMs = performance.now();
+    this.#attempted = { node: choice.node, atMs: performance.now() };
     const { totalMs } = estimateCompletion(choice, bodyBytes, bestKnown([choice]));
     const afterMs = hedgeTimes.afterMs(this.#model.cid, bodyBytes, totalMs);
     const attempt = new HedgedAttempt({
@@ -284,7 +285,7 @@ export class RoutedCall {
   #note({ node, owner }: LinkedCandidate, error: SwarmError): void {
     this.#tried.add(node);
     // A node that is busy or loading says nothing of its owner.
-    if (error.code !== 'ERR_BUSY' && error.code !== 'ERR_LOADING') this.#failedOwners.add(owner);
+    if (!isNotYet(error)) this.#failedOwners.add(owner);
     const { code, message } = error;
     this.#failed.push({ node, code, message });
     this.#init.progress?.report({ kind: 'failed', node, code, message });
@@ -365,9 +366,19 @@ export class RoutedCall {
     };
   }
 
+  /** A call whose time ran out while nodes told it to come back is told when, rather than that it is late. */
+  #reasonOf(error: unknown): unknown {
+    const { best } = this.#refusals;
+    if (!this.#init.clock.expired || !isNotYet(best)) return error;
+    const asked = this.#attempted?.node;
+    // A node that has taken the request is not one that refused it; one that refused before is only asked again.
+    const again = this.#failed.some(({ node, code }) => node === asked && code === best.code);
+    return asked === undefined || again ? best : error;
+  }
+
   /** A call that ran out of time on a node is one that the version, or its nodes, were too slow for. */
   #outcomeOf(error: unknown): RequestOutcome | undefined {
-    const onNodeMs = performance.now() - this.#attemptAtMs;
+    const onNodeMs = performance.now() - (this.#attempted?.atMs ?? Infinity);
     if (this.#init.clock.expired && onNodeMs >= MIN_TIMEOUT_MS) return { kind: 'timeout' };
     return outcomeOfError(error, onNodeMs);
   }

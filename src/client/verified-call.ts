@@ -6,7 +6,7 @@ import {
 } from '../../protocols/errors.ts';
 import type { Tolerance } from '../../protocols/manifest/index.ts';
 import type { SignedReceipt } from '../../protocols/receipt/index.ts';
-import { isRetryableElsewhere } from '../../protocols/status.ts';
+import { isNotYet, isRetryableElsewhere } from '../../protocols/status.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
 import type { NodeId, OwnerId } from '../../protocols/types.ts';
 import { describeOutputDifference, type OutputDifference } from '../policy/output-comparison.ts';
@@ -335,7 +335,7 @@ function toWitness(
 
 /** How long to wait for owners that have no room now; undefined when it is not room that was missing. */
 function pauseMs(error: SwarmError | undefined, rounds: number): number | undefined {
-  if (error?.code !== 'ERR_BUSY' && error?.code !== 'ERR_LOADING') return undefined;
+  if (!isNotYet(error)) return undefined;
   const told = error.details['retryAfterMs'] ?? error.details['etaMs'];
   const ms = typeof told === 'number' ? told : RETRY_PAUSE_MS * rounds;
   return Math.min(MAX_RETRY_PAUSE_MS, Math.max(RETRY_PAUSE_MS, ms));

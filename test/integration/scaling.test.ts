@@ -196,6 +196,8 @@ describe('A swarm that scales itself', () => {
     await expect.poll(() => states(testnet, cid), WAIT).toEqual(['cold']);
     backend.loadMs = 2_000;
     const client = present(testnet.clients[0]);
+    // What it takes to find a version is not what this is about.
+    await client.model(ref).metadata();
     const x = Tensor.from('FP32', [1, 4], [1, 2, 3, 4]);
     const hasty = client.infer(ref, { x }, { deadlineMs: 700 });
     await expect(hasty).rejects.toMatchObject({ code: 'ERR_LOADING' });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ConnectionError, DeadlineError } from '../../../../protocols/errors.ts';
+import { ConnectionError, DeadlineError, LoadingError } from '../../../../protocols/errors.ts';
 import { CallClock } from '../../../../src/client/call-clock.ts';
 
 describe('CallClock', () => {
@@ -53,7 +53,7 @@ describe('CallClock', () => {
     expect(clock.explain(new ConnectionError('stream reset'), 'digits')).toBe(reason);
   });
 
-  it('explains whatever failed after the deadline as the deadline, and keeps a typed one', () => {
+  it('explains whatever failed after the deadline as the deadline, and keeps what says more', () => {
     using clock = new CallClock(100, undefined);
     const cause = new ConnectionError('stream reset');
     expect(clock.explain(cause, 'digits')).toBe(cause);
@@ -66,6 +66,8 @@ describe('CallClock', () => {
     });
     const queued = new DeadlineError('in queue', 'queue');
     expect(clock.explain(queued, 'digits')).toBe(queued);
+    const loading = new LoadingError('loaded in a while', 5_000);
+    expect(clock.explain(loading, 'digits')).toBe(loading);
   });
 
   it('sleeps as long as it is told, or until the call ends', async () => {

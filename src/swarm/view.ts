@@ -53,6 +53,8 @@ interface Tombstone {
  */
 export class SwarmView {
   readonly #nodes = new Map<NodeId, NodeEntry>();
+  /** Of each version the nodes that told of it, in whichever state: to look through all of them takes as long as some requests do. */
+  readonly #tellers = new Map<VersionCid, Set<NodeEntry>>();
   readonly #tombstones = new BoundedMap<NodeId, Tombstone>(MAX_VIEW_NODES);
   readonly #listeners = new Set<(announcement: Announcement) => void>();
 
@@ -79,12 +81,14 @@ export class SwarmView {
       changed = true;
     }
     if (!changed) return false;
-    trimVersions(entry, nowMs);
+    const forgotten = trimVersions(entry, nowMs);
     if (buried !== undefined) return true;
-    // Deleting first moves the node to the end: the map's order is that of the last word heard.
-    this.#nodes.delete(announcement.node);
-    this.#nodes.set(announcement.node, entry);
-    this.#trim();
+    this.#enter(
+      announcement.node,
+      entry,
+      announcement.versions.map(({ cid }) => cid),
+    );
+    for (const cid of forgotten) this.#tellsNoMore(cid, entry);
     for (const listener of this.#listeners) listener(announcement);
     return true;
   }
@@ -99,7 +103,7 @@ export class SwarmView {
   bury(node: NodeId, nowMs: number): NodeView | undefined {
     const entry = this.#nodes.get(node);
     if (entry === undefined) return undefined;
-    this.#nodes.delete(node);
+    this.#remove(node, entry);
     this.#tombstones.set(node, { entry, atMs: nowMs });
     return entry.latest;
   }
@@ -109,8 +113,7 @@ export class SwarmView {
     const entry = this.#tombstone(node, nowMs)?.entry;
     if (entry === undefined) return false;
     this.#tombstones.delete(node);
-    this.#nodes.set(node, entry);
-    this.#trim();
+    this.#enter(node, entry, entry.versions.keys());
     for (const listener of this.#listeners) listener(entry.latest.announcement);
     return true;
   }
@@ -180,19 +183,32 @@ export class SwarmView {
   /** The live replicas of one version, in any state but `gone`. */
   holders(cid: VersionCid, nowMs: number): ReplicaView[] {
     const found: ReplicaView[] = [];
-    for (const entry of this.#nodes.values()) {
-      const held = entry.versions.get(cid);
-      if (held === undefined || held.version.state === 'gone' || !isLive(held.page, nowMs))
-        continue;
+    for (const entry of this.#tellers.get(cid) ?? []) {
+      const held = heldBy(entry, cid, nowMs);
+      if (held === undefined) continue;
       found.push({ node: entry.latest, version: held.version, heardAtMs: held.page.heardAtMs });
     }
     return found;
   }
 
+  /** Whether any live node has a version, in any state but `gone`. */
+  isHeld(cid: VersionCid, nowMs: number): boolean {
+    for (const entry of this.#tellers.get(cid) ?? []) {
+      if (heldBy(entry, cid, nowMs) !== undefined) return true;
+    }
+    return false;
+  }
+
+  /** Whether a node is live and has a version, in any state but `gone`. */
+  isHolder(node: NodeId, cid: VersionCid, nowMs: number): boolean {
+    const entry = this.#nodes.get(node);
+    return entry !== undefined && heldBy(entry, cid, nowMs) !== undefined;
+  }
+
   /** The announcements that tell of a version, to be relayed to a peer that asks. */
   announcementsOf(cid: VersionCid, nowMs: number): NodeView[] {
     const found: NodeView[] = [];
-    for (const entry of this.#nodes.values()) {
+    for (const entry of this.#tellers.get(cid) ?? []) {
       const held = entry.versions.get(cid);
       if (held !== undefined && isLive(held.page, nowMs)) found.push(held.page);
     }
@@ -216,20 +232,51 @@ export class SwarmView {
     return undefined;
   }
 
-  #trim(): void {
-    for (const node of this.#nodes.keys()) {
-      if (this.#nodes.size <= MAX_VIEW_NODES) return;
-      this.#nodes.delete(node);
+  /** Makes a node the one heard last, by these of its versions; the one not heard for longest goes when it is one too many. */
+  #enter(node: NodeId, entry: NodeEntry, versions: Iterable<VersionCid>): void {
+    // Deleting first moves the node to the end: the map's order is that of the last word heard.
+    this.#nodes.delete(node);
+    this.#nodes.set(node, entry);
+    for (const cid of versions) {
+      const tellers = this.#tellers.get(cid) ?? new Set<NodeEntry>();
+      this.#tellers.set(cid, tellers.add(entry));
     }
+    if (this.#nodes.size <= MAX_VIEW_NODES) return;
+    for (const [silent, forgotten] of this.#nodes) return this.#remove(silent, forgotten);
+  }
+
+  #remove(node: NodeId, entry: NodeEntry): void {
+    this.#nodes.delete(node);
+    for (const cid of entry.versions.keys()) this.#tellsNoMore(cid, entry);
+  }
+
+  #tellsNoMore(cid: VersionCid, entry: NodeEntry): void {
+    const tellers = this.#tellers.get(cid);
+    tellers?.delete(entry);
+    if (tellers?.size === 0) this.#tellers.delete(cid);
   }
 }
 
-/** Forgets what is past its lease, and what is too much: a node may name ever new versions. */
-function trimVersions({ versions }: NodeEntry, nowMs: number): void {
+/** Forgets what is past its lease, and what is too much, for a node may name ever new versions; returns what it forgot. */
+function trimVersions({ versions }: NodeEntry, nowMs: number): VersionCid[] {
+  const forgotten: VersionCid[] = [];
   for (const [cid, { page }] of versions) {
-    if (isLive(page, nowMs) && versions.size <= MAX_VERSIONS_PER_NODE) return;
+    if (isLive(page, nowMs) && versions.size <= MAX_VERSIONS_PER_NODE) break;
     versions.delete(cid);
+    forgotten.push(cid);
   }
+  return forgotten;
+}
+
+/** What a node has of a version; undefined when that is nothing, or its word on it is past its lease. */
+function heldBy(
+  { versions }: NodeEntry,
+  cid: VersionCid,
+  nowMs: number,
+): { readonly version: AnnouncedVersion; readonly page: NodeView } | undefined {
+  const held = versions.get(cid);
+  if (held === undefined || held.version.state === 'gone') return undefined;
+  return isLive(held.page, nowMs) ? held : undefined;
 }
 
 function isLive(view: NodeView, nowMs: number): boolean {

@@ -17,7 +17,7 @@ import { TokenBucket } from '../../protocols/token-bucket.ts';
 import type { NodeId, VersionCid } from '../../protocols/types.ts';
 import { DemandMeter, type DemandMeterInit } from '../policy/scaling/demand-meter.ts';
 import type { DemandReport } from '../policy/scaling/scaling-view.ts';
-import { DemandLedger } from './demand-ledger.ts';
+import { DemandLedger, type KnownHolders } from './demand-ledger.ts';
 import { GossipTopics } from './gossip-topics.ts';
 import { peerIdText } from './identity.ts';
 import type { SwarmLibp2p } from './libp2p.ts';
@@ -29,7 +29,7 @@ const MAX_LOOK_INTERVAL_MS = 2_000;
 /** Digests in each stable window of what stays as it was. */
 const DIGESTS_PER_STABLE_WINDOW = 6;
 
-/** Milliseconds between digests per reporter heard, so that a version's digests come at most some five a second in all. */
+/** Milliseconds between digests per reporter heard, so that those on a version come at most some five a second of its holders, and of all others. */
 const INTERVAL_PER_REPORTER_MS = 200;
 
 /** Share by which a rate must have changed to be told before its time. */
@@ -46,6 +46,8 @@ export interface DemandWatchInit extends DemandMeterInit {
   readonly privateKey: PrivateKey;
   /** A node counts what reached it, a client what reached no node. */
   readonly role: DemandDigest['role'];
+  /** Of whom others' words come first. */
+  readonly holders: KnownHolders;
 }
 
 interface Counted {
@@ -68,7 +70,7 @@ export class DemandWatch {
     { length: DEMAND_TOPIC_COUNT },
     () => new TokenBucket(TOPIC_RATE.perSecond, TOPIC_RATE.burst),
   );
-  readonly #ledger = new DemandLedger();
+  readonly #ledger: DemandLedger;
   readonly #counted = new BoundedMap<VersionCid, Counted>(MAX_COUNTED);
   readonly #timer: NodeJS.Timeout;
   #sequence = 0;
@@ -77,6 +79,7 @@ export class DemandWatch {
   constructor(libp2p: SwarmLibp2p, init: DemandWatchInit) {
     this.#init = init;
     this.#id = peerIdText(init.privateKey) as NodeId;
+    this.#ledger = new DemandLedger(init.holders);
     this.#topics = new GossipTopics(libp2p, {
       count: DEMAND_TOPIC_COUNT,
       topicOf: (bucket) => demandTopic(init.network, bucket),
@@ -118,11 +121,6 @@ export class DemandWatch {
       { ...demand, role, reporter: this.#id, ageMs: 0, intervalMs: this.#intervalMs(cid) },
       ...others,
     ];
-  }
-
-  /** Every version of whose demand something is known. */
-  get versions(): readonly VersionCid[] {
-    return [...new Set([...this.#counted.keys(), ...this.#ledger.versions])];
   }
 
   async stop(): Promise<void> {
@@ -183,9 +181,13 @@ export class DemandWatch {
     return sinceMs >= this.#spacingMs(cid) && isNews(told.demand, demand);
   }
 
-  /** Milliseconds between two digests on one version at least. */
+  /** Milliseconds between two digests on one version at least. A holder counts holders alone: others can be made up to hold it up. */
   #spacingMs(cid: VersionCid): number {
-    return INTERVAL_PER_REPORTER_MS * (this.#ledger.reports(cid, Date.now()).length + 1);
+    const nowMs = Date.now();
+    const others = this.#init.holders.isHolder(this.#id, cid, nowMs)
+      ? this.#ledger.holderCount(cid, nowMs)
+      : this.#ledger.reporterCount(cid, nowMs);
+    return INTERVAL_PER_REPORTER_MS * (others + 1);
   }
 
   /** Milliseconds between two that say the same. */

@@ -145,7 +145,8 @@ export class SwarmPeer {
     });
     this.outcomes = new OutcomeWatch(libp2p, this.releases, parts);
     const { scaling = resolveScalingInit() } = parts;
-    this.demand = new DemandWatch(libp2p, { ...scaling, network, privateKey, role });
+    const counting = { ...scaling, network, privateKey, role, holders: this.view };
+    this.demand = new DemandWatch(libp2p, counting);
     const intervalMs = scaling.recruitIntervalMs;
     this.recruits = new RecruitGossip(libp2p, { network, privateKey, intervalMs });
     this.liveness = new Liveness(this);

@@ -9,7 +9,7 @@ import {
   signDemand,
 } from '../../../../protocols/demand/index.ts';
 import { cidOfDigest, sha256 } from '../../../../protocols/digest.ts';
-import type { VersionCid } from '../../../../protocols/types.ts';
+import type { NodeId, VersionCid } from '../../../../protocols/types.ts';
 import { DemandWatch } from '../../../../src/swarm/demand-watch.ts';
 import { peerIdText } from '../../../../src/swarm/identity.ts';
 import { GossipStub } from '../../../support/gossip-stub.ts';
@@ -18,6 +18,7 @@ const cidOf = (text: string) => cidOfDigest(sha256(Buffer.from(text))).toString(
 const wanted = cidOf('wanted');
 const topic = demandTopic('main', demandBucket(wanted));
 const otherKey = await generateKeyPair('Ed25519');
+const otherId = peerIdText(otherKey);
 const NONE = { arrivalsPerS: 0, refusalsPerS: 0, coldMissesPerS: 0 };
 
 /** What another peer says of {@link wanted}, as it stands in a digest. */
@@ -25,6 +26,7 @@ function digestOf(
   sequence: number,
   arrivalsPerS: number,
   changes: Partial<DemandDigest> = {},
+  key = otherKey,
 ): Promise<Uint8Array> {
   const rates = { ...NONE, arrivalsPerS };
   const demand = { inFlight: 1, queueWaitMs: 2, serviceTimeMs: 3 };
@@ -35,7 +37,7 @@ function digestOf(
       versions: [{ cid: wanted, stable: rates, panic: rates, ...demand }],
       ...changes,
     },
-    otherKey,
+    key,
   );
 }
 
@@ -46,13 +48,19 @@ describe('DemandWatch', () => {
   async function createWatch() {
     const stub = new GossipStub();
     const privateKey = await generateKeyPair('Ed25519');
+    const id = peerIdText(privateKey);
+    const holders = {
+      isHeld: (cid: VersionCid) => cid === wanted,
+      isHolder: (node: NodeId, cid: VersionCid) =>
+        cid === wanted && [id, otherId].includes(node),
+    };
     const watch = new DemandWatch(stub.libp2p, {
-      ...{ network: 'main', privateKey, role: 'node' as const },
+      ...{ network: 'main', privateKey, role: 'node' as const, holders },
       ...{ stableWindowMs: 60_000, panicWindowMs: 6_000 },
     });
     watch.join(wanted);
     const told = async () => Promise.all(stub.published.map(({ bytes }) => openDemand(bytes)));
-    return { stub, watch, told, id: peerIdText(privateKey) };
+    return { stub, watch, told, id };
   }
 
   it('tells of a crowd within a third of the panic window, and of its end once', async () => {
@@ -75,6 +83,22 @@ describe('DemandWatch', () => {
     await watch.stop();
   });
 
+  it('tells of a crowd in time, however many others than holders are made up', async () => {
+    const { stub, watch, told } = await createWatch();
+    const keys = await Promise.all(Array.from({ length: 150 }, () => generateKeyPair('Ed25519')));
+    for (const key of keys) await stub.hear(topic, await digestOf(1, 20, {}, key));
+    expect(watch.reports(wanted)).toHaveLength(150);
+    watch.meter(wanted).refused(performance.now());
+    await vi.advanceTimersByTimeAsync(2_000);
+    for (let request = 0; request < 60; request += 1)
+      watch.meter(wanted).refused(performance.now());
+    await vi.advanceTimersByTimeAsync(2_000);
+    const digests = await told();
+    expect(digests).toHaveLength(2);
+    expect(digests[1]?.versions[0]?.panic.refusalsPerS).toBeGreaterThan(5);
+    await watch.stop();
+  });
+
   it('says nothing while nothing is asked for, and not what is not listened to', async () => {
     const { stub, watch } = await createWatch();
     await vi.advanceTimersByTimeAsync(60_000);
@@ -94,14 +118,13 @@ describe('DemandWatch', () => {
     expect(await stub.hear(topic, await digestOf(2, 20))).toBe(TopicValidatorResult.Ignore);
     watch.meter(wanted).arrived(performance.now());
     const reports = watch.reports(wanted);
-    expect(reports.map(({ reporter }) => reporter)).toEqual([id, peerIdText(otherKey)]);
+    expect(reports.map(({ reporter }) => reporter)).toEqual([id, otherId]);
     expect(reports[1]).toMatchObject({ ageMs: 0, stable: { arrivalsPerS: 20 }, inFlight: 1 });
     watch.meter(wanted).left(performance.now());
     await vi.advanceTimersByTimeAsync(69_000);
     expect(watch.reports(wanted)).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(2_000);
     expect(watch.reports(wanted)).toEqual([]);
-    expect(watch.versions).toEqual([]);
     await watch.stop();
   });
 

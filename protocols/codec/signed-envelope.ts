@@ -76,12 +76,7 @@ export async function openEnvelope(
   bytes: Uint8Array,
   maxBytes: number,
 ): Promise<SignedEnvelope> {
-  if (bytes.byteLength > maxBytes) {
-    throw new LimitError(
-      `${domain} record has ${bytes.byteLength} bytes, expected at most ${maxBytes}`,
-    );
-  }
-  const { signer, payload, signature } = decodeParts(domain, bytes);
+  const { signer, payload, signature } = decodeParts(domain, bytes, maxBytes);
   const key = publicKeyOf(domain, signer);
   if (signature.byteLength !== SIGNATURE_BYTES) {
     throw new InvalidRecordError(
@@ -94,10 +89,30 @@ export async function openEnvelope(
   return { signer, payload };
 }
 
+/**
+ * Who an envelope says has signed it, before that is checked: enough to decide whose is checked first.
+ *
+ * @throws {ERR_LIMIT} when it is larger than `maxBytes`.
+ * @throws {ERR_INVALID_RECORD} when it is malformed.
+ */
+export function claimedSigner(
+  domain: SignatureDomain,
+  bytes: Uint8Array,
+  maxBytes: number,
+): string {
+  return decodeParts(domain, bytes, maxBytes).signer;
+}
+
 function decodeParts(
   domain: SignatureDomain,
   bytes: Uint8Array,
+  maxBytes: number,
 ): SignedEnvelope & { signature: Uint8Array } {
+  if (bytes.byteLength > maxBytes) {
+    throw new LimitError(
+      `${domain} record has ${bytes.byteLength} bytes, expected at most ${maxBytes}`,
+    );
+  }
   let parts: unknown;
   try {
     parts = dagCbor.decode(bytes);

@@ -1,7 +1,12 @@
 import * as dagCbor from '@ipld/dag-cbor';
 import type { PrivateKey } from '@libp2p/interface';
 import { z } from 'zod';
-import { openEnvelope, type SignatureDomain, signEnvelope } from '../codec/signed-envelope.ts';
+import {
+  claimedSigner,
+  openEnvelope,
+  type SignatureDomain,
+  signEnvelope,
+} from '../codec/signed-envelope.ts';
 import { InvalidRecordError, LimitError } from '../errors.ts';
 import { MAX_DEMAND_BYTES } from '../limits.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
@@ -152,6 +157,16 @@ export async function openDemand(bytes: Uint8Array): Promise<DemandDigest> {
       serviceTimeMs: serviceUs === null ? null : serviceUs / 1_000,
     })),
   };
+}
+
+/**
+ * Whose digest it says it is, before its signature is checked.
+ *
+ * @throws {ERR_LIMIT} when it is larger than {@link MAX_DEMAND_BYTES}.
+ * @throws {ERR_INVALID_RECORD} when its envelope is malformed.
+ */
+export function claimedReporter(bytes: Uint8Array): NodeId {
+  return claimedSigner(DOMAIN, bytes, MAX_DEMAND_BYTES) as NodeId;
 }
 
 function check(value: unknown): z.infer<typeof demandSchema> {

@@ -1,4 +1,5 @@
 export {
+  claimedReporter,
   type DemandDigest,
   type DemandRates,
   MAX_DEMAND_VERSIONS,

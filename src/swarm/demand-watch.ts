@@ -2,6 +2,7 @@ import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
 import type { PrivateKey } from '@libp2p/interface';
 import { BoundedMap } from '../../protocols/bounded-map.ts';
 import {
+  claimedReporter,
   DEMAND_TOPIC_COUNT,
   type DemandDigest,
   type DemandRates,
@@ -21,6 +22,7 @@ import { DemandLedger, type KnownHolders } from './demand-ledger.ts';
 import { GossipTopics } from './gossip-topics.ts';
 import { peerIdText } from './identity.ts';
 import type { SwarmLibp2p } from './libp2p.ts';
+import type { SwarmView } from './view.ts';
 
 /** Looks at what was counted in each panic window, and milliseconds between two at most. */
 const LOOKS_PER_PANIC_WINDOW = 3;
@@ -35,7 +37,7 @@ const INTERVAL_PER_REPORTER_MS = 200;
 /** Share by which a rate must have changed to be told before its time. */
 const NEWS_SHARE = 0.25;
 
-/** Digests of one topic that are checked a second, and at once: what comes beyond is passed over. */
+/** Digests of one topic that are checked a second, and at once, of known nodes and of all others each: what comes beyond is passed over. */
 const TOPIC_RATE = { perSecond: 50, burst: 200 };
 
 /** Versions counted; the one asked for longest ago goes first. */
@@ -46,8 +48,8 @@ export interface DemandWatchInit extends DemandMeterInit {
   readonly privateKey: PrivateKey;
   /** A node counts what reached it, a client what reached no node. */
   readonly role: DemandDigest['role'];
-  /** Of whom others' words come first. */
-  readonly holders: KnownHolders;
+  /** The nodes known, and what they hold: their words come before those of others. */
+  readonly holders: KnownHolders & Pick<SwarmView, 'node'>;
 }
 
 interface Counted {
@@ -66,10 +68,10 @@ export class DemandWatch {
   readonly #init: DemandWatchInit;
   readonly #id: NodeId;
   readonly #topics: GossipTopics;
-  readonly #rates = Array.from(
-    { length: DEMAND_TOPIC_COUNT },
-    () => new TokenBucket(TOPIC_RATE.perSecond, TOPIC_RATE.burst),
-  );
+  readonly #rates = Array.from({ length: DEMAND_TOPIC_COUNT }, () => ({
+    nodes: new TokenBucket(TOPIC_RATE.perSecond, TOPIC_RATE.burst),
+    others: new TokenBucket(TOPIC_RATE.perSecond, TOPIC_RATE.burst),
+  }));
   readonly #ledger: DemandLedger;
   readonly #counted = new BoundedMap<VersionCid, Counted>(MAX_COUNTED);
   readonly #timer: NodeJS.Timeout;
@@ -130,9 +132,8 @@ export class DemandWatch {
 
   /** Checks before relaying: what is forged costs its sender's score, what is old goes no further. */
   async #receive(bucket: number, bytes: Uint8Array): Promise<TopicValidatorResult> {
-    if (this.#rates[bucket]?.takeWhole(1, performance.now()) !== true)
-      return TopicValidatorResult.Ignore;
     try {
+      if (!this.#isInTurn(bucket, bytes)) return TopicValidatorResult.Ignore;
       const digest = await openDemand(bytes);
       if (digest.versions.some(({ cid }) => demandBucket(cid) !== bucket)) {
         return TopicValidatorResult.Reject;
@@ -143,6 +144,13 @@ export class DemandWatch {
     } catch (error) {
       return isSwarmError(error) ? TopicValidatorResult.Reject : TopicValidatorResult.Ignore;
     }
+  }
+
+  /** Keys to sign with cost nothing: whoever makes some up takes no turn from a node that is known. */
+  #isInTurn(bucket: number, bytes: Uint8Array): boolean {
+    const isKnown = this.#init.holders.node(claimedReporter(bytes), Date.now()) !== undefined;
+    const rate = this.#rates[bucket]?.[isKnown ? 'nodes' : 'others'];
+    return rate?.takeWhole(1, performance.now()) ?? false;
   }
 
   #of(cid: VersionCid): Counted {

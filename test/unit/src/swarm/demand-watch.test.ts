@@ -12,6 +12,7 @@ import { cidOfDigest, sha256 } from '../../../../protocols/digest.ts';
 import type { NodeId, VersionCid } from '../../../../protocols/types.ts';
 import { DemandWatch } from '../../../../src/swarm/demand-watch.ts';
 import { peerIdText } from '../../../../src/swarm/identity.ts';
+import type { NodeView } from '../../../../src/swarm/view.ts';
 import { GossipStub } from '../../../support/gossip-stub.ts';
 
 const cidOf = (text: string) => cidOfDigest(sha256(Buffer.from(text))).toString() as VersionCid;
@@ -50,9 +51,9 @@ describe('DemandWatch', () => {
     const privateKey = await generateKeyPair('Ed25519');
     const id = peerIdText(privateKey);
     const holders = {
+      node: (node: NodeId) => ([id, otherId].includes(node) ? ({} as NodeView) : undefined),
       isHeld: (cid: VersionCid) => cid === wanted,
-      isHolder: (node: NodeId, cid: VersionCid) =>
-        cid === wanted && [id, otherId].includes(node),
+      isHolder: (node: NodeId, cid: VersionCid) => cid === wanted && [id, otherId].includes(node),
     };
     const watch = new DemandWatch(stub.libp2p, {
       ...{ network: 'main', privateKey, role: 'node' as const, holders },
@@ -137,6 +138,17 @@ describe('DemandWatch', () => {
     const wrong = demandTopic('main', (demandBucket(wanted) + 1) % 16);
     expect(await stub.hear(wrong, await digestOf(1, 1))).toBe(TopicValidatorResult.Reject);
     expect(watch.reports(wanted)).toEqual([]);
+    await watch.stop();
+  });
+
+  it('checks the digests of known nodes, however many others there are', async () => {
+    const { stub, watch } = await createWatch();
+    const made = await digestOf(1, 1, {}, await generateKeyPair('Ed25519'));
+    for (let digest = 0; digest < 200; digest += 1) await stub.hear(topic, made);
+    const stranger = await digestOf(1, 1, {}, await generateKeyPair('Ed25519'));
+    expect(await stub.hear(topic, stranger)).toBe(TopicValidatorResult.Ignore);
+    expect(await stub.hear(topic, await digestOf(1, 1))).toBe(TopicValidatorResult.Accept);
+    expect(watch.reports(wanted)).toHaveLength(2);
     await watch.stop();
   });
 

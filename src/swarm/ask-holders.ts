@@ -2,10 +2,11 @@ import { NoNodeError } from '../../protocols/errors.ts';
 import type { TransferConnection } from '../../protocols/transfer/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import type { SwarmPeer } from './peer.ts';
-import { connectToHolder } from './version-holders.ts';
+import { announcedHolders, connectToHolder } from './version-holders.ts';
 
 /**
- * Asks those who announced that they hold a version, one after the other, until one gives what is asked for.
+ * Asks those who announced that they hold a version, one after the other, those that have all of it first, until one
+ * gives what is asked for.
  *
  * @param what is asked for, for the message: `its manifest`
  * @throws {ERR_NO_NODE} when no known holder did; `details.failures` says why each did not.
@@ -19,8 +20,7 @@ export async function askHolders<T>(
   { signal }: { readonly signal: AbortSignal },
 ): Promise<T> {
   const failures: string[] = [];
-  for (const { node } of peer.view.holders(cid, Date.now())) {
-    const holder = node.announcement.node;
+  for (const holder of announcedHolders(peer, cid)) {
     try {
       const connection = await connectToHolder(peer, holder, signal);
       try {

@@ -6,6 +6,7 @@ import {
   type VersionOutcome,
 } from '../../protocols/outcome/index.ts';
 import type { ResolvedReleaseGuard } from '../../protocols/release/index.ts';
+import { median } from './median.ts';
 
 /** What one peer counted of a guarded version and of the one it is measured against. */
 export interface GuardReport {
@@ -86,12 +87,12 @@ export function judgeRelease(
     witnesses: witnesses.length,
     errorVotes,
     latencyVotes,
-    errorRate: median(witnesses.map((witness) => witness.errorRate)),
-    previousErrorRate: median(witnesses.map((witness) => witness.previousErrorRate)),
-    latencyMs: median(
+    errorRate: middle(witnesses.map((witness) => witness.errorRate)),
+    previousErrorRate: middle(witnesses.map((witness) => witness.previousErrorRate)),
+    latencyMs: middle(
       (comparing.length > 0 ? comparing : witnesses).map(({ latencyMs }) => latencyMs),
     ),
-    previousLatencyMs: median(comparing.map((witness) => witness.previousLatencyMs)),
+    previousLatencyMs: middle(comparing.map((witness) => witness.previousLatencyMs)),
   };
 }
 
@@ -187,10 +188,9 @@ function add(all: readonly (Counts | undefined)[]): Counts {
   return { execution, timeout, latencies };
 }
 
-/** The middle one; of two the lower. Null when there is none. */
-function median(values: readonly (number | null)[]): number | null {
-  const sorted = values.filter((value) => value !== null).sort((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? null;
+/** Of what the witnesses measured the middle; null when none did. */
+function middle(values: readonly (number | null)[]): number | null {
+  return median(values.filter((value) => value !== null)) ?? null;
 }
 
 function percent(share: number | null): string {

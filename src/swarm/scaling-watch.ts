@@ -1,4 +1,5 @@
 import type { LoadReport, NodeId, VersionCid } from '../../protocols/types.ts';
+import { median } from '../policy/median.ts';
 import type {
   ReplicaView as PlannedReplica,
   ScalingNode,
@@ -178,7 +179,7 @@ function nodeSpeeds(versions: Iterable<readonly ReplicaView[]>): ReadonlyMap<Nod
       return state !== 'ready' || perS === null ? [] : [{ id: node.announcement.node, perS }];
     });
     if (measured.length < 2) continue;
-    const usual = median(measured.map(({ perS }) => perS));
+    const usual = median(measured.map(({ perS }) => perS)) ?? 1;
     for (const { id, perS } of measured) {
       logs.set(id, [...(logs.get(id) ?? []), Math.log(perS / usual)]);
     }
@@ -188,9 +189,4 @@ function nodeSpeeds(versions: Iterable<readonly ReplicaView[]>): ReadonlyMap<Nod
       return [id, Math.exp(values.reduce((sum, value) => sum + value, 0) / values.length)];
     }),
   );
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 1;
 }

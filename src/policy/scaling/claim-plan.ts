@@ -1,5 +1,5 @@
+import { median } from '../median.ts';
 import { preferenceOf, rankNodes, rendezvousDistance, Spread } from './node-rank.ts';
-import { median } from './replica-capacity.ts';
 import type { ReplicaAction, ScalingNode, ScalingSelf } from './scaling-view.ts';
 import { type NodesById, nodeOf, type VersionState } from './version-state.ts';
 

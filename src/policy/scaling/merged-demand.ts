@@ -1,6 +1,7 @@
 import type { DemandRates } from '../../../protocols/demand/index.ts';
 import type { NodeId } from '../../../protocols/types.ts';
-import { median, type ReplicaCapacity } from './replica-capacity.ts';
+import { median } from '../median.ts';
+import type { ReplicaCapacity } from './replica-capacity.ts';
 import type { FormerHolder } from './scaling-memory.ts';
 import type { ScalingSettings } from './scaling-settings.ts';
 import type { DemandReport, VersionView } from './scaling-view.ts';

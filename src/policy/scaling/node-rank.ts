@@ -1,6 +1,6 @@
 import type { NodeId, VersionCid } from '../../../protocols/types.ts';
 import { stableHash } from '../stable-hash.ts';
-import { median } from './replica-capacity.ts';
+import { median } from '../median.ts';
 import type { ScalingNode } from './scaling-view.ts';
 
 /** Times as likely a node that has the weights on its disk holds a version: it saves a fetch. */

@@ -1,3 +1,4 @@
+import { median } from '../median.ts';
 import type { ScalingNode, VersionView } from './scaling-view.ts';
 
 /** Requests a second assumed of a replica while nothing was measured anywhere: a small model on a CPU. */
@@ -42,12 +43,6 @@ export function measureCapacity(version: VersionView): ReplicaCapacity {
       return freeShare * of((node?.speed ?? 1) * usualPerS);
     },
   };
-}
-
-/** The middle value, of two the lower; undefined of none. */
-export function median(values: readonly number[]): number | undefined {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) / 2)];
 }
 
 function isPositive(value: number | null): boolean {

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { NoNodeError } from '../../../../protocols/errors.ts';
+import type { NodeId } from '../../../../protocols/types.ts';
+import type { SwarmPeer } from '../../../../src/swarm/peer.ts';
+import { ScalingWatch } from '../../../../src/swarm/scaling-watch.ts';
+import { SwarmView } from '../../../../src/swarm/view.ts';
+import { announcement, NODE, VERSION } from '../../../vectors/capacity.ts';
+
+/** A peer that hears these nodes serve {@link VERSION}, each in so many milliseconds a request. */
+function peerHearing(serviceMs: Readonly<Record<string, number>>): SwarmPeer {
+  const view = new SwarmView();
+  for (const [node, ms] of Object.entries(serviceMs)) {
+    const load = { ...VERSION.load, slots: 1, serviceMs: ms };
+    const versions = [{ ...VERSION, load }];
+    view.add({ ...announcement, node: node as NodeId, versions }, new Uint8Array(), 0);
+  }
+  const ignore = (): undefined => undefined;
+  return {
+    view,
+    libp2p: {
+      peerId: { toMultihash: () => ({ bytes: Buffer.from(NODE) }) },
+      services: { dht: {} },
+    },
+    releases: { cached: ignore, find: () => Promise.reject(new NoNodeError('nobody has it')) },
+    recruits: { onNotice: () => ignore },
+    gossip: { joinAll: ignore },
+    demand: { joinAll: ignore },
+    follow: ignore,
+  } as unknown as SwarmPeer;
+}
+
+describe('ScalingWatch', () => {
+  it('knows how many times as fast as the usual one each node is, of two the slower', async () => {
+    const speedsOf = async (serviceMs: Readonly<Record<string, number>>): Promise<object> => {
+      const watch = new ScalingWatch(peerHearing(serviceMs), async () => {
+        throw new NoNodeError('nobody has it');
+      });
+      const { nodes } = watch.view(0);
+      await watch.stop();
+      return Object.fromEntries(nodes.map(({ node, speed }) => [node, speed]));
+    };
+    expect(await speedsOf({ slow: 100, usual: 50, fast: 10 })).toEqual({
+      slow: expect.closeTo(0.5),
+      usual: expect.closeTo(1),
+      fast: expect.closeTo(5),
+    });
+    expect(await speedsOf({ slow: 100, fast: 10 })).toEqual({
+      slow: expect.closeTo(1),
+      fast: expect.closeTo(10),
+    });
+    expect(await speedsOf({ alone: 10 })).toEqual({ alone: null });
+  });
+});

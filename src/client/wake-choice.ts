@@ -16,14 +16,10 @@ export function chooseToWake(
   holders: readonly ReplicaView[],
   { cid, forMs }: WakeRequest,
 ): LinkedCandidate | undefined {
-  const ranked = rankForWake(
-    cold.map((candidate) => ({ ...candidate, state: 'cold' as const, room: true, candidate })),
-    cid,
-  );
-  const [first] = ranked;
+  const [first] = rankForWake(cold, cid);
   if (first === undefined) return undefined;
   const underWay = loadsOf(holders).map((load) => ({ ...load, forMs }));
-  return isWorthWaking(first.etaMs, underWay) ? first.candidate : undefined;
+  return isWorthWaking(first.etaMs, underWay) ? first : undefined;
 }
 
 /** The loads under way on nodes that will take requests. */

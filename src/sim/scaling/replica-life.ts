@@ -89,19 +89,12 @@ export class ReplicaLife {
     const places = holding.length > 0 ? holding.map(({ node }) => node) : this.#strangers();
     const candidates = places.flatMap((index) => {
       const node = this.#state.nodes[index];
-      if (node === undefined) return [];
-      const free = node.told.memoryFreeBytes ?? 0;
-      return [
-        {
-          ...{ index, node: node.id, etaMs: null },
-          state: node.replicas.get(version.index)?.state,
-          room: free >= version.spec.memoryBytes,
-        },
-      ];
+      const hasRoom = (node?.told.memoryFreeBytes ?? 0) >= version.spec.memoryBytes;
+      return node === undefined || !hasRoom ? [] : [{ index, node: node.id, etaMs: null }];
     });
     const [first] = rankForWake(candidates, version.cid);
     const node = first === undefined ? undefined : this.#state.nodes[first.index];
-    if (node !== undefined && first?.room === true) this.claim(node, version);
+    if (node !== undefined) this.claim(node, version);
   }
 
   #strangers(): number[] {

@@ -88,15 +88,18 @@ const FIELDS: Readonly<Record<keyof ScalingInit, readonly [number, number, numbe
 /**
  * Fills the defaults in.
  *
- * @throws {ERR_INVALID_INPUT} when a field is out of its range, or the panic window is longer than the stable one.
+ * @throws {ERR_INVALID_INPUT} when a field is out of its range, milliseconds or `maxLoading` are no whole number, or the panic
+ * window is longer than the stable one.
  */
 export function resolveScalingInit(init: ScalingInit = {}): ScalingSettings {
   const names = Object.keys(FIELDS) as (keyof ScalingInit)[];
   const entries = names.map((name) => {
     const [fallback, least, most] = FIELDS[name];
     const value = init[name] ?? fallback;
-    if (!(value >= least && value <= most)) {
-      throw new InvalidInputError(`${name} is ${value}, expected ${least} to ${most}`);
+    const whole = isWhole(name);
+    if (!(value >= least && value <= most) || (whole && !Number.isInteger(value))) {
+      const kind = whole ? 'a whole number, ' : '';
+      throw new InvalidInputError(`${name} is ${value}, expected ${kind}${least} to ${most}`);
     }
     return [name, value] as const;
   });
@@ -107,4 +110,9 @@ export function resolveScalingInit(init: ScalingInit = {}): ScalingSettings {
     );
   }
   return settings;
+}
+
+/** What is counted, and what digests carry as integers: a fraction of a millisecond would make every one of them invalid. */
+function isWhole(name: keyof ScalingInit): boolean {
+  return name.endsWith('Ms') || name === 'maxLoading';
 }

@@ -34,6 +34,8 @@ describe('resolveScalingInit', () => {
     [{ downDelayMs: -1 }, /downDelayMs/],
     [{ tickMs: Number.NaN }, /tickMs is NaN/],
     [{ maxLoading: 65 }, /maxLoading/],
+    [{ maxLoading: 1.5 }, /maxLoading is 1.5, expected a whole number, 1 to 64/],
+    [{ stableWindowMs: 60_000.5 }, /stableWindowMs is 60000.5, expected a whole number, 100 to/],
     [{ stableWindowMs: 5_999 }, /panicWindowMs is 6000, expected at most stableWindowMs of 5999/],
   ])('refuses %o', (init, message) => {
     expect(() => resolveScalingInit(init)).toThrow(message);

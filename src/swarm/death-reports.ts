@@ -22,7 +22,7 @@ const REPORT_RATE = { perSecond: 10, burst: 200 };
 /** Of them that may turn out false: a peer behind a broken path means no harm, one that goes on is not listened to. */
 const FALSE_RATE = { perSecond: 0.1, burst: 8 };
 
-/** Peers and nodes of which the last is remembered. */
+/** Tellers, and nodes told of, that are remembered; the ones heard of longest ago go first. */
 const MAX_REMEMBERED = 4096;
 
 export interface DeathReportsComponents {
@@ -110,12 +110,11 @@ export class DeathReports {
   }
 
   #teller(from: string): Teller {
-    const known = this.#tellers.get(from);
-    if (known !== undefined) return known;
-    const teller = {
+    const teller = this.#tellers.get(from) ?? {
       reports: new TokenBucket(REPORT_RATE.perSecond, REPORT_RATE.burst),
       falsehoods: new TokenBucket(FALSE_RATE.perSecond, FALSE_RATE.burst),
     };
+    // Setting it again moves it to the end: whoever goes on being wrong is not forgotten, and so believed anew.
     this.#tellers.set(from, teller);
     return teller;
   }

@@ -40,7 +40,7 @@ const NEWS_SHARE = 0.25;
 /** Digests of one topic that are checked a second, and at once, of known nodes and of all others each: what comes beyond is passed over. */
 const TOPIC_RATE = { perSecond: 50, burst: 200 };
 
-/** Versions counted; the one asked for longest ago goes first. */
+/** Versions counted; the one asked for longest ago goes first, as far as the looks at them tell. */
 const MAX_COUNTED = 1_024;
 
 export interface DemandWatchInit extends DemandMeterInit {
@@ -164,10 +164,12 @@ export class DemandWatch {
   async #tick(): Promise<void> {
     const nowMs = Date.now();
     const due: VersionDemand[] = [];
-    for (const [cid, counted] of this.#counted) {
+    for (const [cid, counted] of [...this.#counted]) {
       const demand = { cid, ...counted.meter.read(performance.now()) };
       const idle = isIdle(demand);
       if (idle) this.#counted.delete(cid);
+      // Setting it again moves it to the end. Here, for a request has no time to spare for it.
+      else if (totalPerS(demand.panic) > 0) this.#counted.set(cid, counted);
       // That it is asked for no more is told once, so that nobody waits for it to fade.
       if (idle ? counted.told === undefined : !this.#isDue(cid, counted, demand, nowMs)) continue;
       counted.told = { demand, atMs: nowMs };

@@ -69,6 +69,21 @@ describe('DeathReports', () => {
     expect(verify).toHaveBeenCalledTimes(9);
   });
 
+  it('forgets who was silent for longest, not one that goes on being wrong', async () => {
+    const { verify, hear } = open(() => false);
+    const liar = async (): Promise<void> => {
+      hear('liar', '12D3living' as NodeId);
+      await vi.advanceTimersByTimeAsync(0);
+    };
+    for (let index = 0; index < 9; index += 1) await liar();
+    for (let index = 0; index < 4_095; index += 1) hear(`other-${index}`);
+    await liar();
+    hear('one more');
+    verify.mockClear();
+    await liar();
+    expect(verify).not.toHaveBeenCalled();
+  });
+
   it('looks for no more nodes on the word of one peer than a rack holds, however true it is', async () => {
     const { verify, hear } = open(() => true);
     for (let index = 0; index < 300; index += 1) hear('one', `12D3dead-${index}` as NodeId);

@@ -129,6 +129,21 @@ describe('DemandWatch', () => {
     await watch.stop();
   });
 
+  it('forgets of too many versions the one asked for longest ago', async () => {
+    const { watch } = await createWatch();
+    const ask = (cid: VersionCid): void => watch.meter(cid).missed(performance.now());
+    const [rare, ...others] = Array.from({ length: 1_023 }, (_, index) => cidOf(`${index}`));
+    if (rare === undefined) throw new Error('no version');
+    ask(wanted);
+    for (const cid of [rare, ...others]) ask(cid);
+    await vi.advanceTimersByTimeAsync(10_000);
+    ask(wanted);
+    await vi.advanceTimersByTimeAsync(2_000);
+    ask(cidOf('one more'));
+    expect([watch.reports(rare).length, watch.reports(wanted).length]).toEqual([0, 1]);
+    await watch.stop();
+  });
+
   it('rejects what is forged or on a wrong topic', async () => {
     const { stub, watch } = await createWatch();
     const bytes = await digestOf(1, 1);

@@ -18,10 +18,10 @@ export interface GuardReport {
 type Counts = Omit<VersionOutcome, 'cid'>;
 
 /** Requests of the version before, and answered ones of both, from which a witness compares. */
-export const MIN_COMPARED_SAMPLES = 10;
+const MIN_COMPARED_SAMPLES = 10;
 
 /** How many times as often as the version before the guarded one must fail: two samples of one rate differ by chance. */
-export const ERROR_RATE_MARGIN = 1.5;
+const ERROR_RATE_MARGIN = 1.5;
 
 /** Whether a version is to be left, and what that rests on. */
 export interface GuardVerdict {

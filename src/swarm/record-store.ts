@@ -9,7 +9,7 @@ import type { SeenRelease, SequenceStore } from '../../protocols/release/index.t
 const SEQUENCE_PREFIX = '/swarm/sequence/';
 
 /** Models remembered over a restart: anyone can make keys and release models with them. */
-export const MAX_SEQUENCES = 100_000;
+const MAX_SEQUENCES = 100_000;
 
 const seenSchema = z.object({
   sequence: z.int().min(1),

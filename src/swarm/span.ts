@@ -23,7 +23,7 @@ export interface SpanSink {
 }
 
 /** Now, in milliseconds since the epoch, on a clock that never goes back. */
-export function spanNowMs(): number {
+function spanNowMs(): number {
   return performance.timeOrigin + performance.now();
 }
 

@@ -109,7 +109,7 @@ function wantedOf(
     filledPerS += capacity.expectedOf(node);
     places += 1;
   }
-  return Math.max(places < count ? count : places, least);
+  return Math.max(places, count, least);
 }
 
 /**

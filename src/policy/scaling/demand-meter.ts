@@ -26,7 +26,6 @@ export class DemandMeter {
   readonly #sliceMs: number;
   /** Slices of the stable window, and one that is being filled. */
   readonly #slices: number;
-  readonly #panicSlices = PANIC_SLICES;
   /** A ring: slice `n` since time 0 lies at `n % (slices + 1)`. */
   readonly #counts: Float64Array;
   #slice = Number.NEGATIVE_INFINITY;
@@ -72,15 +71,15 @@ export class DemandMeter {
 
   read(nowMs: number): Omit<VersionDemand, 'cid'> {
     this.#settleInFlight(nowMs);
-    const panic = this.#sums(nowMs, this.#panicSlices);
+    const panic = this.#sums(nowMs, PANIC_SLICES);
     const stable = this.#sums(nowMs, this.#slices);
     const served = panic[SERVED] ?? 0;
     const servedLong = stable[SERVED] ?? 0;
     if (servedLong > 0) this.#serviceTimeMs = (stable[SERVED_MS] ?? 0) / servedLong;
     return {
       stable: ratesOf(stable, this.#slices * this.#sliceMs),
-      panic: ratesOf(panic, this.#panicSlices * this.#sliceMs),
-      inFlight: (panic[IN_FLIGHT_MS] ?? 0) / (this.#panicSlices * this.#sliceMs),
+      panic: ratesOf(panic, PANIC_SLICES * this.#sliceMs),
+      inFlight: (panic[IN_FLIGHT_MS] ?? 0) / (PANIC_SLICES * this.#sliceMs),
       queueWaitMs: served === 0 ? 0 : (panic[WAITED_MS] ?? 0) / served,
       serviceTimeMs: this.#serviceTimeMs,
     };
@@ -89,7 +88,7 @@ export class DemandMeter {
   /** Time in flight is booked to the slice in which it is noticed: reads and requests come far more often than slices. */
   #settleInFlight(nowMs: number): void {
     const sinceMs = Math.max(0, nowMs - this.#inFlightAtMs);
-    const windowMs = this.#panicSlices * this.#sliceMs;
+    const windowMs = PANIC_SLICES * this.#sliceMs;
     if (this.#inFlight > 0) {
       this.#add(nowMs, IN_FLIGHT_MS, this.#inFlight * Math.min(sinceMs, windowMs));
     }

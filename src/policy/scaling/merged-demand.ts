@@ -9,7 +9,10 @@ import type { DemandReport, VersionView } from './scaling-view.ts';
 /** Holders from which on what one says is bounded by what the others say: of two nobody can tell who is right. */
 const MIN_WITNESSES = 3;
 
-/** Times the middle holder's utilisation that one's counts as, at least and at most. One liar in twenty then moves the sum by 5 %. */
+/**
+ * Times the middle holder's utilisation that one's counts as, at least and at most. Where all are busy one liar in twenty then
+ * moves the sum by 2.5 %, and by 25 % when it lies about its speed too.
+ */
 const UTILISATION_BOUNDS = [0.5, 1.5] as const;
 
 /** Share of what holders saw that all others may add: a request that reached no holder is rare while there are any. */

@@ -61,10 +61,12 @@ export function planReplicas(
     if (move !== undefined) actions.push(move);
   }
   if (room > 0 && actions.length === 0) {
-    const prefetch = states
-      .map((state) => planPrefetch(state, nodes, self))
-      .find((action) => action !== undefined);
-    if (prefetch !== undefined) actions.push(prefetch);
+    for (const state of states) {
+      const prefetch = planPrefetch(state, nodes, self);
+      if (prefetch === undefined) continue;
+      actions.push(prefetch);
+      break;
+    }
   }
   return {
     actions,

@@ -10,7 +10,7 @@ const NEAR = 0.8;
  *
  * @see Cohen and Shenker, "Replication strategies in unstructured peer-to-peer networks", SIGCOMM 2002, §4
  */
-export function spareCopies(desiredCount: number): number {
+function spareCopies(desiredCount: number): number {
   return Math.ceil(Math.sqrt(desiredCount));
 }
 

@@ -6,9 +6,9 @@ const ASSUMED_PER_S = 50;
 
 /**
  * Usual replicas that one counts as at most. Nodes differ 60 times in speed, the fastest is some eight times the middle one, and
- * is counted short, which is the safe side: one in twenty that says so and lies moves the sum by about a tenth.
+ * is counted short, which is the safe side: one in twenty that says so and lies moves the sum by 15 %.
  */
-export const MAX_REPLICA_RATIO = 4;
+const MAX_REPLICA_RATIO = 4;
 
 /** Share of what a node can do that is expected of it at least, however busy: it will share its time. */
 const MIN_FREE_SHARE = 0.1;

@@ -9,7 +9,8 @@ export interface Wish {
 /** A node that was ready for a version, and what it could do: its last word on demand counts after it is gone. */
 export interface FormerHolder {
   readonly atMs: number;
-  readonly requestsPerS: number;
+  /** Null when nothing was measured. */
+  readonly requestsPerS: number | null;
 }
 
 /** What a node remembers of one version from plan to plan. Times are its own clock's. */

@@ -12,6 +12,9 @@ import type {
   VersionView,
 } from './scaling-view.ts';
 
+/** Stable windows for which it is known who has left: its last word counts whole until the next was due, and fades over one window. */
+const FORMER_WINDOWS = 2;
+
 /** One version as one node sees it, with what follows from that. */
 export interface VersionState {
   readonly version: VersionView;
@@ -144,19 +147,19 @@ function fitness(
   return { eligible, hindrances, stored };
 }
 
-/** Those that are ready, and those that were within a stable window: what they last told still counts, fading. */
+/** Those that are ready, and those that were a moment ago: what they last told still counts, fading. */
 function rememberHolders(
   holders: ReadonlyMap<NodeId, FormerHolder>,
   ready: readonly ReplicaView[],
   stableWindowMs: number,
   nowMs: number,
 ): ReadonlyMap<NodeId, FormerHolder> {
-  const kept = [...holders].filter(([, { atMs }]) => nowMs - atMs < 2 * stableWindowMs);
+  const kept = [...holders].filter(
+    ([, { atMs }]) => nowMs - atMs < FORMER_WINDOWS * stableWindowMs,
+  );
   return new Map([
     ...kept,
-    ...ready.map(({ node, requestsPerS }) => {
-      return [node, { atMs: nowMs, requestsPerS: requestsPerS ?? 0 }] as const;
-    }),
+    ...ready.map(({ node, requestsPerS }) => [node, { atMs: nowMs, requestsPerS }] as const),
   ]);
 }
 

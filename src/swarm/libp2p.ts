@@ -13,6 +13,7 @@ import {
   type SequenceStore,
   selectRelease,
 } from '../../protocols/release/index.ts';
+import { scoredTopics } from './gossip-score.ts';
 import { lazyNoise } from './lazy-noise.ts';
 import { lazyWebSockets } from './lazy-websockets.ts';
 import { lazyYamux } from './lazy-yamux.ts';
@@ -131,7 +132,7 @@ export async function createSwarmLibp2p(init: SwarmLibp2pInit): Promise<SwarmLib
         maxInboundDataLength: 256 * 1024,
         maxOutboundBufferSize: 4 * 1024 * 1024,
         // By default more than 14 peers behind one address silence each other: a lab, a NAT, a test.
-        scoreParams: { IPColocationFactorWeight: 0 },
+        scoreParams: { IPColocationFactorWeight: 0, topics: scoredTopics(init.network) },
       }),
     },
   });

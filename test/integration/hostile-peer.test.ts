@@ -1,11 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
+import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { Stream } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { multiaddr } from '@multiformats/multiaddr';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { capacityTopic } from '../../protocols/capacity/topics.ts';
 import { encodeManifest } from '../../protocols/manifest/index.ts';
 import { protocolId } from '../../protocols/protocol-id.ts';
 import {
+  createMemorySequenceStore,
   decodeRelease,
   releaseKey,
   setChannel,
@@ -17,11 +20,16 @@ import type { PublisherId, VersionCid } from '../../protocols/types.ts';
 import { publishVersion } from '../../src/client/publisher.ts';
 import { type SwarmClient, Tensor } from '../../src/index.ts';
 import { packModel } from '../../src/model/package.ts';
-import type { SwarmPeer } from '../../src/swarm/peer.ts';
+import { SwarmPeer } from '../../src/swarm/peer.ts';
 import { addModel } from '../support/models.ts';
 import { createTestnet, type Testnet } from '../support/testnet.ts';
 
 const row = Tensor.from('FP32', [1, 4], [1, 2, 3, 4]);
+const WAIT = { timeout: 15_000 };
+
+/** gossipsub's: below it nothing of a peer is heard. */
+const GRAYLIST_SCORE = -80;
+
 const PROTOCOLS = ['inference', 'transfer', 'replica', 'routing'] as const;
 
 describe('A node among hostile peers', () => {
@@ -96,6 +104,38 @@ describe('A node among hostile peers', () => {
     );
     for (const stream of streams) stream.send(Uint8Array.of(0x10, 0x00));
     await mallory.libp2p.hangUp(peerIdFromString(testnet.nodes[0]?.id ?? ''));
+    await stillServes();
+  });
+
+  it('hears no more of a peer that sends forged gossip, and goes on hearing those that relay none', async () => {
+    const forger = await testnet.addPeer();
+    const witness = await SwarmPeer.start({
+      network: testnet.network,
+      privateKey: await generateKeyPair('Ed25519'),
+      dhtMode: 'client',
+      bootstrap: testnet.bootstrapAddresses,
+      sequences: createMemorySequenceStore(),
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+    });
+    try {
+      const topic = capacityTopic(testnet.network, 0);
+      witness.gossip.joinAll();
+      await forger.libp2p.dial(witness.libp2p.getMultiaddrs());
+      const { gossip } = forger.libp2p.services;
+      await expect.poll(() => gossip.getSubscribers(topic).map(String), WAIT).toContain(witness.id);
+      for (let index = 0; index < 12; index += 1) {
+        await gossip.publish(topic, new Uint8Array(64).fill(index));
+      }
+      // Not in the library's interface, and what it does about it is not to be seen from outside.
+      const { score } = witness.libp2p.services.gossip as unknown as {
+        readonly score: { score(peer: string): number };
+      };
+      const scoreOf = (peer: string) => score.score(peer);
+      await expect.poll(() => scoreOf(forger.id), WAIT).toBeLessThan(GRAYLIST_SCORE);
+      for (const node of testnet.nodes) expect(scoreOf(node.id)).toBeGreaterThanOrEqual(0);
+    } finally {
+      await witness.stop();
+    }
     await stillServes();
   });
 

@@ -13,6 +13,7 @@ import {
 import type { TLSComponents } from '@libp2p/tls';
 import { AbstractMultiaddrConnection } from '@libp2p/utils';
 import { ConnectionError } from '../../protocols/errors.ts';
+import { raced } from './raced.ts';
 import { type TlsCertificate, TlsCertificates } from './tls-certificate.ts';
 import { TlsStream } from './tls-stream.ts';
 
@@ -213,17 +214,4 @@ function chosenMuxer(
     throw new InvalidCryptoExchangeError('peer chose a muxer that was not offered');
   }
   return muxer;
-}
-
-/** What `work` gives, or the reason of the signal if that comes first. */
-async function raced<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    if (signal.aborted) onAbort();
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

@@ -1,3 +1,5 @@
+import { raced } from './raced.ts';
+
 /**
  * Work that many callers want at once and that is done once: a thousand requests that begin together ask the peers around one
  * question, not a thousand.
@@ -28,13 +30,6 @@ export class SharedWork<T> {
       shared = work(AbortSignal.timeout(this.#timeoutMs)).finally(() => this.#underway.delete(key));
       this.#underway.set(key, shared);
     }
-    const { promise: aborted, reject } = Promise.withResolvers<never>();
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      return await Promise.race([shared, aborted]);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
+    return raced(shared, signal);
   }
 }

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { BusyError, DeadlineError, InvalidModelError } from '../../../protocols/errors.ts';
 import { quotedUpTo } from '../../../protocols/quoted.ts';
+import { raced } from '../../swarm/raced.ts';
 import type { TokenizerAnswer, TokenizerInit, TokenizerQuestion } from './tokenizer-port.ts';
 
 /**
@@ -36,10 +37,13 @@ export class TokenizerThread implements AsyncDisposable {
   readonly #opened: Promise<number>;
   /** The turn of whoever asks next; never rejects. */
   #turn: Promise<unknown>;
+  /** Questions whose turn is not over, those whose askers have gone included: their texts are still held. */
   #waiting = 0;
   /** What is asked now; undefined between two questions. */
   #asked: Answered | undefined;
-  /** Why it has ended; undefined while it lives. */
+  /** True once it has read its file: what ends it from then on says nothing of the next one that reads it. */
+  #usable = false;
+  /** What whoever asks it now is told; undefined while it lives. */
   #failure: Error | undefined;
 
   /** @param file a `tokenizer.json`, which is copied */
@@ -51,9 +55,10 @@ export class TokenizerThread implements AsyncDisposable {
     this.#worker.once('exit', () => this.#end(unusable('its thread has ended')));
     // A gateway that ends need not wait for it.
     this.#worker.unref();
-    this.#opened = this.#answer().then((answer) =>
-      answer.type === 'ready' ? answer.vocabulary : 0,
-    );
+    this.#opened = this.#answer().then((answer) => {
+      this.#usable = true;
+      return answer.type === 'ready' ? answer.vocabulary : 0;
+    });
     this.#turn = this.#opened.catch((error: Error) => this.#end(error));
   }
 
@@ -77,7 +82,8 @@ export class TokenizerThread implements AsyncDisposable {
    *
    * @throws {ERR_INVALID_MODEL} when the file is no tokenizer, or cannot do these texts.
    * @throws {ERR_DEADLINE} when they take longer than texts do; it is not alive afterwards.
-   * @throws {ERR_BUSY} when too many wait for it. The signal's reason when it aborts before its turn.
+   * @throws {ERR_BUSY} when too many wait for it, or when it ended over the texts of another.
+   * @throws the signal's reason when it aborts first; the texts are tokenized to their end where that has begun.
    */
   async tokenize(
     texts: readonly string[],
@@ -91,16 +97,15 @@ export class TokenizerThread implements AsyncDisposable {
     }
     this.#waiting += 1;
     const tokens = this.#turn.then(() => this.#ask(texts, signal));
-    this.#turn = tokens.catch(() => undefined);
-    try {
-      return await tokens;
-    } finally {
+    const over = (): void => {
       this.#waiting -= 1;
-    }
+    };
+    this.#turn = tokens.then(over, over);
+    return raced(tokens, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#end(unusable('it is no longer used'));
+    this.#end(new BusyError('the tokenizer has just left memory', RETRY_AFTER_MS));
     await this.#worker.terminate();
   }
 
@@ -136,9 +141,12 @@ export class TokenizerThread implements AsyncDisposable {
     else asked?.resolve(answer);
   }
 
+  /** @param error what is told to whoever is being answered, and where its file is at fault to all others */
   #end(error: Error): void {
     if (this.#failure !== undefined) return;
-    this.#failure = error;
+    this.#failure = this.#usable
+      ? new BusyError('the tokenizer ended over another request', RETRY_AFTER_MS)
+      : error;
     this.#asked?.reject(error);
     void this.#worker.terminate();
   }

@@ -54,7 +54,7 @@ describe('TokenizerThread', () => {
     expect(thread.alive).toBe(false);
   });
 
-  it('ends a pattern that never does, and fails those who wait behind it', async () => {
+  it('ends a pattern that never does, and has those who wait behind it ask again', async () => {
     await using thread = new TokenizerThread(file(ENDLESS), { answerTimeoutMs: 1_000 });
     expect((await thread.tokenize(['aaa'], { signal }))[0]?.length).toBeGreaterThan(0);
     const answers = await Promise.allSettled(
@@ -62,9 +62,27 @@ describe('TokenizerThread', () => {
     );
     expect(answers).toMatchObject([
       { reason: { code: 'ERR_DEADLINE' } },
-      { reason: { code: 'ERR_DEADLINE' } },
+      { reason: { code: 'ERR_BUSY', details: { retryAfterMs: 1_000 } } },
     ]);
     expect(thread.alive).toBe(false);
+  });
+
+  it('lets go whoever gives up while it is asked, and counts the question until it is over', async () => {
+    await using thread = new TokenizerThread(file(ENDLESS));
+    await thread.tokenize(['aaa'], { signal });
+    const leaving = AbortSignal.timeout(50);
+    const answer = thread.tokenize([`${'a'.repeat(64)}b`], { signal: leaving });
+    await expect(answer).rejects.toMatchObject({ name: 'TimeoutError' });
+    expect([thread.busy, thread.alive]).toEqual([true, true]);
+  });
+
+  it('tells whoever asks for its vocabulary when it leaves memory to ask again', async () => {
+    const thread = new TokenizerThread(file(TOKENIZER));
+    const vocabulary = thread.vocabulary();
+    await Promise.all([
+      expect(vocabulary).rejects.toMatchObject({ code: 'ERR_BUSY' }),
+      thread[Symbol.asyncDispose](),
+    ]);
   });
 
   it('does not ask for who has gone when its turn comes', async () => {

@@ -37,9 +37,11 @@ export class Tokenizers implements AsyncDisposable {
     }
     const work = async (within: AbortSignal): Promise<TokenizerThread> => {
       const file = await read(within);
-      await this.#makeRoom(cid);
+      // Nothing is awaited before the place is taken: another that opens now would find it free too.
+      const evicted = this.#takePlace(cid);
       const thread = new TokenizerThread(file);
       this.#threads.set(cid, thread);
+      await evicted?.[Symbol.asyncDispose]();
       return thread;
     };
     return this.#opening.run(cid, work, signal);
@@ -50,9 +52,10 @@ export class Tokenizers implements AsyncDisposable {
     this.#threads.clear();
   }
 
-  async #makeRoom(cid: VersionCid): Promise<void> {
+  /** Leaves a place for a version; returns whose it was, who is to end. @throws {ERR_BUSY} when all are in use. */
+  #takePlace(cid: VersionCid): TokenizerThread | undefined {
     this.#threads.delete(cid);
-    if (this.#threads.size < MAX_TOKENIZERS) return;
+    if (this.#threads.size < MAX_TOKENIZERS) return undefined;
     const idle = [...this.#threads].find(([, { alive, busy }]) => !alive || !busy);
     if (idle === undefined) {
       throw new BusyError(
@@ -62,6 +65,6 @@ export class Tokenizers implements AsyncDisposable {
     }
     const [oldest, thread] = idle;
     this.#threads.delete(oldest);
-    await thread[Symbol.asyncDispose]();
+    return thread;
   }
 }

@@ -120,6 +120,17 @@ describe('Tokenizers', () => {
     expect(reads).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '1']);
   });
 
+  it('ends one for each that is opened past eight, also where two are at once', async () => {
+    await using tokenizers = new Tokenizers();
+    const open = (cid: string) =>
+      tokenizers.of(cid as VersionCid, async () => file(TOKENIZER), { signal });
+    const threads: TokenizerThread[] = [];
+    for (const cid of ['0', '1', '2', '3', '4', '5', '6', '7']) threads.push(await open(cid));
+    await Promise.all([open('8'), open('9')]);
+    const alive = threads.map((thread) => thread.alive);
+    expect(alive).toEqual([false, false, true, true, true, true, true, true]);
+  });
+
   it('opens a new one where the last has ended', async () => {
     await using tokenizers = new Tokenizers();
     const files = [Buffer.from('broken'), file(TOKENIZER)];

@@ -1,6 +1,7 @@
 /** The bodies of the HTTP API as JSON Schema 2020-12, by the names under which the OpenAPI document refers to them. */
 
 import { DATATYPES } from '../../../protocols/datatype.ts';
+import { MAX_TEXTS } from '../embedding/embedding-request.ts';
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -152,9 +153,9 @@ export const SCHEMAS = {
       input: {
         anyOf: [
           text,
-          { ...list(text), minItems: 1, maxItems: 2048 },
+          { ...list(text), minItems: 1, maxItems: MAX_TEXTS },
           tokens,
-          { ...list(tokens), minItems: 1, maxItems: 2048 },
+          { ...list(tokens), minItems: 1, maxItems: MAX_TEXTS },
         ],
       },
       encoding_format: { type: 'string', enum: ['float', 'base64'] },

@@ -88,6 +88,10 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof Error && error.name === 'AbortError') {
     return { kind: 'cancelled', message: 'the call was cancelled' };
   }
+  // What a signal with a timeout is aborted with: the steps before an inference are bounded so.
+  if (error instanceof Error && error.name === 'TimeoutError') {
+    return { kind: 'deadline', message: 'the swarm has not answered in time' };
+  }
   if (!isSwarmError(error)) return { kind: 'internal', message: 'internal error' };
   const { message } = error;
   const { retryAfterMs, etaMs } = error.details;

@@ -5,6 +5,8 @@ import {
   resolveEmbedding,
 } from '../../../protocols/manifest/index.ts';
 import type { TraceHeaders } from '../../../protocols/trace-context.ts';
+import { CallClock } from '../../client/call-clock.ts';
+import { raced } from '../../swarm/raced.ts';
 import { type Caller, checkMayUse } from '../access/api-keys.ts';
 import type { InferenceService } from '../inference-service.ts';
 import type { ModelDirectory, ServedModel } from '../models/model-directory.ts';
@@ -44,6 +46,12 @@ export interface EmbeddingServiceComponents {
   readonly deadlineMs: number;
 }
 
+/** A call, and the time of the whole of it. */
+interface TimedCall {
+  readonly call: EmbeddingCall;
+  readonly clock: CallClock;
+}
+
 /** A model that makes vectors of texts. */
 interface EmbeddingModel extends ServedModel {
   readonly embedding: ResolvedEmbedding;
@@ -58,20 +66,38 @@ export class EmbeddingService implements AsyncDisposable {
     this.#components = components;
   }
 
-  /** @throws whatever `failureOf` tells callers of. */
+  /** @throws whatever `failureOf` tells callers of. {ERR_DEADLINE} when the whole takes longer than it may. */
   async embed(call: EmbeddingCall): Promise<EmbeddingAnswer> {
+    using clock = new CallClock(this.#components.deadlineMs, call.signal);
+    try {
+      const { signal } = clock;
+      const model = await raced(this.#find({ ...call, signal }), signal);
+      const texts = await this.#tokenize(model, { ...call, signal });
+      return await this.#runAll(model, texts, { call, clock });
+    } catch (error) {
+      throw clock.explain(error, shown(call.request.model));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#tokenizers[Symbol.asyncDispose]();
+  }
+
+  async #runAll(
+    model: EmbeddingModel,
+    texts: readonly Int32Array[],
+    { call, clock }: TimedCall,
+  ): Promise<EmbeddingAnswer> {
     const { request } = call;
-    const deadlineAtMs = performance.now() + this.#components.deadlineMs;
-    const model = await this.#find(call);
-    const texts = await this.#tokenize(model, call);
     const { manifest, embedding } = model;
     const size = manifest.outputs.find(({ name }) => name === embedding.output)?.shape.at(-1);
     if (typeof size === 'number') checkDimensions(request, embedding, size);
     const { maxBatch } = resolveDeployment(manifest.deployment);
     const batches = planTokenBatches(texts, { inputs: manifest.inputs, maxBatch });
     const vectors: Float32Array[] = [];
+    // By the caller's signal, not the clock's: each run has the time that is left for its own, and counts as late, not as given up.
     await inTurns(batches, call, async (batch, signal) => {
-      const made = await this.#run(model, batch, { call: { ...call, signal }, deadlineAtMs });
+      const made = await this.#run(model, batch, { call: { ...call, signal }, clock });
       batch.texts.forEach((text, row) => {
         const vector = made[row] ?? new Float32Array();
         checkDimensions(request, embedding, vector.length);
@@ -79,10 +105,6 @@ export class EmbeddingService implements AsyncDisposable {
       });
     });
     return { vectors, tokens: texts.reduce((sum, { length }) => sum + length, 0) };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#tokenizers[Symbol.asyncDispose]();
   }
 
   async #find({ request, caller, signal }: EmbeddingCall): Promise<EmbeddingModel> {
@@ -111,7 +133,7 @@ export class EmbeddingService implements AsyncDisposable {
     );
     const given = request.input;
     const texts = isTokens(given) ? given : await tokenizer.tokenize(given, { signal });
-    const vocabulary = await tokenizer.vocabulary();
+    const vocabulary = await raced(tokenizer.vocabulary(), signal);
     const limit = Math.min(embedding.maxTokens, fixedTokens(manifest.inputs) ?? Infinity);
     texts.forEach((tokens, index) => {
       const unknown = tokens.find((token) => token >= vocabulary);
@@ -132,14 +154,14 @@ export class EmbeddingService implements AsyncDisposable {
   async #run(
     { asked, cid, embedding }: EmbeddingModel,
     { inputs, lengths }: TokenBatch,
-    { call, deadlineAtMs }: { readonly call: EmbeddingCall; readonly deadlineAtMs: number },
+    { call, clock }: TimedCall,
   ): Promise<Float32Array[]> {
     const { caller, requestId, traceHeaders, signal } = call;
     const answer = await this.#components.service.infer({
       // The version whose tokenizer it was: a canary's may know other tokens.
       ...{ protocol: 'rest', model: asked, version: cid, caller },
       ...{ requestId, traceHeaders, signal },
-      deadlineMs: deadlineAtMs - performance.now(),
+      deadlineMs: clock.remainingMs(),
       parse: () => ({
         ...{ id: undefined, inputs, binaryOutputs: true },
         outputs: [{ name: embedding.output, binary: true, classes: 0 }],

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, type IncomingHttpHeaders } from 'node:http2';
+import { connect, constants } from 'node:http2';
 import { type Metadata, status } from '@grpc/grpc-js';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -294,8 +294,21 @@ describe('The gRPC API, of inference', () => {
   });
 });
 
-describe('ModelStreamInfer', () => {
-  it('takes no more of a caller that reads no answers, and ends it after a time', async () => {
+describe('A caller that reads nothing', () => {
+  const rows = 16_384;
+  const large = (method: string) =>
+    caller.encode(method, {
+      model_name: 'fp32',
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [rows, 2] }],
+      raw_input_contents: [Buffer.alloc(rows * 8)],
+    });
+
+  it.each([
+    ['many answers', 'ModelStreamInfer', 40, false],
+    ['one answer of a stream', 'ModelStreamInfer', 1, true],
+    ['one answer', 'ModelInfer', 1, true],
+  ])('of %s is dropped after a time, and what waits for it let go', async (...row) => {
+    const [, method, requests, ends] = row;
     const lines: string[] = [];
     const logger = pino({ level: 'debug' }, { write: (line) => lines.push(line) });
     await using strict = await startTestGateway(testnet, { readerTimeoutMs: 300, logger });
@@ -303,30 +316,35 @@ describe('ModelStreamInfer', () => {
     // The end of the connection is told to both.
     session.on('error', () => undefined);
     const stream = session.request({
-      ...{ ':method': 'POST', ':path': '/inference.GRPCInferenceService/ModelStreamInfer' },
+      ...{ ':method': 'POST', ':path': `/inference.GRPCInferenceService/${method}` },
       ...{ 'content-type': 'application/grpc', te: 'trailers' },
     });
-    const rows = 16_384;
-    const large = caller.encode('ModelStreamInfer', {
-      model_name: 'fp32',
-      inputs: [{ name: 'x', datatype: 'FP32', shape: [rows, 2] }],
-      raw_input_contents: [Buffer.alloc(rows * 8)],
-    });
+    // Being reset is an error to it.
     stream.on('error', () => undefined);
-    const trailers = once(stream, 'trailers');
-    for (let count = 0; count < 40; count += 1) stream.write(large);
+    const closed = new Promise((resolve) => stream.once('close', resolve));
+    for (let count = 0; count < requests; count += 1) stream.write(large(method));
+    if (ends) stream.end();
     const told = () => lines.filter((line) => line.includes('no answer was read for 300 ms'));
     await expect.poll(told, { timeout: 20_000 }).toHaveLength(1);
-    stream.resume();
-    const [ended] = (await trailers) as [IncomingHttpHeaders];
-    expect(ended).toMatchObject({
-      'grpc-status': String(status.RESOURCE_EXHAUSTED),
-      'grpc-message': expect.stringContaining('no%20answer%20was%20read'),
-    });
-    session.destroy();
     expect(JSON.parse(told()[0] ?? '{}')).toMatchObject({ requestId: expect.any(String) });
+    await closed;
+    // Which gRPC tells as RESOURCE_EXHAUSTED.
+    expect(stream.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    expect(told()).toHaveLength(1);
+    session.destroy();
   });
 
+  it('is not taken for one that waits longer for its model', async () => {
+    await using strict = await startTestGateway(testnet, { readerTimeoutMs: 20 });
+    using patient = new GrpcCaller(strict.grpc);
+    const { outputs } = (await patient.call('ModelInfer', trips(1_000_000))) as {
+      readonly outputs?: readonly unknown[];
+    };
+    expect(outputs).toHaveLength(1);
+  });
+});
+
+describe('ModelStreamInfer', () => {
   it('answers in order, tells a failure as a message, and goes on', async () => {
     const stream = caller.stream('ModelStreamInfer');
     const last = { triton_enable_empty_final_response: { bool_param: true } };

@@ -14,6 +14,7 @@ import type { ServedModel } from '../models/model-directory.ts';
 import type { RepositoryCall } from '../models/model-repository.ts';
 import { type Failure, failureOf, GatewayRefusal, grpcStatus } from '../refusal.ts';
 import { describeServer } from '../server-description.ts';
+import { CallReader } from './call-reader.ts';
 import type {
   GrpcInferRequest,
   GrpcInferResponse,
@@ -32,7 +33,7 @@ const SHARED_MEMORY_METHODS = ['System', 'Cuda'].flatMap((kind) =>
 export interface GrpcServiceComponents extends ApiComponents {
   readonly keys: ApiKeys;
   readonly restricted: RestrictedGroups;
-  /** Milliseconds for which a caller may take nothing of a stream's answers. */
+  /** Milliseconds for which a caller may take nothing of its answers. */
   readonly readerTimeoutMs: number;
   /** Told of each failure, with what was thrown. */
   readonly onFailure: (failure: Failure, error: unknown, requestId: string) => void;
@@ -140,6 +141,7 @@ export class GrpcService {
   ) {
     return (call: ServerUnaryCall<Request, object>, reply: sendUnaryData<object>): void => {
       const requestId = answerRequestId(call);
+      this.#readerOf(call, requestId);
       const answered = async (): Promise<object> => {
         const opened = await this.#open(call, { group, door, requestId });
         return answer(call.request, opened);
@@ -199,6 +201,7 @@ export class GrpcService {
     const requestId = answerRequestId(stream);
     const opened = this.#open(stream, { group: 'inference', door: 'open', requestId });
     const [authorization] = stream.metadata.get('authorization').map(String);
+    const reader = this.#readerOf(stream, requestId);
     const handler = new InferenceStream(stream, {
       // Each request is of the key's rate, and a key that is revoked ends with the next.
       infer: async (request) => {
@@ -207,6 +210,7 @@ export class GrpcService {
       },
       status: (error) => this.#status(error, requestId),
       readerTimeoutMs: this.#components.readerTimeoutMs,
+      drop: () => reader.drop(),
       endsOnError: String(stream.metadata.get('triton_grpc_error')[0]) === 'true',
     });
     this.#streams.add(handler);
@@ -218,6 +222,13 @@ export class GrpcService {
     const found = await this.#components.directory.find(name, version, call);
     checkMayUse(call.caller, found.name);
     return found;
+  }
+
+  /** Has whoever takes nothing of a call's answers dropped. */
+  #readerOf(call: object, requestId: string): CallReader {
+    const { readerTimeoutMs: timeoutMs } = this.#components;
+    const late = new GatewayRefusal('exhausted', `no answer was read for ${timeoutMs} ms`);
+    return new CallReader(call, { timeoutMs, onLate: () => void this.#status(late, requestId) });
   }
 
   #status(error: unknown, requestId: string): { readonly code: status; readonly details: string } {

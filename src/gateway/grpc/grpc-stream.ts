@@ -16,6 +16,8 @@ export interface InferenceStreamInit {
   readonly endsOnError: boolean;
   /** Milliseconds for which the caller may take nothing of the answers. */
   readonly readerTimeoutMs: number;
+  /** Resets the stream, which ends it here too: its caller takes nothing. */
+  readonly drop: () => void;
 }
 
 /**
@@ -105,14 +107,13 @@ export class InferenceStream {
   /** Resolves when there is room for another, or nobody reads. */
   async #send(response: GrpcStreamResponse): Promise<void> {
     if (this.#state === 'ended' || this.#stream.write(response)) return;
-    const { readerTimeoutMs } = this.#init;
-    const late = AbortSignal.timeout(readerTimeoutMs);
+    const late = AbortSignal.timeout(this.#init.readerTimeoutMs);
     try {
       await once(this.#stream, 'drain', { signal: AbortSignal.any([late, this.#gone.signal]) });
     } catch {
       // Where the caller has gone, the stream has ended already.
-      const message = `no answer was read for ${readerTimeoutMs} ms`;
-      this.fail(new GatewayRefusal('exhausted', message));
+      if (!this.#gone.signal.aborted) this.#init.drop();
+      this.#lost();
     }
   }
 

@@ -4,6 +4,7 @@ import { isSwarmError } from '../../protocols/errors.ts';
 /** How an answer fails, in the words of gRPC that HTTP has a status for too. */
 export type FailureKind =
   | 'invalid'
+  | 'too-large'
   | 'unauthenticated'
   | 'forbidden'
   | 'not-found'
@@ -47,6 +48,8 @@ export class GatewayRefusal extends Error implements Failure {
 /** HTTP statuses as Triton gives them: what is not of its own kind is 400. */
 const HTTP_STATUS: Readonly<Record<FailureKind, number>> = {
   invalid: 400,
+  // OpenAI's API has a status for a body that is too large, in `formatOpenAiError`.
+  'too-large': 400,
   unauthenticated: 401,
   forbidden: 403,
   'not-found': 404,
@@ -62,6 +65,7 @@ const HTTP_STATUS: Readonly<Record<FailureKind, number>> = {
 /** @see https://github.com/grpc/grpc/blob/master/doc/statuscodes.md */
 const GRPC_STATUS: Readonly<Record<FailureKind, status>> = {
   invalid: status.INVALID_ARGUMENT,
+  'too-large': status.INVALID_ARGUMENT,
   unauthenticated: status.UNAUTHENTICATED,
   forbidden: status.PERMISSION_DENIED,
   'not-found': status.NOT_FOUND,

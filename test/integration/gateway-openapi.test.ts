@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRestPath } from '../../src/gateway/rest/rest-path.ts';
@@ -185,6 +186,19 @@ describe('The OpenAPI document', () => {
   ])('describes what inference answers to %s', async (_, body, headers, status) => {
     const operation = checker.operations.find(({ id }) => id === 'infer') as DescribedOperation;
     expect(await ask(operation, { path: '/v2/models/simple/infer', body, headers })).toBe(status);
+  });
+
+  it.each([
+    ['as it is', new Uint8Array(100_001), {}],
+    ['once decompressed', gzipSync(new Uint8Array(100_001)), { 'content-encoding': 'gzip' }],
+  ])('describes what OpenAI paths answer to a body too large %s', async (_, body, headers) => {
+    const posted = checker.operations.filter(
+      ({ path, takesBody }) => takesBody && path.startsWith('/v1/'),
+    );
+    expect(posted).toHaveLength(3);
+    for (const operation of posted) {
+      expect(await ask(operation, { path: operation.path, body, headers })).toBe(413);
+    }
   });
 });
 

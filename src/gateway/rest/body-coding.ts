@@ -41,12 +41,13 @@ export async function decodeBody(
     return await DECODERS[name as keyof typeof DECODERS](body, { maxOutputLength: maxBytes });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new GatewayRefusal(
-      'invalid',
-      code === 'ERR_BUFFER_TOO_LARGE'
-        ? `request has more than ${maxBytes} bytes once decompressed, expected at most that many`
-        : `request is not ${name}: ${String(code)}`,
-    );
+    if (code === 'ERR_BUFFER_TOO_LARGE') {
+      throw new GatewayRefusal(
+        'too-large',
+        `request has more than ${maxBytes} bytes once decompressed, expected at most that many`,
+      );
+    }
+    throw new GatewayRefusal('invalid', `request is not ${name}: ${String(code)}`);
   }
 }
 

@@ -152,14 +152,14 @@ export class HttpServer {
     const failure = failureOf(fromFastify(error, this.#init.maxBodyBytes));
     this.#log(failure, error, request);
     const path = pathOf(request);
-    const { body, headers } = isOpenAiPath(path)
+    const { status, body, headers } = isOpenAiPath(path)
       ? formatOpenAiError(failure, path)
-      : jsonBody({ error: failure.message });
+      : { status: httpStatus(failure.kind), ...jsonBody({ error: failure.message }) };
     if (failure.retryAfterMs !== undefined) {
       void reply.header('retry-after', String(Math.max(1, Math.ceil(failure.retryAfterMs / 1000))));
     }
     return reply
-      .code(httpStatus(failure.kind))
+      .code(status)
       .headers({ ...headers, ...failure.headers })
       .send(body);
   }
@@ -211,7 +211,7 @@ function fromFastify(error: unknown, maxBodyBytes: number): unknown {
   };
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     return new GatewayRefusal(
-      'invalid',
+      'too-large',
       `request has more than ${maxBodyBytes} bytes, expected at most that many (--max-body-bytes)`,
     );
   }

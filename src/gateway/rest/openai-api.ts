@@ -15,6 +15,9 @@ const EMBEDDINGS = '/v1/embeddings';
 
 const NOT_YET = /^\/v1\/(?:chat\/completions|completions)$/;
 
+/** Of a body that is too large; Triton answers 400 to it. */
+const TOO_LARGE = 413;
+
 /** The words of OpenAI's clients for what went wrong, by HTTP status. */
 const ERROR_TYPES: Readonly<Record<number, string>> = {
   401: 'authentication_error',
@@ -22,6 +25,7 @@ const ERROR_TYPES: Readonly<Record<number, string>> = {
   404: 'invalid_request_error',
   405: 'invalid_request_error',
   400: 'invalid_request_error',
+  413: 'invalid_request_error',
   429: 'rate_limit_error',
 };
 
@@ -118,7 +122,7 @@ export class OpenAiApi {
 /** A failure in OpenAI's form. Its clients ask again after any status from 500 unless they are told not to. */
 export function formatOpenAiError(failure: Failure, path: string): RestAnswer {
   const { kind, message, param = null } = failure;
-  const status = httpStatus(kind);
+  const status = kind === 'too-large' ? TOO_LARGE : httpStatus(kind);
   const ofModel = path === EMBEDDINGS || NOT_YET.test(path) || path.startsWith('/v1/models/');
   const { body, headers } = jsonBody({
     error: {

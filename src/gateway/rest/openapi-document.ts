@@ -33,6 +33,7 @@ const FAILURES: Readonly<Record<number, string>> = {
   401: 'No API key was given, or an unknown one.',
   403: 'The API key is not for this, or a header of a restricted group is missing.',
   404: 'The model or version is unknown.',
+  413: 'The body is too large.',
   429: 'The rate of the API key is used up; retry-after says for how long.',
   500: 'The model failed while it ran.',
   501: 'Not supported.',
@@ -227,7 +228,12 @@ function describeResponses(path: string, operation: Omit<Operation, 'summary'>):
   const { id, answer, failures = [] } = operation;
   const openAi = path.startsWith('/v1/');
   const asksSwarm = openAi || path.includes('{model}');
-  const statuses = new Set([...COMMON_FAILURES, ...failures, ...(asksSwarm ? SWARM_FAILURES : [])]);
+  const statuses = new Set([
+    ...COMMON_FAILURES,
+    ...failures,
+    ...(asksSwarm ? SWARM_FAILURES : []),
+    ...(openAi && operation.request !== undefined ? [413] : []),
+  ]);
   const failed = [...statuses].map((status) => [
     String(status),
     describeResponse(FAILURES[status] ?? '', openAi ? 'OpenAiError' : 'Error'),

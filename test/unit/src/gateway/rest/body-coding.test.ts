@@ -20,7 +20,7 @@ describe('decodeBody', () => {
   });
 
   it.each([
-    ['more than the bound', 'gzip', gzipSync(text), 'invalid', /more than 99 bytes/],
+    ['more than the bound', 'gzip', gzipSync(text), 'too-large', /more than 99 bytes/],
     ['raw deflate', 'deflate', deflateRawSync(text), 'invalid', /is not deflate/],
     ['no gzip', 'gzip', text, 'invalid', /is not gzip/],
     ['an unknown encoding', 'br', text, 'unsupported', /expected gzip or deflate/],

@@ -14,7 +14,7 @@ export interface FleetKeeperInit {
   readonly tickMs: number;
   /** @default 30000 */
   readonly coolDownMs?: number | undefined;
-  /** Hears of each change that is ordered, and of what could not be done. */
+  /** Hears of each change before it is made. */
   readonly onChange: (change: FleetChange) => void;
 }
 

@@ -134,7 +134,7 @@ export class SwarmProcess {
     }
   }
 
-  /** Asks it to end, and kills it when it does not within a few seconds. */
+  /** Asks it to end, and kills it when it has not after that many milliseconds. */
   async stop(timeoutMs = STOP_TIMEOUT_MS): Promise<void> {
     if (!this.#running) return;
     this.#child.kill('SIGTERM');

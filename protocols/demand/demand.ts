@@ -37,6 +37,11 @@ export interface DemandRates {
   readonly coldMissesPerS: number;
 }
 
+/** Requests a second that were asked for in all, whatever became of them. */
+export function totalPerS({ arrivalsPerS, refusalsPerS, coldMissesPerS }: DemandRates): number {
+  return arrivalsPerS + refusalsPerS + coldMissesPerS;
+}
+
 /** How much one version was asked for at one peer. */
 export interface VersionDemand {
   readonly cid: VersionCid;

@@ -6,6 +6,7 @@ export {
   MAX_DEMAND_WINDOW_MS,
   openDemand,
   signDemand,
+  totalPerS,
   type VersionDemand,
 } from './demand.ts';
 export { openRecruit, type RecruitNotice, signRecruit } from './recruit.ts';

@@ -1,3 +1,4 @@
+import { totalPerS } from '../../protocols/demand/index.ts';
 import type { LocalSwarm } from '../../src/cli/up/local-swarm.ts';
 import type { VersionView } from '../../src/policy/scaling/scaling-view.ts';
 import type { ScalingOnlooker, StandingVersion } from '../../src/swarm/scaling-onlooker.ts';
@@ -59,9 +60,6 @@ const WORDS = {
 } as const;
 
 function demandOf({ reports }: VersionView, { desired }: StandingVersion): string {
-  const perS = reports.reduce(
-    (sum, { panic }) => sum + panic.arrivalsPerS + panic.refusalsPerS + panic.coldMissesPerS,
-    0,
-  );
+  const perS = reports.reduce((sum, { panic }) => sum + totalPerS(panic), 0);
   return `${perS.toFixed(0).padStart(3)} requests/s, wants ${desired}`;
 }

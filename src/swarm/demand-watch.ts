@@ -5,12 +5,12 @@ import {
   claimedReporter,
   DEMAND_TOPIC_COUNT,
   type DemandDigest,
-  type DemandRates,
   demandBucket,
   demandTopic,
   MAX_DEMAND_VERSIONS,
   openDemand,
   signDemand,
+  totalPerS,
   type VersionDemand,
 } from '../../protocols/demand/index.ts';
 import { isSwarmError } from '../../protocols/errors.ts';
@@ -229,8 +229,4 @@ function isNews(told: VersionDemand, now: VersionDemand): boolean {
 /** Nobody has asked for it for a stable window, and nothing of what was asked for runs. */
 function isIdle({ stable, inFlight }: VersionDemand): boolean {
   return totalPerS(stable) === 0 && inFlight === 0;
-}
-
-function totalPerS({ arrivalsPerS, refusalsPerS, coldMissesPerS }: DemandRates): number {
-  return arrivalsPerS + refusalsPerS + coldMissesPerS;
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { totalPerS } from '../../../protocols/demand/index.ts';
 import { resolveScalingInit } from '../../policy/scaling/scaling-settings.ts';
 import type { VersionView } from '../../policy/scaling/scaling-view.ts';
 import {
@@ -101,7 +102,7 @@ function standingOf(version: VersionView | undefined): Standing {
   for (const { state } of version?.replicas ?? []) if (state !== 'gone') replicas[state] += 1;
   let [askedPerS, inFlight] = [0, 0];
   for (const { panic, inFlight: open } of version?.reports ?? []) {
-    askedPerS += panic.arrivalsPerS + panic.refusalsPerS + panic.coldMissesPerS;
+    askedPerS += totalPerS(panic);
     inFlight += open;
   }
   return { askedPerS: roundMs(askedPerS), inFlight: roundMs(inFlight), replicas };

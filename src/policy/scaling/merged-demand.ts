@@ -1,4 +1,4 @@
-import type { DemandRates } from '../../../protocols/demand/index.ts';
+import { totalPerS } from '../../../protocols/demand/index.ts';
 import type { NodeId } from '../../../protocols/types.ts';
 import { median } from '../median.ts';
 import type { ReplicaCapacity } from './replica-capacity.ts';
@@ -78,13 +78,13 @@ export function mergeDemand(
     };
     const stableWeight = fading(stableWindowMs);
     const panicWeight = fading(panicWindowMs);
-    if (panicWeight > 0 && (offered(report.panic) > 0 || report.inFlight > 0)) asked = true;
+    if (panicWeight > 0 && (totalPerS(report.panic) > 0 || report.inFlight > 0)) asked = true;
     const replica = ready.get(report.reporter);
     if (stableWeight > 0) heard.add(report.reporter);
     const held = replica ?? former.get(report.reporter);
     if (report.role === 'client' || held === undefined) {
-      outside.stablePerS += stableWeight * offered(report.stable);
-      outside.panicPerS += panicWeight * offered(report.panic);
+      outside.stablePerS += stableWeight * totalPerS(report.stable);
+      outside.panicPerS += panicWeight * totalPerS(report.panic);
       continue;
     }
     const perS = capacity.of(held.requestsPerS);
@@ -93,11 +93,11 @@ export function mergeDemand(
     const serving = replica !== undefined;
     stable.push({
       ...{ perS, serving, weight: stableWeight, settled: forMs >= stableWindowMs },
-      offeredPerS: offered(report.stable),
+      offeredPerS: totalPerS(report.stable),
     });
     panic.push({
       ...{ perS, serving, weight: panicWeight, settled: forMs >= panicWindowMs },
-      offeredPerS: offered(report.panic) + backlogPerS,
+      offeredPerS: totalPerS(report.panic) + backlogPerS,
     });
   }
   const silent = [...ready.values()].filter((one) => !heard.has(one.node));
@@ -121,14 +121,10 @@ export function mergeDemand(
   };
 }
 
-function offered({ arrivalsPerS, refusalsPerS, coldMissesPerS }: DemandRates): number {
-  return arrivalsPerS + refusalsPerS + coldMissesPerS;
-}
-
 /** Requests a second that would work off, within a panic window, what waits beyond what the publisher aims at. */
 function backlogOf(report: DemandReport, targetInFlight: number, panicWindowMs: number): number {
   const perS = (1_000 * Math.max(0, report.inFlight - targetInFlight)) / panicWindowMs;
-  return Math.min(perS, MAX_BACKLOG_SHARE * offered(report.panic));
+  return Math.min(perS, MAX_BACKLOG_SHARE * totalPerS(report.panic));
 }
 
 interface BoundedSum {

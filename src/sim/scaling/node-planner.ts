@@ -1,3 +1,4 @@
+import { totalPerS } from '../../../protocols/demand/index.ts';
 import type { NodeId } from '../../../protocols/types.ts';
 import { planReplicas } from '../../policy/scaling/plan-replicas.ts';
 import type {
@@ -112,7 +113,8 @@ export class NodePlanner {
     const told = replica.digests.at(-1);
     if (nowMs < replica.digestDueMs && !this.#isCrowded(node, version)) return;
     const read = replica.meter.read(nowMs);
-    const grew = offered(read.panic) > SUDDEN_GROWTH * offered(told?.demand.panic);
+    const toldPerS = told === undefined ? 0 : totalPerS(told.demand.panic);
+    const grew = totalPerS(read.panic) > SUDDEN_GROWTH * toldPerS;
     if (nowMs < replica.digestDueMs && !grew) return;
     const { exaggeration } = node.spec;
     const demand = exaggeration === 1 ? read : exaggerated(read, exaggeration);
@@ -234,11 +236,6 @@ function exaggerated(demand: SimDemand, times: number): SimDemand {
     arrivalsPerS: times * rates.arrivalsPerS,
   });
   return { ...demand, stable: told(demand.stable), panic: told(demand.panic) };
-}
-
-function offered(rates: SimDemand['panic'] | undefined): number {
-  if (rates === undefined) return 0;
-  return rates.arrivalsPerS + rates.refusalsPerS + rates.coldMissesPerS;
 }
 
 function count(node: SimNode, is: (replica: SimReplica) => boolean): number {

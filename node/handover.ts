@@ -24,9 +24,6 @@ const LOOK_INTERVAL_MS = 200;
  */
 const HEARING_MS = 300;
 
-/** Milliseconds that others have to take over, with what is in flight well within the half minute that Kubernetes gives a pod. */
-export const DEFAULT_HANDOVER_TIMEOUT_MS = 15_000;
-
 export interface HandoverComponents {
   readonly peer: Pick<SwarmPeer, 'id' | 'view' | 'recruits'>;
   readonly replicas: {

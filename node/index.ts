@@ -28,5 +28,6 @@ export type { VerifiedVersion } from './store/store-verify.ts';
 export { VersionStore } from './store/version-store.ts';
 export type { RepairOutcome } from './replica/version-repair.ts';
 export type { DrainStatus } from './control/drain-verbs.ts';
-export { DEFAULT_HANDOVER_TIMEOUT_MS, type HandoverProgress } from './handover.ts';
+export { DEFAULT_HANDOVER_TIMEOUT_MS } from '../src/policy/handover.ts';
+export type { HandoverProgress } from './handover.ts';
 export type { NodeStatus } from './control/node-verbs.ts';

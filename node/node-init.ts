@@ -8,6 +8,7 @@ import { quoted } from '../protocols/quoted.ts';
 import { parsePublisherId, parseVersionCid } from '../protocols/reference.ts';
 import { MIN_RATE_BYTES } from '../protocols/transfer/index.ts';
 import type { Resolved } from '../protocols/types.ts';
+import { DEFAULT_HANDOVER_TIMEOUT_MS } from '../src/policy/handover.ts';
 import { MIN_MEMORY_BYTES } from '../src/policy/memory-need.ts';
 import { RETIRE_AFTER_MS, RETIRE_RANGE_MS } from '../src/policy/retirement.ts';
 import {
@@ -20,7 +21,6 @@ import { checkBootstrapAddresses } from '../src/swarm/peer.ts';
 import type { InferenceBackend } from './backend/backend.ts';
 import { ISOLATION_MODES, type IsolationMode } from './backend/isolation.ts';
 import { DEFAULT_LOOP_LIMIT_MS, defaultMaxCores } from './backend/onnx-init.ts';
-import { DEFAULT_HANDOVER_TIMEOUT_MS } from './handover.ts';
 import { hostMemoryBytes } from './device/host-memory.ts';
 
 /** How often a node announces itself when nothing changes; the lease is three of these. */

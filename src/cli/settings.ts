@@ -1,6 +1,7 @@
 import { ISOLATION_MODES, type IsolationMode } from '../../node/backend/isolation.ts';
 import { DEFAULT_MAX_REQUEST_BYTES, MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { DEFAULT_NETWORK } from '../../protocols/protocol-id.ts';
+import { DEFAULT_HANDOVER_TIMEOUT_MS } from '../policy/handover.ts';
 import { RETIRE_AFTER_MS, RETIRE_RANGE_MS } from '../policy/retirement.ts';
 import { GATEWAY_SETTINGS, type GatewaySettings } from './gateway-settings.ts';
 import { SCALING_SETTINGS, type ScalingSettings } from './scaling-settings.ts';
@@ -217,7 +218,7 @@ export const SETTINGS = {
     about:
       'milliseconds that other nodes have to take over what this one serves, after SIGTERM or `swarm node drain`; 0 to not wait',
     range: [0, 3_600_000],
-    fallback: 15_000,
+    fallback: DEFAULT_HANDOVER_TIMEOUT_MS,
   },
   storeQuota: {
     kind: 'text',

@@ -1,5 +1,8 @@
 import type { VersionCid } from '../../protocols/types.ts';
 
+/** Milliseconds that others have to take over, with what is in flight well within the half minute that Kubernetes gives a pod. */
+export const DEFAULT_HANDOVER_TIMEOUT_MS = 15_000;
+
 /** A version that a node serves which is about to leave, as the others hold it. */
 export interface HandoverVersion {
   readonly cid: VersionCid;

@@ -74,7 +74,16 @@ export interface ScalingSettings {
 
 /** What the settings have a node do; false to follow no demand. */
 export function scalingInit(settings: ScalingSettings): ScalingInit | false {
-  if (settings.scaling === 'off') return false;
-  const { stableWindowMs, panicWindowMs, scalingTickMs: tickMs, upDelayMs, downDelayMs } = settings;
+  return settings.scaling === 'off' ? false : scalingTimes(settings);
+}
+
+/** Over which times demand is followed, by a node or by whoever only looks. */
+export function scalingTimes({
+  stableWindowMs,
+  panicWindowMs,
+  scalingTickMs: tickMs,
+  upDelayMs,
+  downDelayMs,
+}: Omit<ScalingSettings, 'scaling'>): ScalingInit {
   return { stableWindowMs, panicWindowMs, tickMs, upDelayMs, downDelayMs };
 }

@@ -13,7 +13,7 @@ import type { CommandOptions } from '../command-table.ts';
 import { EXIT } from '../exit-code.ts';
 import { counted, roundMs } from '../figures.ts';
 import { printable, shortId } from '../printable.ts';
-import { scalingInit } from '../scaling-settings.ts';
+import { scalingTimes } from '../scaling-settings.ts';
 import { joinSwarm } from '../swarm-join.ts';
 import { printTable } from '../table.ts';
 
@@ -27,7 +27,7 @@ interface Standing {
 /** `swarm top`: what the swarm is asked for, how many replicas that takes, and how many there are. */
 export async function runTop(context: CommandContext, options: CommandOptions): Promise<number> {
   const { terminal, settings, signal } = context;
-  const scaling = resolveScalingInit(scalingInit({ ...settings, scaling: 'on' }) || {});
+  const scaling = resolveScalingInit(scalingTimes(settings));
   const untilSeen = options['once'] === true;
   await using swarm = await joinSwarm(context);
   const onlooker = new ScalingOnlooker(swarm.peer, scaling);

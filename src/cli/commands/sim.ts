@@ -1,6 +1,5 @@
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { ConfigError } from '../../../protocols/errors.ts';
 import {
   type DemandTrace,
   diurnalTrace,
@@ -16,6 +15,7 @@ import type { SecondFigures } from '../../sim/scaling/swarm-record.ts';
 import { readBoundedFile } from '../bounded-file.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
+import { parseInteger } from '../config.ts';
 import { EXIT } from '../exit-code.ts';
 import { checkNewFile, writeNewFile } from '../new-file.ts';
 import { formatDuration, parseDuration, parseNumber, parseShare, type Range } from '../quantity.ts';
@@ -151,9 +151,8 @@ function summary(outcome: SwarmOutcome, { durationMs }: ScenarioInit) {
 }
 
 function integer(options: CommandOptions, name: string, fallback: number, range: Range): number {
-  const value = number(options, name, fallback, range);
-  if (Number.isInteger(value)) return value;
-  throw new ConfigError(`--${name} is ${value}, expected an integer`);
+  const text = options[name];
+  return typeof text === 'string' ? parseInteger(text, `--${name}`, range) : fallback;
 }
 
 function number(options: CommandOptions, name: string, fallback: number, range: Range): number {

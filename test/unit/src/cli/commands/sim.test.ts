@@ -46,8 +46,8 @@ describe('runSim', () => {
   });
 
   it.each([
-    [{ nodes: '0' }, /--nodes is "0", expected a number from 1 to 10000/],
-    [{ nodes: '1.5' }, /--nodes is 1.5, expected an integer/],
+    [{ nodes: '0' }, /--nodes is "0", expected an integer from 1 to 10000/],
+    [{ nodes: '1.5' }, /--nodes is "1.5", expected an integer from 1/],
     [{ for: '2d' }, /--for/],
     [{ lost: '2' }, /--lost/],
     [{ trace: 'nowhere.txt' }, /trace nowhere.txt does not exist/],

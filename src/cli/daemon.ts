@@ -36,7 +36,8 @@ export async function serveUntilTold<D extends Daemon>(
     const { id, addresses } = daemon;
     terminal.event({ event: 'ready', role, id, addresses, ...facts?.(daemon) });
     introduce(daemon);
-    await Promise.race([once(signal, 'abort'), daemon.drained ?? once(signal, 'abort')]);
+    const told = once(signal, 'abort');
+    await (daemon.drained === undefined ? told : Promise.race([told, daemon.drained]));
   } finally {
     await daemon.stop();
   }

@@ -84,7 +84,8 @@ async function run(
         : await runDemo({ swarm, nodes, client, models, report, signal });
     if (!untilDone) {
       report.next(outcome.publications, cwd, settings.network);
-      if (!signal.aborted) await Promise.race([once(signal, 'abort'), failureOf(fleet)]);
+      // The fleet ends with the signal as well, but for one that follows nothing.
+      if (!signal.aborted) await Promise.all([once(signal, 'abort'), fleet]);
     }
     return outcome;
   } finally {
@@ -93,14 +94,6 @@ async function run(
     const client = await joining?.catch(() => undefined);
     await client?.close();
   }
-}
-
-/** Rejects as the work does, and never resolves. */
-async function failureOf(work: Promise<void> | undefined): Promise<void> {
-  await work;
-  return new Promise(() => {
-    // Only its failure matters.
-  });
 }
 
 async function join(swarm: LocalSwarm): Promise<SwarmClient> {

@@ -10,7 +10,7 @@ import {
   someOf,
 } from './command.ts';
 import type { LoadQuestions } from './gateway/client.ts';
-import { BENCH_MODELS, type BenchModel, benchModel } from './gateway/models.ts';
+import { MODEL_NAMES, type ModelName, modelBytes } from './gateway/models.ts';
 import { installPythonServers } from './gateway/peer-servers.ts';
 import {
   type ModelFiles,
@@ -33,7 +33,7 @@ const MIB = 1024 * 1024;
 interface GatewayOptions {
   readonly json: boolean;
   readonly seconds: number;
-  readonly models: readonly BenchModel[];
+  readonly models: readonly ModelName[];
   readonly servers: readonly ServerName[];
   readonly callers: readonly number[];
 }
@@ -42,8 +42,8 @@ interface GatewayOptions {
 export function gatewayCommand(host: BenchHost): Command {
   return benchCommand('gateway', 'the gateway against plain fastify, MLServer and LitServe')
     .option('--seconds <n>', 'seconds of one measurement', positiveNumber, 1)
-    .option('--models <list>', `of ${BENCH_MODELS.join(', ')}`, someOf(BENCH_MODELS), [
-      ...BENCH_MODELS,
+    .option('--models <list>', `of ${MODEL_NAMES.join(', ')}`, someOf(MODEL_NAMES), [
+      ...MODEL_NAMES,
     ])
     .option('--servers <list>', `of ${SERVERS.join(', ')}`, someOf(SERVERS), [...SERVERS])
     .option('--callers <list>', 'requests at once', positiveIntegers, CALLERS)
@@ -61,7 +61,7 @@ async function runGateway(options: GatewayOptions, host: BenchHost): Promise<Gat
   const folder = await mkdtemp(path.join(os.tmpdir(), 'gpu-swarm-bench-'));
   try {
     const files = { tiny: path.join(folder, 'tiny.onnx'), heavy: path.join(folder, 'heavy.onnx') };
-    for (const model of BENCH_MODELS) await writeFile(files[model], benchModel(model));
+    for (const model of MODEL_NAMES) await writeFile(files[model], modelBytes(model));
     const rows: GatewayRow[] = [];
     // One after the other: what a server keeps busy while it idles would be taken from the next.
     for (const name of servers)

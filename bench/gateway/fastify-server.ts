@@ -21,8 +21,8 @@ async function run(model: string, values: Float32Array): Promise<Float32Array> {
   const session = sessions.get(model);
   if (session === undefined) throw new Error(`model '${model}' is unknown`);
   const shape = [values.length / WIDTH, WIDTH];
-  const { y } = await session.run({ x: new Tensor('float32', values, shape) });
-  if (y === undefined) throw new Error("expected output 'y', found none");
+  const [y] = Object.values(await session.run({ x: new Tensor('float32', values, shape) }));
+  if (y === undefined) throw new Error('expected an output, found none');
   return y.data as Float32Array;
 }
 

@@ -23,7 +23,7 @@ class OnnxApi(litserve.LitAPI):
         return numpy.array(request["x"], dtype=numpy.float32)
 
     def predict(self, x):
-        return self.session.run(["y"], {"x": x})[0]
+        return self.session.run(None, {"x": x})[0]
 
     def encode_response(self, output):
         return {"y": output.tolist()}

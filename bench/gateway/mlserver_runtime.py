@@ -18,7 +18,7 @@ class OnnxModel(MLModel):
 
     async def predict(self, payload):
         x = NumpyCodec.decode_input(payload.inputs[0]).astype(numpy.float32)
-        (y,) = self.session.run(["y"], {"x": x})
+        (y,) = self.session.run(None, {"x": x})
         return InferenceResponse(
             model_name=self.name, outputs=[NumpyCodec.encode_output("y", y)]
         )

@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import { installRequirements, pythonCommand, TEST_TOOLS } from '../../test/support/python-tools.ts';
-import type { BenchModel } from './models.ts';
+import type { ModelName } from './models.ts';
 
 const REQUIREMENTS = path.join(import.meta.dirname, 'requirements.txt');
 
@@ -22,19 +22,19 @@ export interface PythonServer {
   readonly command: string;
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
-  readonly addressOf: (model: BenchModel) => string;
+  readonly addressOf: (model: ModelName) => string;
   /** What answers 200 once the model is there. */
-  readonly readyOf: (model: BenchModel) => string;
+  readonly readyOf: (model: ModelName) => string;
 }
 
-type Files = Readonly<Record<BenchModel, string>>;
+type Files = Readonly<Record<ModelName, string>>;
 
 /** Installs MLServer and LitServe where that was not done before. @throws what pip says, or that there is no Python. */
 export async function installPythonServers(signal: AbortSignal): Promise<void> {
   await installRequirements(REQUIREMENTS, PACKAGES, signal);
 }
 
-/** MLServer with one process, as many as there are cores left for it beside its callers. */
+/** MLServer in one process: without workers, it runs the models where it answers. */
 export async function mlserver(folder: string, files: Files): Promise<PythonServer> {
   const [http, grpc, metrics] = [await freePort(), await freePort(), await freePort()];
   const settings = {
@@ -59,7 +59,8 @@ export async function mlserver(folder: string, files: Files): Promise<PythonServ
   };
 }
 
-export async function litserve(_folder: string, files: Files): Promise<PythonServer> {
+/** LitServe with one worker for each model. */
+export async function litserve(files: Files): Promise<PythonServer> {
   const port = await freePort();
   const models = Object.entries(files).map(([name, file]) => `${name}=${file}`);
   const program = path.join(import.meta.dirname, 'litserve_server.py');

@@ -9,7 +9,7 @@ import { childrenOf } from '../../test/support/process-tree.ts';
 import { WorkerProcess } from '../worker-process.ts';
 import type { Form } from './client.ts';
 import type { FastifyQuestions } from './fastify-server.ts';
-import { BENCH_MODELS, type BenchModel, benchModel } from './models.ts';
+import { MODEL_NAMES, type ModelName, modelBytes } from './models.ts';
 import { litserve, mlserver, type PythonServer } from './peer-servers.ts';
 
 export const SERVERS = ['gateway', 'fastify', 'mlserver', 'litserve'] as const;
@@ -29,11 +29,11 @@ export interface ModelServer extends AsyncDisposable {
   /** Bytes resident, of its processes together; of ours also of the node and its models. Null where nothing tells. */
   idleBytes(): Promise<number | null>;
   readonly forms: readonly Form[];
-  addressOf(form: Form, model: BenchModel): { readonly address: string; readonly model: string };
+  addressOf(form: Form, model: ModelName): { readonly address: string; readonly model: string };
 }
 
 /** The models' files by name. */
-export type ModelFiles = Readonly<Record<BenchModel, string>>;
+export type ModelFiles = Readonly<Record<ModelName, string>>;
 
 export async function startServer(
   name: ServerName,
@@ -48,7 +48,7 @@ export async function startServer(
       await mkdir(path.join(folder, name));
       return startPython(name, ['json'], await mlserver(path.join(folder, name), files));
     case 'litserve':
-      return startPython(name, ['list'], await litserve(folder, files));
+      return startPython(name, ['list'], await litserve(files));
   }
 }
 
@@ -62,9 +62,9 @@ async function startGateway(): Promise<ModelServer> {
   };
   try {
     const node = await swarm.startNode('node-1');
-    const references: Partial<Record<BenchModel, string>> = {};
-    for (const model of BENCH_MODELS) {
-      const published = await swarm.publish(model, { 'model.onnx': benchModel(model) }, [
+    const references: Partial<Record<ModelName, string>> = {};
+    for (const model of MODEL_NAMES) {
+      const published = await swarm.publish(model, { 'model.onnx': modelBytes(model) }, [
         '--replicas',
         '1',
       ]);
@@ -130,7 +130,7 @@ async function startPython(
   // A group of its own: some start processes that outlive them.
   const child = spawn(command, args, { env, stdio: 'ignore', detached: true });
   try {
-    for (const model of BENCH_MODELS) await answers(readyOf(model), child);
+    for (const model of MODEL_NAMES) await answers(readyOf(model), child);
   } catch (error) {
     await end(child);
     throw error;

@@ -1,13 +1,13 @@
 import { atLeast, type Target } from '../report.ts';
 import type { Form } from './client.ts';
-import type { BenchModel } from './models.ts';
+import type { ModelName } from './models.ts';
 import type { ServerName } from './servers.ts';
 
 /** What was found of one server, asked in one form for one model by so many callers. */
 export interface GatewayRow {
   readonly server: ServerName;
   readonly form: Form;
-  readonly model: BenchModel;
+  readonly model: ModelName;
   readonly callers: number;
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
@@ -26,7 +26,7 @@ const GOALS = [
   { peers: ['fastify'], model: 'heavy', ratio: 0.7 },
 ] as const;
 
-/** Held against the best of the gateway's binary forms, per number of callers. */
+/** Each of the gateway's binary forms against the best of its peers, per number of callers. */
 export function gatewayTargets(rows: readonly GatewayRow[]): Target[] {
   const best = (of: (row: GatewayRow) => boolean): number =>
     Math.max(0, ...rows.filter(of).map(({ requestsPerSecond }) => requestsPerSecond));

@@ -129,8 +129,16 @@ async function startPython(
   const startedAtMs = performance.now();
   // A group of its own: some start processes that outlive them.
   const child = spawn(command, args, { env, stdio: 'ignore', detached: true });
+  // Without a listener, a program that cannot be started would end the benchmark.
+  let failure: Error | undefined;
+  child.once('error', (error) => (failure = error));
+  const checkAlive = (): void => {
+    if (failure !== undefined) throw failure;
+    const how = child.exitCode ?? child.signalCode;
+    if (how !== null) throw new Error(`${name} ended with ${how} before it answered`);
+  };
   try {
-    for (const model of MODEL_NAMES) await answers(readyOf(model), child);
+    for (const model of MODEL_NAMES) await answers(readyOf(model), checkAlive);
   } catch (error) {
     await end(child);
     throw error;
@@ -145,13 +153,11 @@ async function startPython(
   };
 }
 
-/** Waits until a server says that it is ready. @throws when its process ends, or it takes too long. */
-async function answers(url: string, child?: ChildProcess): Promise<void> {
+/** Waits until a server says that it is ready. @throws what `checkAlive` does, or when it takes too long. */
+async function answers(url: string, checkAlive?: () => void): Promise<void> {
   const signal = AbortSignal.timeout(START_TIMEOUT_MS);
   for (;;) {
-    if (child !== undefined && child.exitCode !== null) {
-      throw new Error(`server of ${url} ended with ${child.exitCode}`);
-    }
+    checkAlive?.();
     // Nobody listens yet.
     const response = await fetch(url, { signal }).catch(() => undefined);
     if (response?.ok === true) return;
@@ -161,7 +167,8 @@ async function answers(url: string, child?: ChildProcess): Promise<void> {
 }
 
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.pid === undefined) return;
+  const ended = child.exitCode !== null || child.signalCode !== null;
+  if (ended || child.pid === undefined) return;
   const exited = once(child, 'exit');
   process.kill(-child.pid, 'SIGKILL');
   await exited;

@@ -23,7 +23,7 @@ function takeFirst(
     const next = line.take();
     if (next === undefined || line.length === 0) return next;
     if (beginsAtMs + (times.estimateMs(next.cost) ?? 0) <= next.deadlineAtMs) return next;
-    next.reject(next.onExpired('queue'));
+    next.expire();
   }
 }
 

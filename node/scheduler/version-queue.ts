@@ -157,11 +157,6 @@ export class VersionQueue {
     this.#deadly.check(inputs);
     // A body takes its time after the header was admitted: others may have filled the queue since.
     this.admit(Infinity, 0, bytesOf(inputs), caller);
-    const forms = inputs.map(({ name, tensor: { datatype, shape } }) => ({
-      name,
-      datatype,
-      shape,
-    }));
     return new Promise((resolve, reject) => {
       this.#line.add({
         inputs,
@@ -170,7 +165,7 @@ export class VersionQueue {
         priority,
         ownPriority,
         cost: Math.max(1, elementsOf(inputs)),
-        form: batchFormOf(forms, outputs, this.#batching.axis),
+        form: batchFormOf(inputs, outputs, this.#batching.axis),
         submittedAtMs,
         deadlineAtMs,
         signal,
@@ -300,7 +295,7 @@ export class VersionQueue {
 
   async #runBatch(batch: readonly WaitingRequest[], place: RunUnderWay): Promise<void> {
     const { axis } = this.#batching;
-    const rows = batch.map(({ form }) => form?.rows ?? 0);
+    const rows = batch.map((request) => request.rows);
     try {
       const inputs = joinTensors(
         batch.map((request) => request.inputs),
@@ -324,7 +319,7 @@ export class VersionQueue {
         return;
       }
     }
-    for (const request of batch) if (!request.isSettled()) await this.#runAlone(request, place);
+    for (const request of batch) if (!request.isSettled) await this.#runAlone(request, place);
   }
 
   async #runAlone(request: WaitingRequest, place: RunUnderWay): Promise<void> {
@@ -347,7 +342,7 @@ export class VersionQueue {
     const elements = elementsOf(inputs);
     const expectedMs = this.#times.estimateMs(elements);
     const limitMs = this.#times.limitMs(expectedMs);
-    const rows = batch.reduce((sum, { form }) => sum + (form?.rows ?? 1), 0);
+    const rows = batch.reduce((sum, request) => sum + request.rows, 0);
     let beganAtMs = this.#clock.nowMs();
     const onBegin = (): void => {
       beganAtMs = this.#clock.nowMs();

@@ -30,17 +30,111 @@ export interface LineEntry extends Turn {
   readonly reject: (reason: unknown) => void;
 }
 
-/** A request that was taken from the line; the first settling counts, later ones do nothing. */
-export interface WaitingRequest extends Omit<LineEntry, 'signal'> {
-  /** It executes from now on: a deadline that passes does so in phase `execute`. */
-  readonly begin: () => void;
+const NOTHING = (): void => {};
+
+/** What a request of the line is settled by, besides those who run it. */
+interface RequestLine {
+  readonly clock: Clock;
+  /** Called when it settles by itself: it may be in the line still. */
+  readonly leave: (request: WaitingRequest) => void;
+}
+
+/**
+ * A request of the line, or that was taken from it: its deadline and its signal settle it either way. The first settling counts, later
+ * ones do nothing. One object for all of that, for it is made for each request.
+ */
+export class WaitingRequest implements Turn {
+  readonly caller: string;
+  readonly priority: number;
+  readonly ownPriority: number | undefined;
+  readonly cost: number;
+  readonly form: LineEntry['form'];
+  readonly inputs: readonly NamedTensor[];
+  readonly outputs: readonly string[];
+  readonly submittedAtMs: number;
+  readonly deadlineAtMs: number;
+  /** Of its inputs. */
+  readonly bytes: number;
+  readonly #entry: LineEntry;
+  readonly #line: RequestLine;
+  #disarm = NOTHING;
+  #begun = false;
+  #settled = false;
+
+  constructor(entry: LineEntry, line: RequestLine) {
+    this.caller = entry.caller;
+    this.priority = entry.priority;
+    this.ownPriority = entry.ownPriority;
+    this.cost = entry.cost;
+    this.form = entry.form;
+    this.inputs = entry.inputs;
+    this.outputs = entry.outputs;
+    this.submittedAtMs = entry.submittedAtMs;
+    this.deadlineAtMs = entry.deadlineAtMs;
+    this.bytes = bytesOf(entry.inputs);
+    this.#entry = entry;
+    this.#line = line;
+    entry.signal?.addEventListener('abort', this, { once: true });
+    if (Number.isFinite(entry.deadlineAtMs)) this.#arm();
+  }
+
+  /** Rows that it has; one that runs alone counts as one. */
+  get rows(): number {
+    return this.form?.rows ?? 1;
+  }
+
   /** True once it has its answer or its error, or was given up. */
-  readonly isSettled: () => boolean;
+  get isSettled(): boolean {
+    return this.#settled;
+  }
+
+  /** It executes from now on: a deadline that passes does so in phase `execute`. */
+  begin(): void {
+    this.#begun = true;
+  }
+
+  resolve(result: QueuedResult): void {
+    this.#end();
+    this.#entry.resolve(result);
+  }
+
+  reject(reason: unknown): void {
+    this.#end();
+    this.#entry.reject(reason);
+  }
+
+  /** Its deadline has passed, or will have before it is done. */
+  expire(): void {
+    this.reject(this.#entry.onExpired(this.#begun ? 'execute' : 'queue'));
+  }
+
+  /** Called by its signal. */
+  handleEvent(): void {
+    this.#line.leave(this);
+    this.reject(this.#entry.signal?.reason);
+  }
+
+  #arm(): void {
+    const { clock } = this.#line;
+    const restMs = Math.ceil(this.deadlineAtMs - clock.nowMs());
+    this.#disarm = clock.after(Math.max(0, restMs), () => {
+      // A timer that cannot reach so far ends before.
+      if (clock.nowMs() < this.deadlineAtMs) return this.#arm();
+      this.#line.leave(this);
+      this.expire();
+    });
+  }
+
+  #end(): void {
+    this.#settled = true;
+    this.#disarm();
+    this.#entry.signal?.removeEventListener('abort', this);
+  }
 }
 
 /** Requests in the order they run. @see FairOrder */
 export class WaitingLine {
-  readonly #clock: Clock;
+  readonly #ends: RequestLine;
   readonly #order = new FairOrder<WaitingRequest>();
   #cost = 0;
   #rows = 0;
@@ -51,7 +145,10 @@ export class WaitingLine {
   readonly #callers = new Map<string, { queued: number; bytes: number }>();
 
   constructor(clock: Clock) {
-    this.#clock = clock;
+    const leave = (request: WaitingRequest): void => {
+      if (this.#order.remove(request)) this.#count(request, -1);
+    };
+    this.#ends = { clock, leave };
   }
 
   get length(): number {
@@ -88,8 +185,7 @@ export class WaitingLine {
 
   /** Adds a request, which leaves by {@link take}, or by itself when its deadline passes or its signal aborts. */
   add(entry: LineEntry): void {
-    const settle = this.#watch(entry, () => this.#order.remove(request) && this.#left(request));
-    const request: WaitingRequest = { ...entry, ...settle };
+    const request = new WaitingRequest(entry, this.#ends);
     this.#order.add(request);
     this.#count(request, 1);
   }
@@ -97,29 +193,23 @@ export class WaitingLine {
   /** Takes the request whose turn it is; undefined when none waits. Its deadline and signal still settle it. */
   take(): WaitingRequest | undefined {
     const request = this.#order.take();
-    if (request !== undefined) this.#left(request);
+    if (request !== undefined) this.#count(request, -1);
     return request;
   }
 
   /** Takes one more that may run with what was taken. */
   takeAlong(accepts: (request: WaitingRequest) => boolean): WaitingRequest | undefined {
     const request = this.#order.takeAlong(accepts);
-    if (request !== undefined) this.#left(request);
+    if (request !== undefined) this.#count(request, -1);
     return request;
   }
 
-  #left(request: WaitingRequest): boolean {
-    this.#count(request, -1);
-    return true;
-  }
-
   #count(request: WaitingRequest, sign: 1 | -1): void {
-    const bytes = sign * bytesOf(request.inputs);
     this.#cost += sign * request.cost;
-    this.#rows += sign * rowsOf(request);
-    this.#bytes += bytes;
+    this.#rows += sign * request.rows;
+    this.#bytes += sign * request.bytes;
     this.#countForm(request, sign);
-    this.#countCaller(request, sign, bytes);
+    this.#countCaller(request, sign);
   }
 
   #countForm({ form }: WaitingRequest, sign: 1 | -1): void {
@@ -129,63 +219,12 @@ export class WaitingLine {
     else this.#formRows.set(form.key, rows);
   }
 
-  #countCaller({ caller }: WaitingRequest, sign: 1 | -1, bytes: number): void {
+  #countCaller({ caller, bytes }: WaitingRequest, sign: 1 | -1): void {
     if (caller === '') return;
     const own = this.#callers.get(caller) ?? { queued: 0, bytes: 0 };
     own.queued += sign;
-    own.bytes += bytes;
+    own.bytes += sign * bytes;
     if (own.queued === 0) this.#callers.delete(caller);
     else this.#callers.set(caller, own);
   }
-
-  /** Sets the deadline and the signal to work; returns settlers that end both. */
-  #watch(
-    entry: LineEntry,
-    leave: () => boolean,
-  ): Pick<WaitingRequest, 'begin' | 'resolve' | 'reject' | 'isSettled'> {
-    const { signal, deadlineAtMs } = entry;
-    let disarm = (): void => {};
-    let [begun, settled] = [false, false];
-    const end = (): void => {
-      settled = true;
-      disarm();
-      signal?.removeEventListener('abort', onAbort);
-    };
-    const onAbort = (): void => {
-      end();
-      leave();
-      entry.reject(signal?.reason);
-    };
-    const arm = (): void => {
-      const restMs = Math.ceil(deadlineAtMs - this.#clock.nowMs());
-      disarm = this.#clock.after(Math.max(0, restMs), onTimer);
-    };
-    const onTimer = (): void => {
-      // A timer that cannot reach so far ends before.
-      if (this.#clock.nowMs() < deadlineAtMs) return arm();
-      end();
-      leave();
-      entry.reject(entry.onExpired(begun ? 'execute' : 'queue'));
-    };
-    signal?.addEventListener('abort', onAbort, { once: true });
-    if (Number.isFinite(deadlineAtMs)) arm();
-    return {
-      begin: () => {
-        begun = true;
-      },
-      isSettled: () => settled,
-      resolve: (result) => {
-        end();
-        entry.resolve(result);
-      },
-      reject: (reason) => {
-        end();
-        entry.reject(reason);
-      },
-    };
-  }
-}
-
-function rowsOf({ form }: WaitingRequest): number {
-  return form?.rows ?? 1;
 }

@@ -1,11 +1,4 @@
-import type { Datatype } from '../../protocols/datatype.ts';
-
-/** A tensor by its form alone. */
-export interface TensorForm {
-  readonly name: string;
-  readonly datatype: Datatype;
-  readonly shape: readonly number[];
-}
+import type { NamedTensor } from '../../protocols/tensor.ts';
 
 /** What requests must have in common to run as one batch, and how much of it one is. */
 export interface BatchForm {
@@ -22,15 +15,24 @@ export interface BatchForm {
  *   do not agree on the number of rows, or have none
  */
 export function batchFormOf(
-  inputs: readonly TensorForm[],
+  inputs: readonly NamedTensor[],
   outputs: readonly string[],
   axis: number,
 ): BatchForm | undefined {
-  const rows = inputs[0]?.shape[axis];
+  const rows = inputs[0]?.tensor.shape[axis];
   if (rows === undefined || rows === 0) return undefined;
-  if (inputs.some(({ shape }) => shape[axis] !== rows)) return undefined;
-  const forms = inputs
-    .map(({ name, datatype, shape }) => [name, datatype, shape.toSpliced(axis, 1, -1)] as const)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return { key: JSON.stringify([forms, outputs]), rows };
+  if (inputs.some(({ tensor }) => tensor.shape[axis] !== rows)) return undefined;
+  const forms = inputs.map((input) => formOf(input, axis));
+  if (forms.length > 1) forms.sort();
+  const wanted = outputs.length === 0 ? '' : JSON.stringify(outputs);
+  return { key: `${forms.join()}>${wanted}`, rows };
+}
+
+/** Text for text another for each form: what may be any text, the name, is quoted. */
+function formOf({ name, tensor: { datatype, shape } }: NamedTensor, axis: number): string {
+  let form = `${JSON.stringify(name)}:${datatype}`;
+  for (let dimension = 0; dimension < shape.length; dimension += 1) {
+    form += dimension === axis ? ',*' : `,${shape[dimension]}`;
+  }
+  return form;
 }

@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { batchFormOf, type TensorForm } from '../../../../src/policy/batch-form.ts';
+import { type NamedTensor, Tensor } from '../../../../protocols/tensor.ts';
+import { batchFormOf } from '../../../../src/policy/batch-form.ts';
 
-const x = (shape: readonly number[], over: Partial<TensorForm> = {}): TensorForm => ({
-  name: 'x',
-  datatype: 'FP32',
-  shape,
-  ...over,
-});
+function x(
+  shape: readonly number[],
+  { name = 'x', datatype = 'FP32' }: { name?: string; datatype?: 'FP32' | 'FP64' } = {},
+): NamedTensor {
+  const count = shape.reduce((product, size) => product * size, 1);
+  const bytes = new Uint8Array(count * (datatype === 'FP32' ? 4 : 8));
+  return { name, tensor: new Tensor(datatype, shape, bytes) };
+}
 
 describe('batchFormOf', () => {
   const base = batchFormOf([x([2, 3])], [], 0);
@@ -16,10 +19,11 @@ describe('batchFormOf', () => {
     expect(batchFormOf([x([5, 3])], [], 0)).toEqual({ key: base?.key, rows: 5 });
   });
 
-  it.each<[what: string, inputs: readonly TensorForm[], outputs: readonly string[]]>([
+  it.each<[what: string, inputs: readonly NamedTensor[], outputs: readonly string[]]>([
     ['another size of another dimension', [x([2, 4])], []],
     ['another datatype', [x([2, 3], { datatype: 'FP64' })], []],
     ['another name', [x([2, 3], { name: 'y' })], []],
+    ['a name that reads as a form', [x([2, 3], { name: 'x":FP32,*,3,"y' })], []],
     ['another rank', [x([2, 3, 1])], []],
     ['other outputs', [x([2, 3])], ['y']],
     ['a further input', [x([2, 3]), x([2], { name: 'y' })], []],
@@ -39,7 +43,7 @@ describe('batchFormOf', () => {
     expect(batchFormOf([x([7, 2])], [], 1)?.key).toBe(batchFormOf([x([7, 4])], [], 1)?.key);
   });
 
-  it.each<[what: string, inputs: readonly TensorForm[], axis: number]>([
+  it.each<[what: string, inputs: readonly NamedTensor[], axis: number]>([
     ['without inputs', [], 0],
     ['with an input that lacks the dimension', [x([2, 3]), x([], { name: 'y' })], 0],
     ['whose inputs have different rows', [x([2, 3]), x([3], { name: 'y' })], 0],

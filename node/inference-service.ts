@@ -14,7 +14,6 @@ import type {
 } from '../protocols/inference/index.ts';
 import { checkInputs, checkOutputNames } from '../protocols/input-check.ts';
 import { elementCount, type NamedTensor } from '../protocols/tensor.ts';
-import type { TraceHeaders } from '../protocols/trace-context.ts';
 import type { LoadReport, VersionCid } from '../protocols/types.ts';
 import type { DemandMeter } from '../src/policy/scaling/demand-meter.ts';
 import { outcomeOfError, type RequestOutcome } from '../src/swarm/outcome-tally.ts';
@@ -23,7 +22,6 @@ import { type AllowList, allows } from './node-init.ts';
 import type { ReceiptDesk } from './receipt-desk.ts';
 import type { Replica } from './replica/replica.ts';
 import { RequestSpan } from './request-span.ts';
-import type { SubmitOptions } from './scheduler/version-queue.ts';
 
 /** Milliseconds after which a paused node may be asked again: an owner's pause is long, and others are there. */
 const PAUSED_RETRY_MS = 10_000;
@@ -51,10 +49,13 @@ export interface InferenceServiceComponents {
   readonly spans?: SpanSink | undefined;
 }
 
-interface ExecuteOptions {
-  readonly trace: TraceHeaders;
-  /** Whether another node has counted the request. */
-  readonly again: boolean;
+/** A request that was admitted. */
+interface AdmittedRequest {
+  readonly replica: Replica;
+  readonly header: RequestHeader;
+  readonly caller: string;
+  /** When the caller gives up, on the clock of `performance`. */
+  readonly deadlineAtMs: number;
 }
 
 /** Answers requests from the replicas of this node; refuses what it can from the header alone, before any body. */
@@ -135,20 +136,11 @@ export class InferenceService implements InferenceHandler {
     replica.expect(deadlineMs);
     // From the header on: the time a body takes on its way is the caller's time too.
     const deadlineAtMs = performance.now() + deadlineMs;
-    const { provider } = model;
+    const { caller } = context;
+    const request: AdmittedRequest = { replica, header, caller, deadlineAtMs };
     const execute: Admission['execute'] = (inputs, { signal }) =>
-      this.#counted(replica, context.caller, () =>
-        this.#execute(replica, inputs, {
-          caller: context.caller,
-          deadlineAtMs,
-          ...this.#priorityOf(header),
-          outputs: header.outputs,
-          trace: header,
-          again: header.again ?? false,
-          signal,
-        }),
-      );
-    const desk = receipts?.open(header, { caller: context.caller, provider });
+      this.#execute(request, inputs, signal);
+    const desk = receipts?.open(header, { caller, provider: model.provider });
     if (desk === undefined) return { execute };
     return { execute: (inputs, options) => desk(inputs, execute(inputs, options)) };
   }
@@ -160,11 +152,6 @@ export class InferenceService implements InferenceHandler {
     const meter = this.#components.demand?.(version);
     if (error.code === 'ERR_LOADING') meter?.missed(performance.now());
     else if (error.code === 'ERR_BUSY') meter?.refused(performance.now());
-  }
-
-  /** Anybody may ask for the highest: only whom the owner has named goes before others, else only before what it sent itself. */
-  #priorityOf({ priority }: RequestHeader): Pick<SubmitOptions, 'priority' | 'ownPriority'> {
-    return this.#init.allowCallers === 'any' ? { ownPriority: priority } : { priority };
   }
 
   #ready(cid: VersionCid): Replica {
@@ -182,52 +169,37 @@ export class InferenceService implements InferenceHandler {
     }
   }
 
-  /** The time inside the model is what the version answers for; the queue before it is this node's. */
-  async #counted(
-    replica: Replica,
-    caller: string,
-    execute: () => Promise<ExecutionResult>,
-  ): Promise<ExecutionResult> {
-    const { countOutcome } = this.#components;
-    const startedAtMs = performance.now();
-    try {
-      const result = await execute();
-      countOutcome(replica, { kind: 'answered', latencyMs: result.executeMs }, caller);
-      return result;
-    } catch (error) {
-      const outcome = outcomeOfError(error, performance.now() - startedAtMs);
-      if (outcome !== undefined) countOutcome(replica, outcome, caller);
-      throw error;
-    }
-  }
-
   async #execute(
-    replica: Replica,
+    { replica, header, caller, deadlineAtMs }: AdmittedRequest,
     inputs: readonly NamedTensor[],
-    { trace, again, ...options }: SubmitOptions & ExecuteOptions,
+    signal: AbortSignal | undefined,
   ): Promise<ExecutionResult> {
-    const { queue } = replica;
+    const { countOutcome, demand, sequenceOf, spans } = this.#components;
+    const { queue, origin } = replica;
     if (queue === undefined) {
-      throw new LoadingError(`version ${replica.origin.cid} is still loading`, replica.etaMs);
+      throw new LoadingError(`version ${origin.cid} is still loading`, replica.etaMs);
     }
-    const meter = this.#components.demand?.(replica.origin.cid);
+    const { priority, outputs: wanted, again = false } = header;
+    // Anybody may ask for the highest: only whom the owner has named goes before others, else only before what it sent itself.
+    const rank = this.#init.allowCallers === 'any' ? { ownPriority: priority } : { priority };
+    const startedAtMs = performance.now();
+    const meter = demand?.(origin.cid);
     const release = replica.acquire();
-    if (!again) meter?.arrived(performance.now());
-    const span = new RequestSpan(this.#components.spans, trace, replica);
+    if (!again) meter?.arrived(startedAtMs);
+    const span = new RequestSpan(spans, header, replica);
     try {
-      const { outputs, ...times } = await queue.submit(inputs, options);
-      span.answered(times);
-      const { queueMs, executeMs, together } = times;
+      const submitted = { caller, deadlineAtMs, outputs: wanted, signal, ...rank };
+      const { outputs, queueMs, executeMs, together } = await queue.submit(inputs, submitted);
+      span.answered({ queueMs, executeMs, together });
       meter?.served(queueMs, executeMs / together, performance.now());
-      return {
-        outputs,
-        queueMs,
-        executeMs,
-        load: queue.momentaryLoad(),
-        releaseSequence: this.#components.sequenceOf(replica),
-      };
+      // The time inside the model is what the version answers for; the queue before it is this node's.
+      countOutcome(replica, { kind: 'answered', latencyMs: executeMs }, caller);
+      const load = queue.momentaryLoad();
+      return { outputs, queueMs, executeMs, load, releaseSequence: sequenceOf(replica) };
     } catch (error) {
       span.failed(error);
+      const outcome = outcomeOfError(error, performance.now() - startedAtMs);
+      if (outcome !== undefined) countOutcome(replica, outcome, caller);
       throw error;
     } finally {
       if (!again) meter?.left(performance.now());

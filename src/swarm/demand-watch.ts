@@ -17,6 +17,12 @@ import { isSwarmError } from '../../protocols/errors.ts';
 import { TokenBucket } from '../../protocols/token-bucket.ts';
 import type { NodeId, VersionCid } from '../../protocols/types.ts';
 import { DemandMeter, type DemandMeterInit } from '../policy/scaling/demand-meter.ts';
+import {
+  type DigestPace,
+  digestIntervalMs,
+  isDigestDue,
+  isIdle,
+} from '../policy/scaling/digest-schedule.ts';
 import type { DemandReport } from '../policy/scaling/scaling-view.ts';
 import { DemandLedger, type KnownHolders } from './demand-ledger.ts';
 import { GossipTopics } from './gossip-topics.ts';
@@ -27,15 +33,6 @@ import type { SwarmView } from './view.ts';
 /** Looks at what was counted in each panic window, and milliseconds between two at most. */
 const LOOKS_PER_PANIC_WINDOW = 3;
 const MAX_LOOK_INTERVAL_MS = 2_000;
-
-/** Digests in each stable window of what stays as it was. */
-const DIGESTS_PER_STABLE_WINDOW = 6;
-
-/** Milliseconds between digests per reporter heard, so that those on a version come at most some five a second of its holders, and of all others. */
-const INTERVAL_PER_REPORTER_MS = 200;
-
-/** Share by which a rate must have changed to be told before its time. */
-const NEWS_SHARE = 0.25;
 
 /** Digests of one topic that are checked a second, and at once, of known nodes and of all others each: what comes beyond is passed over. */
 const TOPIC_RATE = { perSecond: 50, burst: 200 };
@@ -166,12 +163,10 @@ export class DemandWatch {
     const due: VersionDemand[] = [];
     for (const [cid, counted] of [...this.#counted]) {
       const demand = { cid, ...counted.meter.read(performance.now()) };
-      const idle = isIdle(demand);
-      if (idle) this.#counted.delete(cid);
+      if (isIdle(demand)) this.#counted.delete(cid);
       // Setting it again moves it to the end. Here, for a request has no time to spare for it.
       else if (totalPerS(demand.panic) > 0) this.#counted.set(cid, counted);
-      // That it is asked for no more is told once, so that nobody waits for it to fade.
-      if (idle ? counted.told === undefined : !this.#isDue(cid, counted, demand, nowMs)) continue;
+      if (!isDigestDue(counted.told, demand, { ...this.#paceOf(cid), nowMs })) continue;
       counted.told = { demand, atMs: nowMs };
       due.push(demand);
     }
@@ -184,26 +179,18 @@ export class DemandWatch {
     }
   }
 
-  #isDue(cid: VersionCid, { told }: Counted, demand: VersionDemand, nowMs: number): boolean {
-    if (told === undefined) return true;
-    const sinceMs = nowMs - told.atMs;
-    if (sinceMs >= this.#intervalMs(cid)) return true;
-    return sinceMs >= this.#spacingMs(cid) && isNews(told.demand, demand);
+  /** Milliseconds between two digests that say the same. */
+  #intervalMs(cid: VersionCid): number {
+    return digestIntervalMs(this.#paceOf(cid));
   }
 
-  /** Milliseconds between two digests on one version at least. A holder counts holders alone: others can be made up to hold it up. */
-  #spacingMs(cid: VersionCid): number {
+  /** A holder counts holders alone: others can be made up to hold it up. */
+  #paceOf(cid: VersionCid): DigestPace {
     const nowMs = Date.now();
     const others = this.#init.holders.isHolder(this.#id, cid, nowMs)
       ? this.#ledger.holderCount(cid, nowMs)
       : this.#ledger.reporterCount(cid, nowMs);
-    return INTERVAL_PER_REPORTER_MS * (others + 1);
-  }
-
-  /** Milliseconds between two that say the same. */
-  #intervalMs(cid: VersionCid): number {
-    const restMs = this.#init.stableWindowMs / DIGESTS_PER_STABLE_WINDOW;
-    return Math.round(Math.max(restMs, this.#spacingMs(cid)));
+    return { stableWindowMs: this.#init.stableWindowMs, reporters: others + 1 };
   }
 
   async #tell(bucket: number, versions: readonly VersionDemand[]): Promise<void> {
@@ -218,15 +205,4 @@ export class DemandWatch {
       await this.#topics.publish(bucket, bytes);
     }
   }
-}
-
-/** Whether a crowd comes or goes: what is known is wrong by more than a plan should be. */
-function isNews(told: VersionDemand, now: VersionDemand): boolean {
-  const before = totalPerS(told.panic);
-  return Math.abs(totalPerS(now.panic) - before) > NEWS_SHARE * before;
-}
-
-/** Nobody has asked for it for a stable window, and nothing of what was asked for runs. */
-function isIdle({ stable, inFlight }: VersionDemand): boolean {
-  return totalPerS(stable) === 0 && inFlight === 0;
 }

@@ -15,7 +15,6 @@ const NOTICE_RATE_PER_S = 2;
 /** What gossip costs: digests and notices, by the members of the topics they go to. */
 export class GossipLedger {
   readonly #state: SwarmState;
-  readonly #reporters = Array.from({ length: TOPIC_BUCKET_COUNT }, () => 0);
   readonly #members = Array.from({ length: TOPIC_BUCKET_COUNT }, () => 0);
   #noticeRoom = NOTICE_RATE_PER_S;
   #noticesAtMs = 0;
@@ -28,31 +27,27 @@ export class GossipLedger {
     this.#state = state;
   }
 
-  /** Counts who is in which topic; once a second is enough. */
+  /** Counts who is in which topic, and who tells of which version; once a second is enough. */
   count(): void {
     const { nodes, versions } = this.#state;
-    this.#reporters.fill(0);
     this.population = 0;
     const members = Array.from({ length: TOPIC_BUCKET_COUNT }, () => new Set<number>());
     for (const node of nodes) if (node.alive) this.population += 1;
     for (const version of versions) {
+      version.reporters = 0;
       const bucket = topicBucket(version.cid);
       for (const replica of version.replicas.values()) {
         if (replica.state === 'gone' || !this.#state.isAlive(replica.node)) continue;
         members[bucket]?.add(replica.node);
-        if (replica.state === 'ready') this.#reporters[bucket] = (this.#reporters[bucket] ?? 0) + 1;
+        if (replica.told !== undefined) version.reporters += 1;
       }
     }
     for (const [bucket, found] of members.entries()) this.#members[bucket] = found.size;
   }
 
-  /** A digest of a version is published. Gives the milliseconds until the next is due: the more reporters, the longer. */
-  digest(version: SimVersion): number {
-    const bucket = topicBucket(version.cid);
-    this.bytes += DIGEST_BYTES * COPIES * (this.#members[bucket] ?? 0);
-    const { settings, scenario } = this.#state;
-    const evenMs = (1_000 * (this.#reporters[bucket] ?? 0)) / scenario.gossip.topicRatePerS;
-    return Math.max(settings.tickMs, evenMs);
+  /** A digest of a version is published. */
+  digest(version: SimVersion): void {
+    this.bytes += DIGEST_BYTES * COPIES * (this.#members[topicBucket(version.cid)] ?? 0);
   }
 
   /** A notice about a version is published, unless there were too many lately. */

@@ -1,5 +1,5 @@
-import { totalPerS } from '../../../protocols/demand/index.ts';
 import type { NodeId } from '../../../protocols/types.ts';
+import { digestIntervalMs, isDigestDue, isIdle } from '../../policy/scaling/digest-schedule.ts';
 import { planReplicas } from '../../policy/scaling/plan-replicas.ts';
 import type {
   DemandReport,
@@ -22,9 +22,6 @@ const LEAST_SHARE = 0.1;
 
 /** Recruit intervals for which a node that does not hold a version keeps looking at it. */
 const NOTICE_INTERVALS = 3;
-
-/** Times what was told last from which on a crowd is told of before the next digest is due. */
-const SUDDEN_GROWTH = 1.25;
 
 const NOBODY: ReadonlySet<never> = new Set();
 
@@ -107,26 +104,23 @@ export class NodePlanner {
 
   /** Publishes a replica's digest when it is due. */
   #tell(node: SimNode, replica: SimReplica): void {
-    const { nowMs, versions } = this.#state;
+    const { nowMs, versions, settings } = this.#state;
     const version = versions[replica.version];
-    if (version === undefined || replica.state !== 'ready') return;
-    const told = replica.digests.at(-1);
-    if (nowMs < replica.digestDueMs && !this.#isCrowded(node, version)) return;
+    if (version === undefined) return;
+    // One that serves no more still tells, once, that it is asked for no more.
+    if (replica.state !== 'ready' && replica.told === undefined) return;
     const read = replica.meter.read(nowMs);
-    const toldPerS = told === undefined ? 0 : totalPerS(told.demand.panic);
-    const grew = totalPerS(read.panic) > SUDDEN_GROWTH * toldPerS;
-    if (nowMs < replica.digestDueMs && !grew) return;
     const { exaggeration } = node.spec;
     const demand = exaggeration === 1 ? read : exaggerated(read, exaggeration);
-    const intervalMs = this.#ledger.digest(version);
-    replica.digestDueMs = nowMs + intervalMs * (0.5 + this.#state.random());
-    const number = (told?.number ?? 0) + 1;
+    const { stableWindowMs } = settings;
+    const pace = { stableWindowMs, reporters: Math.max(1, version.reporters) };
+    if (!isDigestDue(replica.told, demand, { ...pace, nowMs })) return;
+    replica.told = isIdle(demand) ? undefined : { demand, atMs: nowMs };
+    this.#ledger.digest(version);
+    const number = (replica.digests.at(-1)?.number ?? 0) + 1;
     const requestsPerS = this.#requestsPerS(node, version, read);
-    replica.tell({ number, atMs: nowMs, intervalMs: 1.5 * intervalMs, demand, requestsPerS });
-  }
-
-  #isCrowded(node: SimNode, { cid }: SimVersion): boolean {
-    return node.plan?.versions.some((one) => one.cid === cid && one.panic) ?? false;
+    const intervalMs = digestIntervalMs(pace);
+    replica.tell({ number, atMs: nowMs, intervalMs, demand, requestsPerS });
   }
 
   /** What a replica can do beside what the node is busy with for other versions. */

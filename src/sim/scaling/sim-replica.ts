@@ -1,5 +1,6 @@
 import type { ReplicaState } from '../../../protocols/capacity/index.ts';
 import type { VersionDemand } from '../../../protocols/demand/index.ts';
+import type { ToldDemand } from '../../policy/scaling/digest-schedule.ts';
 import { DemandMeter, type DemandMeterInit } from '../../policy/scaling/demand-meter.ts';
 
 /** Digests that are kept of one replica: the newest that have reached everybody, and those on their way. */
@@ -28,8 +29,8 @@ export class SimReplica {
   changedAtMs: number;
   /** Changes so far: which one a peer has heard of depends on it. */
   changes = 0;
-  /** When the next digest is due. */
-  digestDueMs = 0;
+  /** What was last told of what it is asked for; undefined while there is nothing to tell. */
+  told: ToldDemand | undefined;
   /** Requests of it that wait or run. */
   inFlight = 0;
   /** Of the fetch or load that is under way: one that was given up ends without effect. */

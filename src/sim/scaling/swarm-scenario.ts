@@ -50,8 +50,6 @@ export interface GossipSpec {
   readonly loss: number;
   /** Milliseconds until a lost node has left all views. */
   readonly detectMs: number;
-  /** Digests a second that one topic carries; with more reporters each tells less often. */
-  readonly topicRatePerS: number;
   /** Other nodes that a node knows, beside those with whom it holds a version. */
   readonly knownNodes: number;
 }
@@ -72,6 +70,5 @@ export const DEFAULT_GOSSIP: GossipSpec = {
   meanDelayMs: 300,
   loss: 0.01,
   detectMs: 5_000,
-  topicRatePerS: 5,
   knownNodes: 64,
 };

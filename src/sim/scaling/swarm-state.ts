@@ -77,6 +77,8 @@ export interface SimVersion {
   noticeAtMs: number;
   noticeFrom: number;
   notices: number;
+  /** Nodes that tell what it is asked for. */
+  reporters: number;
   /** Fetches under way. */
   fetching: number;
 }
@@ -103,7 +105,7 @@ export class SwarmState {
       ...{ index, spec, cid: `version-${index}` as VersionCid, visible: [], generation: 1 },
       ...{ replicas: new Map(), noticeAtMs: Number.NEGATIVE_INFINITY, noticeFrom: -1, notices: 0 },
       missed: this.#replicaOf({ node: -1, version: index }),
-      fetching: 0,
+      ...{ reporters: 0, fetching: 0 },
     }));
   }
 

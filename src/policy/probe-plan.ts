@@ -5,7 +5,7 @@ import { ASSUMED_SERVICE_MS, bestKnown, type Candidate, estimateCompletion } fro
 export const PROBES = 3;
 
 /** A version on no more nodes than this has all of them asked: leaving some out would leave out the best. */
-const ALL_PROBED = 5;
+export const ALL_PROBED = 5;
 
 /** A probe is waited for when an answer is expected to take at least so many round trips: it then costs little beside a wrong choice. */
 const WAIT_ROUND_TRIPS = 4;
@@ -84,8 +84,17 @@ function draw<C extends Candidate>(
   random: () => number,
   count = PROBES,
 ): readonly C[] {
-  const left = candidates.map((candidate) => ({ candidate, rate: rateOf(candidate) }));
-  const drawn: C[] = [];
+  return drawByRate(candidates, rateOf, { random, count });
+}
+
+/** Some of many, none of them twice, each as likely as its rate is among those of all that are left. */
+export function drawByRate<T>(
+  items: readonly T[],
+  rateOf: (item: T) => number,
+  { random, count = PROBES }: { readonly random: () => number; readonly count?: number },
+): readonly T[] {
+  const left = items.map((item) => ({ item, rate: rateOf(item) }));
+  const drawn: T[] = [];
   while (drawn.length < count && left.length > 0) {
     let point = random() * left.reduce((sum, { rate }) => sum + rate, 0);
     let index = left.findIndex(({ rate }) => {
@@ -93,7 +102,7 @@ function draw<C extends Candidate>(
       return point < 0;
     });
     if (index === -1) index = left.length - 1;
-    for (const { candidate } of left.splice(index, 1)) drawn.push(candidate);
+    for (const { item } of left.splice(index, 1)) drawn.push(item);
   }
   return drawn;
 }

@@ -2,10 +2,11 @@ import type { NodeId } from '../../../protocols/types.ts';
 import { DEFAULT_MAX_QUEUED_BYTES, decideAdmission } from '../../policy/admission.ts';
 import { selectNode } from '../../policy/node-choice.ts';
 import { POOL_NODES, selectPool } from '../../policy/node-pool.ts';
-import { PROBES } from '../../policy/probe-plan.ts';
+import { ALL_PROBED } from '../../policy/probe-plan.ts';
 import { type Candidate, NOBODY, type RoutingRequest } from '../../policy/routing.ts';
 import { exponential } from '../random.ts';
 import { hashShare } from './gossip-model.ts';
+import { drawNodes } from './node-draw.ts';
 import type { ReplicaLife } from './replica-life.ts';
 import { RequestTable } from './request-table.ts';
 import type { SimNode, SimVersion, SwarmState } from './swarm-state.ts';
@@ -14,9 +15,6 @@ import { EVENT } from './timeline.ts';
 
 /** Requests of one version that may wait on a node, as a node has it by default. */
 const MAX_QUEUED = 256;
-
-/** Nodes of which all are looked at; of more, as many as are probed are drawn by their speed. */
-const ALL_LOOKED_AT = 5;
 
 /** Milliseconds waited at least before all nodes are asked again, and the share by which a wait is stretched at random. */
 const MIN_PAUSE_MS = 50;
@@ -60,7 +58,6 @@ export class RequestFlow {
   readonly #context: { nowMs: number; readonly random: () => number };
   /** By client of a version: its pool, and the generation of nodes that it was drawn from. */
   readonly #pools: { generation: Int32Array; nodes: (readonly number[])[] }[];
-  readonly #drawn: number[] = [];
   requests = 0;
 
   constructor(state: SwarmState, records: readonly VersionRecord[], life: ReplicaLife) {
@@ -68,7 +65,7 @@ export class RequestFlow {
     this.#records = records;
     this.#life = life;
     this.#deadlineMs = state.scenario.deadlineMs;
-    this.#candidates = Array.from({ length: ALL_LOOKED_AT }, () => newCandidate());
+    this.#candidates = Array.from({ length: ALL_PROBED }, () => newCandidate());
     this.#context = { nowMs: 0, random: state.random };
     const nobody = new Set<never>();
     this.#request = {
@@ -250,29 +247,15 @@ export class RequestFlow {
   }
 
   #candidatesOf(request: number, version: SimVersion): MutableCandidate[] {
-    const pool = this.#poolOf(this.#table.client[request] ?? 0, version);
-    const drawn = this.#drawn;
-    drawn.length = 0;
-    const isOpen = (node: number): boolean =>
-      !drawn.includes(node) && !this.#table.isTried(request, node);
-    if (pool.length <= ALL_LOOKED_AT) {
-      for (const node of pool) if (isOpen(node)) drawn.push(node);
-    } else {
-      // By rejection: the pool is small, and most draws hit.
-      let sum = 0;
-      for (const node of pool) sum += this.#speedOf(node);
-      for (let tries = 0; drawn.length < PROBES && tries < 4 * pool.length; tries += 1) {
-        let point = this.#state.random() * sum;
-        let hit = pool[0] ?? 0;
-        for (const node of pool) {
-          hit = node;
-          point -= this.#speedOf(node);
-          if (point < 0) break;
-        }
-        if (isOpen(hit)) drawn.push(hit);
-      }
-    }
     const client = this.#table.client[request] ?? 0;
+    const open = this.#poolOf(client, version).filter(
+      (node) => !this.#table.isTried(request, node),
+    );
+    const drawn = drawNodes(open, {
+      pooled: version.visible.length > POOL_NODES,
+      speedOf: (node) => this.#speedOf(node),
+      random: this.#state.random,
+    });
     const filled: MutableCandidate[] = [];
     for (const index of drawn) {
       const candidate = this.#candidates[filled.length];

@@ -1,11 +1,15 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { findNode, type NodeStatus, type SwarmNode } from '../../node/index.ts';
 import { Tensor } from '../../src/index.ts';
 import { addModel } from '../support/models.ts';
-import { createTestnet } from '../support/testnet.ts';
+import { createTestnet, type PublishModelOptions, type Testnet } from '../support/testnet.ts';
 
 const WAIT = { timeout: 20_000, interval: 50 };
-const SCALING = { tickMs: 100, claimSpreadMs: 100 };
+const SCALING = {
+  ...{ tickMs: 100, claimSpreadMs: 100 },
+  ...{ stableWindowMs: 500, panicWindowMs: 100, downDelayMs: 500 },
+};
 
 /** Gives an order over the control socket of a node's folder. */
 async function order(dataDir: string, verb: string, argument?: string): Promise<NodeStatus> {
@@ -20,31 +24,47 @@ async function order(dataDir: string, verb: string, argument?: string): Promise<
   return (await ask({ verb: 'node.status' })) as NodeStatus;
 }
 
-function states(nodes: readonly SwarmNode[], cid: string): string[] {
+/** What each node has of the only version of a model. */
+function states(nodes: readonly SwarmNode[], model: string): string[] {
   return nodes.map(
-    ({ replicas }) => replicas.replicas.find(({ origin }) => origin.cid === cid)?.state ?? 'none',
+    ({ replicas }) =>
+      replicas.replicas.find(({ origin }) => origin.name === model)?.state ?? 'none',
   );
+}
+
+/** Publishes to two nodes, of which one refuses with a code: it was asked, and nothing is released. */
+async function publishRefused(
+  testnet: Testnet,
+  model: Uint8Array,
+  { refusal, ...options }: PublishModelOptions & { readonly refusal: readonly [SwarmNode, string] },
+): Promise<void> {
+  const [{ id: node }, code] = refusal;
+  const signal = AbortSignal.timeout(20_000);
+  await expect(testnet.publish(model, { ...options, replicas: 2, signal })).rejects.toMatchObject({
+    code: 'ERR_NO_NODE',
+    details: { ready: 1, wanted: 2, refusals: [{ node, code }] },
+  });
 }
 
 describe('The operator of a node', () => {
   it('has it take no further versions while it is cordoned, over a restart too, and serve those it has', async () => {
     await using testnet = await createTestnet({ nodes: 2 });
-    const { publisher, cid } = await testnet.publish(addModel(), { name: 'held', replicas: 2 });
+    const { publisher } = await testnet.publish(addModel(), { name: 'held', replicas: 2 });
     const [cordoned, open] = testnet.nodes as [SwarmNode, SwarmNode];
     const folder = await folderOf(testnet.folder, cordoned);
     expect(await order(folder, 'node.cordon')).toMatchObject({ cordoned: true });
-    const later = await testnet.publish(addModel(2), { name: 'later', replicas: 1 });
-    expect(states([cordoned, open], later.cid)).toEqual(['none', 'ready']);
-    expect(states([cordoned, open], cid)).toEqual(['ready', 'ready']);
+    await publishRefused(testnet, addModel(2), { name: 'later', refusal: [cordoned, 'ERR_BUSY'] });
+    expect(states([cordoned, open], 'later')).toEqual(['none', 'ready']);
+    expect(states([cordoned, open], 'held')).toEqual(['ready', 'ready']);
 
     await cordoned.stop();
     const again = await testnet.addNode({ dataDir: folder });
-    await expect.poll(() => states([again], cid), WAIT).toEqual(['ready']);
-    const third = await testnet.publish(addModel(3), { name: 'third', replicas: 1 });
-    expect(states([again, open], third.cid)).toEqual(['none', 'ready']);
+    await expect.poll(() => states([again], 'held'), WAIT).toEqual(['ready']);
+    await publishRefused(testnet, addModel(3), { name: 'third', refusal: [again, 'ERR_BUSY'] });
+    expect(states([again, open], 'third')).toEqual(['none', 'ready']);
     await order(folder, 'node.uncordon');
-    const last = await testnet.publish(addModel(4), { name: 'last', replicas: 2 });
-    expect(states([again, open], last.cid)).toEqual(['ready', 'ready']);
+    await testnet.publish(addModel(4), { name: 'last', replicas: 2 });
+    expect(states([again, open], 'last')).toEqual(['ready', 'ready']);
 
     const [client] = testnet.clients;
     const x = Tensor.from('FP32', [1, 4], [1, 2, 3, 4]);
@@ -60,46 +80,52 @@ describe('The operator of a node', () => {
     const [picky, other] = testnet.nodes as [SwarmNode, SwarmNode];
     const folder = await folderOf(testnet.folder, picky);
     expect(await order(folder, 'node.forbid', cid)).toMatchObject({ forbidden: [cid] });
-    await expect.poll(() => states([picky, other], cid), WAIT).toEqual(['none', 'ready']);
-    const publishing = testnet.publish(addModel(), {
-      name: 'unwelcome',
-      replicas: 2,
-      signal: AbortSignal.timeout(6_000),
-    });
-    await expect(publishing).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_/) });
-    expect(states([picky, other], cid)).toEqual(['none', 'ready']);
+    await expect.poll(() => states([picky, other], 'unwelcome'), WAIT).toEqual(['none', 'ready']);
+    const again = { name: 'unwelcome', refusal: [picky, 'ERR_FORBIDDEN'] as const };
+    await publishRefused(testnet, addModel(), again);
+    expect(states([picky, other], 'unwelcome')).toEqual(['none', 'ready']);
     await order(folder, 'node.allow', cid);
     await testnet.publish(addModel(), { name: 'unwelcome', replicas: 2 });
-    expect(states([picky, other], cid)).toEqual(['ready', 'ready']);
+    expect(states([picky, other], 'unwelcome')).toEqual(['ready', 'ready']);
   });
 
   it('has it fetch and keep what he pins, though the swarm has enough of it', async () => {
-    await using testnet = await createTestnet({ nodes: 2, node: { scaling: SCALING } });
+    await using testnet = await createTestnet({ nodes: 3, node: { scaling: SCALING } });
     const { cid } = await testnet.publish(addModel(), {
       name: 'favourite',
-      replicas: 1,
+      replicas: 2,
       files: { 'swarm.json': JSON.stringify({ deployment: { minReplicas: 1, maxReplicas: 1 } }) },
     });
-    const spare = testnet.nodes.find((node) => states([node], cid)[0] === 'none');
-    if (spare === undefined) throw new Error('both nodes hold it');
-    const folder = await folderOf(testnet.folder, spare);
-    expect(await order(folder, 'node.pin', cid)).toMatchObject({ pinned: [cid] });
-    await expect.poll(() => states([spare], cid), WAIT).toEqual(['ready']);
+    const inState = (state: string) =>
+      testnet.nodes.filter((node) => states([node], 'favourite')[0] === state);
+    const empty = inState('none');
+    // One is enough: the last in order leaves, and would again.
+    await expect
+      .poll(() => [inState('cold').length, inState('ready').length], WAIT)
+      .toEqual([1, 1]);
+    const pinned = [...inState('cold'), ...empty];
+    for (const node of pinned) {
+      const folder = await folderOf(testnet.folder, node);
+      expect(await order(folder, 'node.pin', cid)).toMatchObject({ pinned: [cid] });
+    }
+    await expect.poll(() => states(pinned, 'favourite'), WAIT).toEqual(['ready', 'ready']);
+    await delay(4 * SCALING.downDelayMs);
+    expect(states(pinned, 'favourite')).toEqual(['ready', 'ready']);
   });
 
   it('runs only what does what his list of tasks says', async () => {
     await using testnet = await createTestnet({ nodes: 1 });
     const picky = await testnet.addNode({ allowTasks: ['image-classification'] });
+    const nodes = [picky, ...testnet.nodes.filter((node) => node !== picky)];
     const task = (name: string) => ({
       files: { 'swarm.json': JSON.stringify({ metadata: { task: name } }) },
     });
-    const text = await testnet.publish(addModel(), { name: 'text', replicas: 1, ...task('text') });
-    expect(states([picky], text.cid)).toEqual(['none']);
-    const image = await testnet.publish(addModel(2), {
-      ...{ name: 'image', replicas: 2 },
-      ...task('image-classification'),
-    });
-    expect(states([picky], image.cid)).toEqual(['ready']);
+    const text = { name: 'text', refusal: [picky, 'ERR_FORBIDDEN'] as const, ...task('text') };
+    await publishRefused(testnet, addModel(), text);
+    expect(states(nodes, 'text')).toEqual(['none', 'ready']);
+    const image = { name: 'image', replicas: 2, ...task('image-classification') };
+    await testnet.publish(addModel(2), image);
+    expect(states(nodes, 'image')).toEqual(['ready', 'ready']);
   });
 });
 

@@ -34,9 +34,10 @@ export class ReplicaLife {
     replica.stateBefore = 'cold';
   }
 
-  /** Fetches what is missing, then loads. */
+  /** Fetches what is missing, or goes on with what is fetched for later, then loads. */
   claim(node: SimNode, version: SimVersion): void {
     const replica = this.#state.partOf(node, version);
+    replica.prefetching = false;
     replica.become('loading', this.#state.nowMs);
     this.#begin(replica, this.#fetchMs(replica, node, version) + version.spec.loadMs);
   }
@@ -67,8 +68,9 @@ export class ReplicaLife {
     if (replica === undefined || replica.loadNumber % LOAD_NUMBERS !== argument % LOAD_NUMBERS)
       return;
     const version = this.#state.versions[replica.version];
-    if (version === undefined || !this.#state.isAlive(replica.node)) return;
+    if (version === undefined) return;
     this.#endFetch(replica, version);
+    if (!this.#state.isAlive(replica.node)) return;
     replica.stored = true;
     if (replica.prefetching) {
       replica.prefetching = false;
@@ -110,9 +112,11 @@ export class ReplicaLife {
     this.#state.timeline.after(durationMs, EVENT.loaded, argument);
   }
 
-  /** From all who have it, and from those who fetch it too, as far as they have come. */
+  /** From all who have it, and from those who fetch it too, as far as they have come. Of a fetch that is under way, the rest. */
   #fetchMs(replica: SimReplica, node: SimNode, version: SimVersion): number {
     if (replica.stored) return 0;
+    const { nowMs } = this.#state;
+    if (replica.fetchedAtMs !== undefined) return Math.max(0, replica.fetchedAtMs - nowMs);
     version.fetching += 1;
     let uplinks = 0;
     for (const part of version.replicas.values()) {
@@ -124,11 +128,15 @@ export class ReplicaLife {
       node.spec.downlinkBytesPerS,
       (uplinks + handedOn) / version.fetching,
     );
-    return (1_000 * version.spec.fileBytes) / Math.max(1, bytesPerS);
+    const fetchMs = (1_000 * version.spec.fileBytes) / Math.max(1, bytesPerS);
+    replica.fetchedAtMs = nowMs + fetchMs;
+    return fetchMs;
   }
 
   #endFetch(replica: SimReplica, version: SimVersion): void {
-    if (!replica.stored) version.fetching = Math.max(0, version.fetching - 1);
+    if (replica.fetchedAtMs === undefined) return;
+    replica.fetchedAtMs = undefined;
+    version.fetching -= 1;
   }
 }
 

@@ -37,6 +37,8 @@ export class SimReplica {
   loadNumber = 0;
   /** Whether all of its files are on the disk. */
   stored = false;
+  /** When the fetch that is under way will be over; undefined while there is none. */
+  fetchedAtMs: number | undefined;
   /** True while its files are fetched for later. */
   prefetching = false;
 

@@ -24,15 +24,25 @@ export function failedShare(
   records: readonly Pick<VersionRecord, 'seconds'>[],
   counts: (second: SecondFigures) => boolean = () => true,
 ): number {
-  let [offered, failed] = [0, 0];
-  for (const { seconds } of records) {
-    for (const second of seconds) {
-      if (!counts(second)) continue;
-      offered += second.offered;
-      failed += second.failed;
-    }
-  }
-  return offered === 0 ? 0 : failed / offered;
+  return shareOf(records, 'failed', counts);
+}
+
+/** Refusals for each request, of the seconds that `counts` takes; a request may be refused by several nodes, and answered then. */
+export function refusedShare(
+  records: readonly Pick<VersionRecord, 'seconds'>[],
+  counts: (second: SecondFigures) => boolean = () => true,
+): number {
+  return shareOf(records, 'refused', counts);
+}
+
+function shareOf(
+  records: readonly Pick<VersionRecord, 'seconds'>[],
+  what: 'failed' | 'refused',
+  counts: (second: SecondFigures) => boolean,
+): number {
+  const counted = records.flatMap(({ seconds }) => seconds.filter(counts));
+  const offered = counted.reduce((sum, second) => sum + second.offered, 0);
+  return offered === 0 ? 0 : counted.reduce((sum, second) => sum + second[what], 0) / offered;
 }
 
 /** Versions that were scaled one way and then the other within a time: a claim that serves, and a leave. */

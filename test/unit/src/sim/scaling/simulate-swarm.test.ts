@@ -5,15 +5,10 @@ import {
   steadyTrace,
   stepTrace,
 } from '../../../../../src/sim/scaling/demand-trace.ts';
-import {
-  failedShare,
-  oscillations,
-  recoveryMs,
-} from '../../../../../src/sim/scaling/outcome-figures.ts';
+import { failedShare, oscillations } from '../../../../../src/sim/scaling/outcome-figures.ts';
 import { plotOutcomes } from '../../../../../src/sim/scaling/outcome-plot.ts';
 import { createScenario, type ScenarioInit } from '../../../../../src/sim/scaling/scenario-init.ts';
 import { simulateSwarm, type SwarmOutcome } from '../../../../../src/sim/scaling/simulate-swarm.ts';
-import type { SecondFigures } from '../../../../../src/sim/scaling/swarm-record.ts';
 
 const SMALL: ScenarioInit = {
   ...{ nodes: 12, clients: 60, versions: 2, durationMs: 60_000, deadlineMs: 5_000 },
@@ -97,20 +92,6 @@ describe('clairvoyantReplicaMs', () => {
     );
     const day = diurnalTrace(7, { swing: 0, dayMs: 60_000 });
     expect(clairvoyantReplicaMs({ ...init, version: { ...version, trace: day } })).toBe(60_000);
-  });
-});
-
-describe('recoveryMs', () => {
-  const second = (index: number, p99Ms: number): SecondFigures => ({
-    ...{ atMs: (index + 1) * 1_000, p99Ms, p50Ms: 1, offered: 1, answered: 1, refused: 0 },
-    ...{ failed: 0, ready: 1, loading: 0, desired: 1 },
-  });
-
-  it('is the time until a latency is within the objective for good, not for a moment', () => {
-    const latencies = [50, 500, 900, 80, 900, 90, 80, 70];
-    const seconds = latencies.map((p99Ms, index) => second(index, p99Ms));
-    expect(recoveryMs({ seconds }, 1_000, 100)).toBe(4_000);
-    expect(recoveryMs({ seconds }, 1_000, 60)).toBeNull();
   });
 });
 

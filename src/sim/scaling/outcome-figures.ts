@@ -1,22 +1,31 @@
 import type { SwarmOutcome } from './simulate-swarm.ts';
 import type { SecondFigures, VersionRecord } from './swarm-record.ts';
 
-/** Seconds in a row for which a latency must hold to be back. */
+/** Seconds for which a latency must hold until the end to be back: of fewer nobody knows. */
 const SETTLED_SECONDS = 3;
 
-/** Milliseconds from a moment until 99 of 100 requests that come are answered within the objective, for good; null for never. */
+/**
+ * Milliseconds from a moment until 99 of 100 requests that come are answered within the objective, for good: in each second until
+ * the end in which any come. Null for never.
+ */
 export function recoveryMs(
   { seconds }: Pick<VersionRecord, 'seconds'>,
   fromMs: number,
   objectiveMs: number,
 ): number | null {
+  let backMs: number | null = null;
   let good = 0;
-  for (const { atMs, p99Ms } of seconds) {
-    if (atMs <= fromMs) continue;
-    good = p99Ms > 0 && p99Ms <= objectiveMs ? good + 1 : 0;
-    if (good === SETTLED_SECONDS) return atMs - SETTLED_SECONDS * 1_000 - fromMs;
+  for (const { atMs, offered, p99Ms } of seconds) {
+    if (atMs <= fromMs || offered === 0) continue;
+    if (p99Ms > 0 && p99Ms <= objectiveMs) {
+      backMs ??= atMs - 1_000 - fromMs;
+      good += 1;
+    } else {
+      backMs = null;
+      good = 0;
+    }
   }
-  return null;
+  return good >= SETTLED_SECONDS ? backMs : null;
 }
 
 /** Share of the requests that nobody answered within their deadline, of the seconds that `counts` takes. */

@@ -15,11 +15,28 @@ function second(index: number, figures: Partial<SecondFigures>): SecondFigures {
 }
 
 describe('recoveryMs', () => {
-  it('is the time until a latency is within the objective for good, not for a moment', () => {
-    const latencies = [50, 500, 900, 80, 900, 90, 80, 70];
+  const recoveryOf = (latencies: readonly number[], objectiveMs = 100) => {
     const seconds = latencies.map((p99Ms, index) => second(index, { p99Ms }));
-    expect(recoveryMs({ seconds }, 1_000, 100)).toBe(4_000);
-    expect(recoveryMs({ seconds }, 1_000, 60)).toBeNull();
+    return recoveryMs({ seconds }, 1_000, objectiveMs);
+  };
+
+  it.each([
+    ['from the last that was not', [50, 500, 900, 80, 900, 90, 80, 70], 4_000],
+    ['past a relapse', [50, 500, 80, 80, 80, 900, 80, 80, 80], 5_000],
+    ['of no crowd', [50, 80, 80, 80], 0],
+    ['never, in fewer than three seconds', [50, 500, 900, 80, 90], null],
+    ['never, after a relapse at the end', [50, 500, 80, 80, 80, 900], null],
+  ])('is when a latency is within the objective for good: %s', (_, latencies, expected) => {
+    expect(recoveryOf(latencies)).toBe(expected);
+  });
+
+  it('takes the objective itself as met, and a second that nobody asked in for neither', () => {
+    expect(recoveryOf([50, 500, 100, 100, 100])).toBe(1_000);
+    expect(recoveryOf([50, 500, 100, 100, 101])).toBeNull();
+    const seconds = [500, 80, 0, 80, 80].map((p99Ms, index) =>
+      second(index, { p99Ms, offered: p99Ms === 0 ? 0 : 1 }),
+    );
+    expect(recoveryMs({ seconds }, 0, 100)).toBe(1_000);
   });
 });
 

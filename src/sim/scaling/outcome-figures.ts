@@ -1,3 +1,4 @@
+import type { ReplicaAction } from '../../policy/scaling/scaling-view.ts';
 import type { SwarmOutcome } from './simulate-swarm.ts';
 import type { SecondFigures, VersionRecord } from './swarm-record.ts';
 
@@ -56,17 +57,38 @@ function shareOf(
 
 /** Versions that were scaled one way and then the other within a time: a claim that serves, and a leave. */
 export function oscillations({ actions }: Pick<SwarmOutcome, 'actions'>, withinMs: number): number {
-  const last = new Map<string, { readonly kind: string; readonly atMs: number }>();
+  const last = new Map<string, { readonly isUp: boolean; readonly atMs: number }>();
   const swung = new Set<string>();
   for (const { atMs, action } of actions) {
-    if (action.kind !== 'claim' && action.kind !== 'leave') continue;
-    const before = last.get(action.cid);
-    if (before !== undefined && before.kind !== action.kind && atMs - before.atMs < withinMs) {
-      swung.add(action.cid);
+    for (const { cid, isUp } of stepsOf(action)) {
+      const before = last.get(cid);
+      if (before !== undefined && before.isUp !== isUp && atMs - before.atMs < withinMs) {
+        swung.add(cid);
+      }
+      last.set(cid, { isUp, atMs });
     }
-    last.set(action.cid, { kind: action.kind, atMs });
   }
   return swung.size;
+}
+
+/** Which versions an action scales, and whether up: a move is a leave and a claim. */
+function stepsOf(
+  action: ReplicaAction,
+): readonly { readonly cid: string; readonly isUp: boolean }[] {
+  switch (action.kind) {
+    case 'claim':
+      return [{ cid: action.cid, isUp: true }];
+    case 'leave':
+      return [{ cid: action.cid, isUp: false }];
+    case 'move':
+      return [
+        { cid: action.from, isUp: false },
+        { cid: action.cid, isUp: true },
+      ];
+    case 'prefetch':
+    case 'forget':
+      return [];
+  }
 }
 
 /** Replicas in memory, the mean from one moment to another, of all versions together. */

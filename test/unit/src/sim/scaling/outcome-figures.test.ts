@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import {
   failedShare,
+  oscillations,
   recoveryMs,
   refusedShare,
 } from '../../../../../src/sim/scaling/outcome-figures.ts';
+import type { SwarmOutcome } from '../../../../../src/sim/scaling/simulate-swarm.ts';
 import type { SecondFigures } from '../../../../../src/sim/scaling/swarm-record.ts';
 
 function second(index: number, figures: Partial<SecondFigures>): SecondFigures {
@@ -51,5 +53,31 @@ describe('failedShare and refusedShare', () => {
     expect([failedShare(records, later), refusedShare(records, later)]).toEqual([0.05, 0.15]);
     expect(refusedShare(records)).toBeCloseTo(43 / 30);
     expect([failedShare([]), refusedShare([])]).toEqual([0, 0]);
+  });
+});
+
+describe('oscillations', () => {
+  type Action = SwarmOutcome['actions'][number]['action'];
+  const cid = 'a' as Action['cid'];
+  const other = 'b' as Action['cid'];
+  const reason = '';
+  const claim: Action = { kind: 'claim', cid, reason };
+  const leave: Action = { kind: 'leave', cid, reason };
+  const moveTo: Action = { kind: 'move', cid, from: other, reason };
+  const moveFrom: Action = { kind: 'move', cid: other, from: cid, reason };
+
+  it.each<[string, [Action, Action], number, number]>([
+    ['a claim and then a leave', [claim, leave], 999, 1],
+    ['a leave and then a claim', [leave, claim], 999, 1],
+    ['two claims', [claim, claim], 1, 0],
+    ['a leave after the time', [claim, leave], 1_000, 0],
+    ['a prefetch and then a leave', [{ kind: 'prefetch', cid, reason }, leave], 1, 0],
+    ['a claim, and then a move to another', [claim, moveFrom], 1, 1],
+    ['a move to it, and then a leave', [moveTo, leave], 1, 1],
+    ['a claim, and then a move to it', [claim, moveTo], 1, 0],
+    ['a move there and back, of both', [moveTo, moveFrom], 1, 2],
+  ])('counts versions that were scaled one way and back: %s', (_, actions, afterMs, expected) => {
+    const timed = actions.map((action, index) => ({ atMs: index * afterMs, node: index, action }));
+    expect(oscillations({ actions: timed }, 1_000)).toBe(expected);
   });
 });

@@ -1,5 +1,10 @@
 import type { NodeId } from '../../../protocols/types.ts';
-import { DEFAULT_MAX_QUEUED_BYTES, decideAdmission } from '../../policy/admission.ts';
+import {
+  DEFAULT_MAX_QUEUED_BYTES,
+  decideAdmission,
+  estimateWaitMs,
+  type RunWork,
+} from '../../policy/admission.ts';
 import { selectNode } from '../../policy/node-choice.ts';
 import { POOL_NODES, selectPool } from '../../policy/node-pool.ts';
 import { ALL_PROBED } from '../../policy/probe-plan.ts';
@@ -137,13 +142,11 @@ export class RequestFlow {
     const replica = node.replicas.get(index);
     if (!node.alive || replica?.state !== 'ready') return this.#refuse(request, node, MIN_PAUSE_MS);
     const serviceMs = this.#serviceMs(index, node);
-    const runningMs =
-      node.running < 0 ? 0 : Math.max(0, serviceMs - (timeline.nowMs - node.runningSinceMs));
     const decision = decideAdmission(
       {
         ...{ queued: replica.inFlight, maxQueued: MAX_QUEUED, queuedBytes: 0 },
         ...{ maxQueuedBytes: DEFAULT_MAX_QUEUED_BYTES, callerQueued: 0, callerBytes: 0 },
-        ...{ waitMs: node.waitingMs + runningMs, serviceMs },
+        ...{ waitMs: this.#waitMs(node), serviceMs },
       },
       { deadlineMs: this.#remainingMs(request), bytes: 0 },
     );
@@ -304,6 +307,16 @@ export class RequestFlow {
 
   #speedOf(node: number): number {
     return this.#state.nodes[node]?.spec.speed ?? 1;
+  }
+
+  /** Milliseconds until a request that reached a node now would begin, by what the node expects. */
+  #waitMs(node: SimNode): number {
+    const runs: RunWork[] = [];
+    if (node.running >= 0) {
+      const expectedMs = this.#serviceMs(this.#table.version[node.running] ?? 0, node);
+      runs.push({ expectedMs, runningMs: this.#state.nowMs - node.runningSinceMs });
+    }
+    return estimateWaitMs({ runs, parallel: 1, queuedMs: node.waitingMs });
   }
 
   #serviceMs(version: number, node: SimNode): number {

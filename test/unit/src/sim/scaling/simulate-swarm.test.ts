@@ -45,6 +45,23 @@ describe('simulateSwarm', () => {
     expect(p50Ms).toBeLessThan(220);
   });
 
+  it('refuses what would wait too long behind a slow request of another version', () => {
+    const deployment = { maxReplicas: 1 };
+    const scenario = createScenario({ ...SMALL, nodes: 1, deadlineMs: 2_000, deployment });
+    const [slow, quick] = scenario.versions;
+    if (slow === undefined || quick === undefined) expect.fail('expected two versions');
+    const { records } = simulateSwarm({
+      ...scenario,
+      versions: [
+        { ...slow, serviceMs: 8_000, trace: steadyTrace(0.1) },
+        { ...quick, serviceMs: 10, trace: steadyTrace(5) },
+      ],
+    });
+    // Alone they would be 5 % of what the node can do, and never refused.
+    const seconds = records[1]?.seconds ?? [];
+    expect(seconds.reduce((sum, { refused }) => sum + refused, 0)).toBeGreaterThan(20);
+  });
+
   it('makes replicas for a crowd, on nodes that held none of it', () => {
     const crowd = stepTrace(4, { perS: 60, fromMs: 20_000, untilMs: 1e9 });
     const outcome = run({ trace: crowd, versions: 1, fileBytes: 1e6 });

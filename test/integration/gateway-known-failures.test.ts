@@ -8,6 +8,7 @@ import { parseGpuProcesses } from '../../node/device/nvidia-smi.ts';
 import { createApiKey } from '../../src/gateway/access/api-key-file.ts';
 import { packModel } from '../../src/model/package.ts';
 import { writeDurably } from '../../src/swarm/durable-file.ts';
+import { FakeBackend } from '../support/fake-backend.ts';
 import { embeddingFiles, embeddingModel, VECTOR_SIZE } from '../support/embedding-model.ts';
 import { GrpcCaller } from '../support/grpc-caller.ts';
 import { lookupModel } from '../support/models.ts';
@@ -179,15 +180,24 @@ describe('What others get wrong, this gateway does not', () => {
   });
 
   it('12: what is in flight when it ends is answered first', async () => {
-    await using ending = await startTestGateway(testnet);
-    const open = Array.from({ length: 8 }, () =>
-      fetch(`${ending.http}/v2/models/simple/infer`, {
-        ...{ method: 'POST', body: JSON.stringify(SIMPLE) },
+    const backend = new FakeBackend({ provider: 'cpu', executeMs: 1_000 });
+    await using slow = await createTestnet({ nodes: 1, clients: 0, node: { backend } });
+    const files = { 'swarm.json': JSON.stringify({ deployment: { maxBatch: 1 } }) };
+    await slow.publish(identityModel('FP32'), { name: 'slow', files });
+    await using ending = await startTestGateway(slow);
+    const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }];
+    const open = Array.from({ length: 4 }, () =>
+      fetch(`${ending.http}/v2/models/slow/infer`, {
+        ...{ method: 'POST', body: JSON.stringify({ inputs }) },
       }),
     );
-    const counted = async () => (await fetch(ending.metrics)).text();
-    await expect.poll(counted, { timeout: 20_000 }).toMatch(/outcome="answered"} [1-8]/);
+    const metrics = async () => (await fetch(ending.metrics)).text();
+    const inFlight = /swarm_gateway_requests_in_flight 4/;
+    await expect.poll(metrics, { timeout: 20_000, interval: 20 }).toMatch(inFlight);
+    const startMs = performance.now();
     await ending.gateway.drain({ delayMs: 200, timeoutMs: 20_000 });
+    // Not for callers who keep their connections.
+    expect(performance.now() - startMs).toBeLessThan(15_000);
     expect((await Promise.all(open)).map((response) => response.status)).toEqual(
       open.map(() => 200),
     );
@@ -199,7 +209,10 @@ describe('What others get wrong, this gateway does not', () => {
   });
 
   it('14: a GPU that does not tell a number is no number that is wrong', () => {
-    expect(parseGpuProcesses('12, 300\n13, [N/A]\n').map(({ pid }) => pid)).toEqual([12, 13]);
+    expect(parseGpuProcesses('12, 300\n13, [N/A]\n')).toEqual([
+      { pid: 12, memoryBytes: 300 * 1024 ** 2 },
+      { pid: 13, memoryBytes: null },
+    ]);
   });
 
   it('15: a name with a slash is a name, as it is and escaped', async () => {

@@ -64,6 +64,10 @@ export class HttpServer {
     );
     this.#app.setErrorHandler((error, request, reply) => this.#refuse(error, request, reply));
     this.#app.addHook('onRequest', async (request, reply) => this.#begin(request, reply));
+    // A client that keeps its connection would find out only when it is gone, and be waited for until then.
+    this.#app.addHook('onSend', async (_request, reply) => {
+      if (components.readiness.draining) void reply.header('connection', 'close');
+    });
     this.#app.all('/*', (request, reply) => this.#serve(request, reply));
   }
 
@@ -87,8 +91,6 @@ export class HttpServer {
   /** Before a body is read: who may not ask need not send one. */
   async #begin(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     void reply.header(REQUEST_ID_HEADER, request.id);
-    // A client that keeps its connection would find out only when it is gone.
-    if (this.#components.readiness.draining) void reply.header('connection', 'close');
     const { keys, restricted } = this.#components;
     const path = pathOf(request);
     const group = groupOfPath(path);

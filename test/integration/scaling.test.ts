@@ -8,6 +8,7 @@ import type {
 } from '../../node/backend/backend.ts';
 import type { NodeInit, SwarmNode } from '../../node/index.ts';
 import type { Deployment } from '../../protocols/manifest/index.ts';
+import type { LoadingError } from '../../protocols/errors.ts';
 import { parseModelRef } from '../../protocols/reference.ts';
 import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import { type CallProgress, type SwarmClient, Tensor } from '../../src/index.ts';
@@ -188,19 +189,25 @@ describe('A swarm that scales itself', () => {
   it('tells a caller without time for it how long the load of a woken version takes', async () => {
     await using testnet = await createTestnet({ nodes: 0 });
     const backend = new SlowBackend(new FakeBackend({ provider: 'cpu', executeMs: EXECUTE_MS }));
+    backend.loadMs = 4_000;
     await testnet.addNode({ ...scalingNode(), backend });
     const { cid, ref } = await publish(testnet, 'sleeper', {
       minReplicas: 0,
       scaleToZeroDelayMs: 1_000,
     });
     await expect.poll(() => states(testnet, cid), WAIT).toEqual(['cold']);
-    backend.loadMs = 2_000;
     const client = present(testnet.clients[0]);
     // What it takes to find a version is not what this is about.
     await client.model(ref).metadata();
     const x = Tensor.from('FP32', [1, 4], [1, 2, 3, 4]);
-    const hasty = client.infer(ref, { x }, { deadlineMs: 700 });
-    await expect(hasty).rejects.toMatchObject({ code: 'ERR_LOADING' });
+    const hasty = client.infer(ref, { x }, { deadlineMs: 2_000 });
+    const loading = await hasty.then(
+      () => expect.fail('it had no time for the load'),
+      (error: unknown) => error,
+    );
+    expect(loading).toMatchObject({ code: 'ERR_LOADING', etaMs: expect.any(Number) });
+    // As long as the load before took, and so too long to ask again within the deadline.
+    expect((loading as LoadingError).etaMs).toBeGreaterThan(2_000);
     await expect(ask(client, ref)).resolves.toMatchObject({ version: cid });
   });
 

@@ -57,12 +57,20 @@ describe('rankNodes', () => {
     for (const count of counts.values()) expect(Math.abs(count - 200)).toBeLessThan(60);
   });
 
-  it('puts no two of one owner, or one zone, next to each other while there are others', () => {
-    const nodes = Array.from({ length: 12 }, (_, index) =>
-      node(`n${index}`, { owner: `o${index % 3}` as OwnerId, zone: index % 2 === 0 ? 'a' : 'b' }),
-    );
-    const owners = new Set(rank(nodes, 'hot', 3).map((name) => Number(name.slice(1)) % 3));
-    expect(owners.size).toBeGreaterThanOrEqual(2);
+  it.each<[string, (index: number) => Partial<ScalingNode>, number, number]>([
+    // Of the 11 left 3 would be of the same owner, 27 %. Four times their distances are less than those of the other 8, all of them
+    // beyond the first's: exponentials of rates 3, 8 and 12 give 12 / (12 + 3 × 8) × 3 / (3 + 4 × 8).
+    ['owner', (index) => ({ owner: `o${index % 3}` as OwnerId }), 3, 1 / 35],
+    // 5 of 11, 45 %, and twice their distances: 12 / (12 + 6) × 5 / (5 + 2 × 6).
+    ['zone', (index) => ({ zone: `z${index % 2}` }), 2, 10 / 51],
+  ])('puts the second rarely where the first is: of one %s', (_, fields, places, expected) => {
+    const nodes = Array.from({ length: 12 }, (_one, index) => node(`n${index}`, fields(index)));
+    let same = 0;
+    for (let index = 0; index < 2_000; index += 1) {
+      const [first, second] = rank(nodes, `v${index}`, 2).map((name) => Number(name.slice(1)));
+      if ((first ?? 0) % places === (second ?? 0) % places) same += 1;
+    }
+    expect(Math.abs(same / 2_000 - expected)).toBeLessThan(0.02);
   });
 
   it.each([

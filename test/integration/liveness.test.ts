@@ -1,6 +1,6 @@
 import { multiaddr } from '@multiformats/multiaddr';
 import { describe, expect, it } from 'vitest';
-import { capacityBucket, openAnnouncement } from '../../protocols/capacity/index.ts';
+import { capacityBucket, capacityTopic, openAnnouncement } from '../../protocols/capacity/index.ts';
 import { encodeDeathReport } from '../../protocols/liveness/index.ts';
 import type { NodeId } from '../../protocols/types.ts';
 import type { SwarmPeer } from '../../src/swarm/peer.ts';
@@ -23,19 +23,14 @@ async function connect(from: SwarmPeer, to: SwarmPeer): Promise<void> {
 
 /** Connected, and both hear the version's topic and know of each other that they do. */
 async function gossipWith(a: SwarmPeer, b: SwarmPeer): Promise<void> {
-  for (const peer of [a, b]) peer.gossip.join(capacityBucket(VERSION));
+  const bucket = capacityBucket(VERSION);
+  for (const peer of [a, b]) peer.gossip.join(bucket);
   await connect(a, b);
-  for (const peer of [a, b]) {
-    await expect
-      .poll(
-        () =>
-          peer.libp2p.services.gossip
-            .getTopics()
-            .flatMap((topic) => peer.libp2p.services.gossip.getSubscribers(topic)).length,
-        SOON,
-      )
-      .toBeGreaterThan(0);
-  }
+  const topic = capacityTopic(NETWORK, bucket);
+  const heardBy = ({ libp2p }: SwarmPeer) =>
+    libp2p.services.gossip.getSubscribers(topic).map(String);
+  await expect.poll(() => heardBy(a), SOON).toContain(b.id);
+  await expect.poll(() => heardBy(b), SOON).toContain(a.id);
 }
 
 describe.skipIf(process.platform !== 'linux')('A peer that watches a node (needs Linux)', () => {

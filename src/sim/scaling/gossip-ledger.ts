@@ -1,5 +1,5 @@
 import { TOPIC_BUCKET_COUNT, topicBucket } from '../../../protocols/topic-bucket.ts';
-import type { SimNode, SimVersion, SwarmState } from './swarm-state.ts';
+import type { SimVersion, SwarmState } from './swarm-state.ts';
 import { EVENT } from './timeline.ts';
 
 /** Bytes of a digest of one version, and of a notice, as signed: the vectors of the two records. */
@@ -51,7 +51,7 @@ export class GossipLedger {
   }
 
   /** A notice about a version is published, unless there were too many lately. */
-  notice(version: SimVersion, node: SimNode): void {
+  notice(version: SimVersion): void {
     const { nowMs } = this.#state;
     const gainedMs = nowMs - this.#noticesAtMs;
     this.#noticeRoom = Math.min(
@@ -63,7 +63,6 @@ export class GossipLedger {
     this.#noticeRoom -= 1;
     this.bytes += NOTICE_BYTES * COPIES * this.population;
     version.noticeAtMs = nowMs;
-    version.noticeFrom = node.index;
     version.notices += 1;
     // Who could help looks at its plan when it hears, and not at the next tick.
     for (const other of this.#state.nodes) {

@@ -64,7 +64,7 @@ export class NodePlanner {
     node.memory = plan.memory;
     for (const cid of plan.notices) {
       const version = versions.find((one) => one.cid === cid);
-      if (version !== undefined) this.#ledger.notice(version, node);
+      if (version !== undefined) this.#ledger.notice(version);
     }
     for (const action of plan.actions) this.#act(node, action);
     const { lookAtMs } = plan;

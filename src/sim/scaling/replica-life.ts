@@ -6,9 +6,6 @@ import { EVENT } from './timeline.ts';
 /** Share of its uplink that one who fetches can hand on meanwhile: measured in flash crowds of the transfer benchmark. */
 const HANDED_ON = 0.8;
 
-/** Nodes that are looked at for a version whose weights nobody has in reach. */
-const WAKE_SAMPLE = 16;
-
 /** What becomes of a node's part in a version: fetched, loaded, served, left. */
 export class ReplicaLife {
   readonly #state: SwarmState;
@@ -82,28 +79,20 @@ export class ReplicaLife {
     this.#state.tellClients(version, replica);
   }
 
-  /** Has one node load a version that nobody serves, the same for all who ask. */
+  /** Has one of those that keep its files load a version that nobody serves, the same for all who ask. */
   wake(version: SimVersion): void {
     version.missed.meter.missed(this.#state.nowMs);
     const parts = [...version.replicas.values()].filter(({ node }) => this.#state.isAlive(node));
     if (parts.some(({ state }) => state === 'loading' || state === 'ready')) return;
-    const holding = parts.filter(({ state }) => state === 'cold');
-    const places = holding.length > 0 ? holding.map(({ node }) => node) : this.#strangers();
-    const candidates = places.flatMap((index) => {
+    const candidates = parts.flatMap(({ node: index, state }) => {
       const node = this.#state.nodes[index];
       const hasRoom = (node?.told.memoryFreeBytes ?? 0) >= version.spec.memoryBytes;
-      return node === undefined || !hasRoom ? [] : [{ index, node: node.id, etaMs: null }];
+      const isAble = state === 'cold' && hasRoom;
+      return node === undefined || !isAble ? [] : [{ index, node: node.id, etaMs: null }];
     });
     const [first] = rankForWake(candidates, version.cid);
     const node = first === undefined ? undefined : this.#state.nodes[first.index];
     if (node !== undefined) this.claim(node, version);
-  }
-
-  #strangers(): number[] {
-    return this.#state.nodes
-      .filter((node) => node.alive)
-      .slice(0, WAKE_SAMPLE)
-      .map(({ index }) => index);
   }
 
   #begin(replica: SimReplica, durationMs: number): void {

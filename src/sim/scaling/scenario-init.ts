@@ -42,6 +42,8 @@ export interface ScenarioInit {
     | undefined;
   /** Share of the nodes that is lost at a moment. @default none */
   readonly losses?: { readonly share: number; readonly atMs: number } | undefined;
+  /** Share of the nodes that joins at a moment only. @default none */
+  readonly joins?: { readonly share: number; readonly atMs: number } | undefined;
   readonly settings?: ScalingInit | undefined;
   readonly gossip?: Partial<GossipSpec> | undefined;
   readonly deadlineMs?: number | undefined;
@@ -79,11 +81,12 @@ export function createScenario(init: ScenarioInit): SwarmScenario {
 }
 
 function nodeSpec(init: ScenarioInit, index: number, random: () => number): SimNodeSpec {
-  const { spread = 1, liars, losses, memoryVersions = DEFAULT_MEMORY_VERSIONS } = init;
+  const { spread = 1, liars, losses, joins, memoryVersions = DEFAULT_MEMORY_VERSIONS } = init;
   // Around 1 on a logarithmic scale, so that a usual node is in the middle.
   const speed = spread ** (random() - 0.5);
   const lies = liars !== undefined && random() < liars.share;
   const lost = losses !== undefined && random() < losses.share;
+  const joinsLate = joins !== undefined && random() < joins.share;
   return {
     speed,
     memoryBytes: memoryVersions * GIB,
@@ -92,8 +95,7 @@ function nodeSpec(init: ScenarioInit, index: number, random: () => number): SimN
     downlinkBytesPerS: DOWNLINK_BYTES_PER_S,
     owner: `owner-${Math.floor(index / NODES_PER_OWNER)}`,
     zone: `zone-${Math.floor(index / NODES_PER_ZONE)}`,
-    costPerHour: null,
-    joinsAtMs: 0,
+    joinsAtMs: joinsLate ? joins.atMs : 0,
     diesAtMs: lost ? losses.atMs : Number.POSITIVE_INFINITY,
     exaggeration: lies ? liars.exaggeration : 1,
     boast: lies ? liars.boast : 1,
@@ -111,7 +113,6 @@ function versionSpec(init: ScenarioInit, index: number): SimVersionSpec {
   const usualPerS = 1_000 / serviceMs;
   const replicas = Math.ceil(trace(0) / (FIRST_UTILISATION * usualPerS));
   return {
-    name: `version ${index}`,
     ...{ deployment, serviceMs, trace },
     memoryBytes: GIB,
     fileBytes: init.fileBytes ?? DEFAULT_FILE_BYTES,

@@ -47,10 +47,6 @@ export class SwarmSimulation {
     return this.#state.nowMs;
   }
 
-  get events(): number {
-    return this.#state.timeline.count;
-  }
-
   /** Goes some simulated seconds on; false when the end is reached. */
   step(): boolean {
     const { scenario, timeline } = this.#state;

@@ -13,7 +13,6 @@ export interface SimNodeSpec {
   readonly downlinkBytesPerS: number;
   readonly owner: string;
   readonly zone: string;
-  readonly costPerHour: number | null;
   /** Milliseconds of the simulation at which it joins; 0 for from the beginning. */
   readonly joinsAtMs: number;
   /** Milliseconds at which it is lost; infinite for never. */
@@ -26,7 +25,6 @@ export interface SimNodeSpec {
 
 /** A simulated version. */
 export interface SimVersionSpec {
-  readonly name: string;
   readonly deployment: ScalingDeployment;
   readonly memoryBytes: number;
   readonly fileBytes: number;

@@ -13,10 +13,6 @@ export class WaitingLine {
   #requests: number[] = [];
   #first = 0;
 
-  get length(): number {
-    return this.#requests.length - this.#first;
-  }
-
   add(request: number): void {
     this.#requests.push(request);
   }
@@ -49,7 +45,6 @@ export interface SimNode {
   runningSinceMs: number;
   /** Milliseconds for which it ran anything, since it last looked at its plan. */
   busyMs: number;
-  busySinceMs: number;
   /** Share of its time in which it ran anything, over some ticks. */
   busyShare: number;
   lookedAtMs: number;
@@ -73,9 +68,8 @@ export interface SimVersion {
   readonly replicas: Map<number, SimReplica>;
   /** Of clients that found no replica ready. */
   readonly missed: SimReplica;
-  /** When the last recruit notice was sent, by whom, and how many there were. */
+  /** When the last recruit notice was sent, and how many there were. */
   noticeAtMs: number;
-  noticeFrom: number;
   notices: number;
   /** Nodes that tell what it is asked for. */
   reporters: number;
@@ -103,7 +97,7 @@ export class SwarmState {
     for (const node of this.nodes) node.known = this.#drawKnown(node);
     this.versions = scenario.versions.map((spec, index) => ({
       ...{ index, spec, cid: `version-${index}` as VersionCid, visible: [], generation: 1 },
-      ...{ replicas: new Map(), noticeAtMs: Number.NEGATIVE_INFINITY, noticeFrom: -1, notices: 0 },
+      ...{ replicas: new Map(), noticeAtMs: Number.NEGATIVE_INFINITY, notices: 0 },
       missed: this.#replicaOf({ node: -1, version: index }),
       ...{ reporters: 0, fetching: 0 },
     }));
@@ -172,13 +166,12 @@ export class SwarmState {
         running: -1,
         runningSinceMs: 0,
         busyMs: 0,
-        busySinceMs: 0,
         busyShare: 0,
       },
       lookedAtMs: 0,
       told: {
         ...{ node: id, owner, zone: spec.zone, accepting: true, providers: ['cpu'] },
-        ...{ memoryFreeBytes: spec.memoryBytes, speed: null, costPerHour: spec.costPerHour },
+        ...{ memoryFreeBytes: spec.memoryBytes, speed: null, costPerHour: null },
         ...{ serving: 0, busyShare: 0, diskFreeBytes: spec.diskBytes },
       },
       memory: EMPTY_SCALING_MEMORY,

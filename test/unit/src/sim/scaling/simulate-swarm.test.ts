@@ -87,6 +87,19 @@ describe('simulateSwarm', () => {
     expect(outcome.actions.some(({ action }) => action.kind === 'claim')).toBe(true);
   });
 
+  it('goes to nodes that join with what the others have no room for', () => {
+    const joins = { share: 0.5, atMs: 30_000 };
+    const init = { memoryVersions: 1, versions: 1, fileBytes: 1e6, trace: steadyTrace(60) };
+    const scenario = createScenario({ ...SMALL, ...init, joins });
+    const late = scenario.nodes.filter(({ joinsAtMs }) => joinsAtMs === 30_000).length;
+    const outcome = simulateSwarm(scenario);
+    expect(late).toBeGreaterThan(3);
+    expect(readyAt(outcome, 28)).toBeLessThanOrEqual(12 - late);
+    expect(readyAt(outcome, 55)).toBeGreaterThan(12 - late);
+    const acted = outcome.actions.filter(({ node }) => scenario.nodes[node]?.joinsAtMs !== 0);
+    expect(Math.min(...acted.map(({ atMs }) => atMs))).toBeGreaterThanOrEqual(30_000);
+  });
+
   it('leaves surplus replicas after a down-delay, and none before', () => {
     const fall = stepTrace(60, { perS: 6, fromMs: 10_000, untilMs: 1e9 });
     const settings = { stableWindowMs: 6_000, panicWindowMs: 1_000, downDelayMs: 20_000 };

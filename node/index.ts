@@ -12,6 +12,7 @@ export type {
   RunOptions,
   RunResult,
 } from './backend/backend.ts';
+export { DEFAULT_MAX_QUEUED } from '../src/policy/admission.ts';
 export { findNode, type NodeControl } from './control/control-client.ts';
 export type { ControlRequest } from './control/control-verb.ts';
 export { storeVerbs } from './control/store-verbs.ts';
@@ -20,7 +21,6 @@ export {
   type AllowList,
   DEFAULT_ANNOUNCE_INTERVAL_MS,
   DEFAULT_EXECUTION_LIMIT_MS,
-  DEFAULT_MAX_QUEUED,
   type NodeInit,
 } from './node-init.ts';
 export type { CollectedVersion, StoreEntry } from './store/store-upkeep.ts';

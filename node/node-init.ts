@@ -8,6 +8,7 @@ import { quoted } from '../protocols/quoted.ts';
 import { parsePublisherId, parseVersionCid } from '../protocols/reference.ts';
 import { MIN_RATE_BYTES } from '../protocols/transfer/index.ts';
 import type { Resolved } from '../protocols/types.ts';
+import { DEFAULT_MAX_QUEUED } from '../src/policy/admission.ts';
 import { DEFAULT_HANDOVER_TIMEOUT_MS } from '../src/policy/handover.ts';
 import { MIN_MEMORY_BYTES } from '../src/policy/memory-need.ts';
 import { RETIRE_AFTER_MS, RETIRE_RANGE_MS } from '../src/policy/retirement.ts';
@@ -25,9 +26,6 @@ import { hostMemoryBytes } from './device/host-memory.ts';
 
 /** How often a node announces itself when nothing changes; the lease is three of these. */
 export const DEFAULT_ANNOUNCE_INTERVAL_MS = 10_000;
-
-/** Requests that may wait for one version. */
-export const DEFAULT_MAX_QUEUED = 256;
 
 /** Milliseconds one execution may take until enough were measured to know better. */
 export const DEFAULT_EXECUTION_LIMIT_MS = 10_000;

@@ -1,3 +1,8 @@
+import {
+  DEFAULT_DOWN_DELAY_MS,
+  DEFAULT_PANIC_WINDOW_MS,
+  DEFAULT_TARGET_UTILISATION,
+} from '../../src/policy/scaling/scaling-settings.ts';
 import { clairvoyantReplicaMs } from '../../src/sim/scaling/clairvoyant.ts';
 import { diurnalTrace, stepTrace, steadyTrace } from '../../src/sim/scaling/demand-trace.ts';
 import {
@@ -6,9 +11,16 @@ import {
   oscillations,
   recoveryMs,
   refusedShare,
+  worstP99Ms,
 } from '../../src/sim/scaling/outcome-figures.ts';
 import type { PlotSection } from '../../src/sim/scaling/outcome-plot.ts';
-import { createScenario, type ScenarioInit } from '../../src/sim/scaling/scenario-init.ts';
+import {
+  createScenario,
+  DEFAULT_FILE_BYTES,
+  DEFAULT_LOAD_MS,
+  type ScenarioInit,
+  UPLINK_BYTES_PER_S,
+} from '../../src/sim/scaling/scenario-init.ts';
 import type { SwarmOutcome } from '../../src/sim/scaling/simulate-swarm.ts';
 import type { SecondFigures } from '../../src/sim/scaling/swarm-record.ts';
 import { DEFAULT_GOSSIP } from '../../src/sim/scaling/swarm-scenario.ts';
@@ -23,12 +35,8 @@ const DAY_MS = 6 * 60 * MINUTE_MS;
 const OBJECTIVE_MS = 1_000;
 const DEADLINE_MS = 5_000;
 
-/** As the plan's defaults say, and as the scenarios' files and links make it. */
-const DETECTION_MS = 6_000;
-const DOWN_DELAY_MS = 300_000;
-const UTILISATION = 0.7;
-const FETCH_MS = 8_400;
-const LOAD_MS = 2_000;
+/** What the file of a version takes over one uplink. */
+const FETCH_MS = (1_000 * DEFAULT_FILE_BYTES) / UPLINK_BYTES_PER_S;
 
 /** One line of the table. */
 export interface SimRow {
@@ -76,7 +84,8 @@ export async function flashCrowd(run: RunScenario): Promise<ExperimentResult> {
     if (record === undefined) continue;
     rows.push(row);
     times.push(recoveryMs(record, fromMs, OBJECTIVE_MS) ?? Number.POSITIVE_INFINITY);
-    const isLater = ({ atMs }: SecondFigures) => atMs <= fromMs || atMs > fromMs + DETECTION_MS;
+    const isLater = ({ atMs }: SecondFigures) =>
+      atMs <= fromMs || atMs > fromMs + DEFAULT_PANIC_WINDOW_MS;
     refusals.push(refusedShare(outcome.records, isLater));
     failures.push(failedShare(outcome.records, isLater));
     if (plots.length === 0) {
@@ -86,7 +95,7 @@ export async function flashCrowd(run: RunScenario): Promise<ExperimentResult> {
     }
   }
   const meanMs = times.reduce((sum, ms) => sum + ms, 0) / times.length;
-  const expectedMs = DETECTION_MS + FETCH_MS + LOAD_MS;
+  const expectedMs = DEFAULT_PANIC_WINDOW_MS + FETCH_MS + DEFAULT_LOAD_MS;
   return {
     ...{ rows, plots },
     targets: [
@@ -109,8 +118,8 @@ export async function diurnal(run: RunScenario): Promise<ExperimentResult> {
   const [version] = createScenario(init).versions;
   if (record === undefined || version === undefined) throw new Error('scenario has no version');
   const oracleMs = clairvoyantReplicaMs({
-    ...{ version, durationMs: init.durationMs, targetUtilisation: UTILISATION },
-    leadMs: FETCH_MS + LOAD_MS,
+    ...{ version, durationMs: init.durationMs, targetUtilisation: DEFAULT_TARGET_UTILISATION },
+    leadMs: FETCH_MS + DEFAULT_LOAD_MS,
   });
   const note =
     '40 nodes, one version, a day in six hours; clairvoyant: as many replicas as each moment needs at 70 %';
@@ -135,7 +144,7 @@ export async function oscillation(run: RunScenario, seeds: number): Promise<Expe
       trace: steadyTrace(16),
     });
     if (rows.length === 0) rows.push(row);
-    swung += oscillations(outcome, DOWN_DELAY_MS);
+    swung += oscillations(outcome, DEFAULT_DOWN_DELAY_MS);
   }
   const name = `versions scaled up and down within the cool-down, in ${seeds} seeds`;
   return { rows, targets: [atMost(name, swung, 0)], plots: [] };
@@ -165,7 +174,7 @@ export async function losses(run: RunScenario): Promise<ExperimentResult> {
     }
   }
   const slowestMs = Math.max(...times);
-  const expectedMs = DEFAULT_GOSSIP.detectMs + LOAD_MS;
+  const expectedMs = DEFAULT_GOSSIP.detectMs + DEFAULT_LOAD_MS;
   return {
     ...{ rows, plots },
     targets: [
@@ -247,7 +256,7 @@ export function toRow(
     ...{ experiment, seed, nodes, requests: outcome.requests, events: outcome.events },
     eventsPerS: rounded(outcome.events / seconds),
     failedShare: rounded(failedShare(outcome.records)),
-    p99Ms: rounded(Math.max(...outcome.records.map(({ all }) => all.quantileMs(0.99)))),
+    p99Ms: rounded(worstP99Ms(outcome.records)),
     replicas: rounded(meanReplicas(outcome.records, 0, durationMs)),
     gossipBytesPerS: rounded(outcome.gossipBytesPerS),
   };

@@ -4,9 +4,7 @@ import {
   type LoadingError,
   type SwarmError,
 } from '../../protocols/errors.ts';
-
-/** Milliseconds waited at least before nodes are asked again. */
-const MIN_PAUSE_MS = 50;
+import { MIN_RETRY_PAUSE_MS } from '../policy/retry-pause.ts';
 
 /** Milliseconds after which a node that loads is asked again though it said longer: what it says is an estimate. */
 const MAX_LOADING_PAUSE_MS = 1_000;
@@ -63,7 +61,7 @@ export class Refusals {
         ? []
         : [Math.min(this.#loading.etaMs ?? UNKNOWN_LOADING_PAUSE_MS, MAX_LOADING_PAUSE_MS)]),
     ];
-    return pauses.length === 0 ? undefined : Math.max(MIN_PAUSE_MS, Math.min(...pauses));
+    return pauses.length === 0 ? undefined : Math.max(MIN_RETRY_PAUSE_MS, Math.min(...pauses));
   }
 
   /** True when every node that was asked refused the caller, or what it asks for: a wait changes nothing. */

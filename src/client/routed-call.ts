@@ -12,6 +12,7 @@ import type { NodeId, OwnerId } from '../../protocols/types.ts';
 import type { CallBudget } from '../policy/call-budget.ts';
 import { type HedgeTimes, isWorthHedging } from '../policy/hedge.ts';
 import type { NodeWish } from '../policy/node-wish.ts';
+import { RETRY_JITTER } from '../policy/retry-pause.ts';
 import { type Avoided, bestKnown, estimateCompletion } from '../policy/routing.ts';
 import { soonestMs } from '../policy/wake-turn.ts';
 import { MIN_TIMEOUT_MS, outcomeOfError, type RequestOutcome } from '../swarm/outcome-tally.ts';
@@ -41,9 +42,6 @@ const RETRY_PAUSE_MS = 50;
 
 /** Longest wait between two rounds when none said when to come back. */
 const MAX_RETRY_PAUSE_MS = 1_000;
-
-/** Share of a wait by which it is stretched at random: who was refused together must not come back together. */
-const JITTER = 0.25;
 
 /** Share of the time left after which a second node is asked while nobody knows how long an answer takes: it needs the rest. */
 const UNKNOWN_HEDGE_SHARE = 0.5;
@@ -315,7 +313,7 @@ export class RoutedCall {
       throw this.#nobody();
     }
     this.#reportWaiting(waitMs);
-    await clock.sleep(Math.min(waitMs * (1 + JITTER * Math.random()), clock.remainingMs()));
+    await clock.sleep(Math.min(waitMs * (1 + RETRY_JITTER * Math.random()), clock.remainingMs()));
     this.#rounds += 1;
     this.#tried.clear();
     this.#failedOwners.clear();

@@ -5,6 +5,9 @@ export const ASSUMED_EXECUTION_MS = 20;
 export const MIN_RETRY_AFTER_MS = 10;
 export const MAX_RETRY_AFTER_MS = 30_000;
 
+/** Requests that may wait for one version. */
+export const DEFAULT_MAX_QUEUED = 256;
+
 /** Bytes of inputs that may wait for one version: half of what a node takes in of bodies at once. */
 export const DEFAULT_MAX_QUEUED_BYTES = 256 * 1024 * 1024;
 

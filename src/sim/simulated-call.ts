@@ -1,5 +1,6 @@
 import type { LoadReport, NodeId } from '../../protocols/types.ts';
 import { isWorthHedging } from '../policy/hedge.ts';
+import { MIN_RETRY_PAUSE_MS, RETRY_JITTER } from '../policy/retry-pause.ts';
 import { bestKnown, estimateCompletion, NOBODY, type RoutingRequest } from '../policy/routing.ts';
 import { type PeerCandidate, type SimulatedClient, VERSION } from './simulated-client.ts';
 import { ELEMENTS } from './simulated-node.ts';
@@ -8,12 +9,6 @@ import type { Arrival } from './traffic.ts';
 
 /** Bytes of a request: its path takes no time beside the round trip. */
 const BODY_BYTES = 4;
-
-/** Milliseconds waited at least before all nodes are asked again. */
-const MIN_PAUSE_MS = 50;
-
-/** Share of a wait by which it is stretched at random. */
-const JITTER = 0.25;
 
 export interface SimulatedCallInit {
   readonly client: SimulatedClient;
@@ -147,9 +142,9 @@ export class SimulatedCall {
   /** All were busy: again when the first of them said. */
   #nextRound(): void {
     const { client } = this.#init;
-    const waitMs = Math.max(MIN_PAUSE_MS, Math.min(this.#retryAfterMs, 1e6));
+    const waitMs = Math.max(MIN_RETRY_PAUSE_MS, Math.min(this.#retryAfterMs, 1e6));
     if (waitMs >= this.#remainingMs()) return this.#end(null);
-    client.events.after(waitMs * (1 + JITTER * client.random()), () => {
+    client.events.after(waitMs * (1 + RETRY_JITTER * client.random()), () => {
       this.#tried.clear();
       this.#retryAfterMs = Number.POSITIVE_INFINITY;
       this.#next();

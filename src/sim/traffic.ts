@@ -34,7 +34,7 @@ export interface Traffic {
 }
 
 /** Bounds of the work of a request, uniform around 1: requests of one shape differ, not by much. */
-const WORK = [0.5, 1.5] as const;
+export const WORK = [0.5, 1.5] as const;
 
 export interface TrafficInit {
   readonly nodes: readonly NodeSpec[];

@@ -7,7 +7,7 @@ import {
   stepTrace,
   steadyTrace,
 } from '../../sim/scaling/demand-trace.ts';
-import { failedShare, meanReplicas } from '../../sim/scaling/outcome-figures.ts';
+import { failedShare, meanReplicas, worstP99Ms } from '../../sim/scaling/outcome-figures.ts';
 import { plotOutcomes } from '../../sim/scaling/outcome-plot.ts';
 import { createScenario, type ScenarioInit } from '../../sim/scaling/scenario-init.ts';
 import { type SwarmOutcome, SwarmSimulation } from '../../sim/scaling/simulate-swarm.ts';
@@ -145,7 +145,7 @@ function summary(outcome: SwarmOutcome, { durationMs }: ScenarioInit) {
   return {
     ...{ requests, events, gossipBytesPerS, emptyNodes },
     failedShare: failedShare(records),
-    p99Ms: Math.max(...records.map(({ all }) => all.quantileMs(0.99))),
+    p99Ms: worstP99Ms(records),
     replicas: meanReplicas(records, 0, durationMs),
   };
 }

@@ -55,6 +55,11 @@ function shareOf(
   return offered === 0 ? 0 : counted.reduce((sum, second) => sum + second[what], 0) / offered;
 }
 
+/** Milliseconds within which 99 of 100 answers of the worst version came, over all of its time. */
+export function worstP99Ms(records: readonly Pick<VersionRecord, 'all'>[]): number {
+  return Math.max(...records.map(({ all }) => all.quantileMs(0.99)));
+}
+
 /** Versions that were scaled one way and then the other within a time: a claim that serves, and a leave. */
 export function oscillations({ actions }: Pick<SwarmOutcome, 'actions'>, withinMs: number): number {
   const last = new Map<string, { readonly isUp: boolean; readonly atMs: number }>();

@@ -1,5 +1,6 @@
 import type { NodeId } from '../../../protocols/types.ts';
 import {
+  DEFAULT_MAX_QUEUED,
   DEFAULT_MAX_QUEUED_BYTES,
   decideAdmission,
   estimateWaitMs,
@@ -9,7 +10,9 @@ import { selectNode } from '../../policy/node-choice.ts';
 import { POOL_NODES, selectPool } from '../../policy/node-pool.ts';
 import { ALL_PROBED } from '../../policy/probe-plan.ts';
 import { type Candidate, NOBODY, type RoutingRequest } from '../../policy/routing.ts';
-import { exponential } from '../random.ts';
+import { MIN_RETRY_PAUSE_MS, RETRY_JITTER } from '../../policy/retry-pause.ts';
+import { exponential, uniform } from '../random.ts';
+import { WORK } from '../traffic.ts';
 import { hashShare } from './gossip-model.ts';
 import { drawNodes } from './node-draw.ts';
 import type { ReplicaLife } from './replica-life.ts';
@@ -18,23 +21,12 @@ import type { SimNode, SimVersion, SwarmState } from './swarm-state.ts';
 import type { VersionRecord } from './swarm-record.ts';
 import { EVENT } from './timeline.ts';
 
-/** Requests of one version that may wait on a node, as a node has it by default. */
-const MAX_QUEUED = 256;
-
-/** Milliseconds waited at least before all nodes are asked again, and the share by which a wait is stretched at random. */
-const MIN_PAUSE_MS = 50;
-const JITTER = 0.25;
-
 /** Milliseconds between two looks at whether a version that is being woken serves yet. */
 const WAKE_LOOK_MS = 250;
 
 /** Regions that peers are in, and the milliseconds there and back, within one and between the farthest. */
 const REGIONS = 8;
 const ROUND_TRIP_MS = [2, 120] as const;
-
-/** Bounds of the work of a request, uniform around 1. */
-const LEAST_WORK = 0.5;
-const MOST_WORK = 1.5;
 
 /** What marks a request that the node which has it was the first to count. */
 const COUNTED_HERE = 2;
@@ -140,11 +132,12 @@ export class RequestFlow {
     const node = nodes[this.#table.node[request] ?? 0];
     if (node === undefined) return;
     const replica = node.replicas.get(index);
-    if (!node.alive || replica?.state !== 'ready') return this.#refuse(request, node, MIN_PAUSE_MS);
+    if (!node.alive || replica?.state !== 'ready')
+      return this.#refuse(request, node, MIN_RETRY_PAUSE_MS);
     const serviceMs = this.#serviceMs(index, node);
     const decision = decideAdmission(
       {
-        ...{ queued: replica.inFlight, maxQueued: MAX_QUEUED, queuedBytes: 0 },
+        ...{ queued: replica.inFlight, maxQueued: DEFAULT_MAX_QUEUED, queuedBytes: 0 },
         ...{ maxQueuedBytes: DEFAULT_MAX_QUEUED_BYTES, callerQueued: 0, callerBytes: 0 },
         ...{ waitMs: this.#waitMs(node), serviceMs },
       },
@@ -200,9 +193,9 @@ export class RequestFlow {
   /** A node is lost with all that it had: its callers see their connections go. */
   lose(node: SimNode): void {
     for (let request = node.waiting.take(); request !== undefined; request = node.waiting.take()) {
-      this.#refuse(request, node, MIN_PAUSE_MS);
+      this.#refuse(request, node, MIN_RETRY_PAUSE_MS);
     }
-    if (node.running >= 0) this.#refuse(node.running, node, MIN_PAUSE_MS);
+    if (node.running >= 0) this.#refuse(node.running, node, MIN_RETRY_PAUSE_MS);
     node.running = -1;
     node.waitingMs = 0;
     for (const replica of node.replicas.values()) replica.inFlight = 0;
@@ -222,9 +215,8 @@ export class RequestFlow {
     const { timeline, random } = this.#state;
     node.running = request;
     node.runningSinceMs = timeline.nowMs;
-    const work = LEAST_WORK + (MOST_WORK - LEAST_WORK) * random();
     const serviceMs = this.#serviceMs(this.#table.version[request] ?? 0, node);
-    timeline.after(work * serviceMs, EVENT.done, node.index);
+    timeline.after(uniform(...WORK, random) * serviceMs, EVENT.done, node.index);
   }
 
   #refuse(request: number, node: SimNode, retryAfterMs: number): void {
@@ -237,10 +229,10 @@ export class RequestFlow {
   /** All were busy: again when the first of them said. */
   #nextRound(request: number): void {
     const retryMs = this.#table.retryMs[request] ?? 0;
-    const waitMs = Math.max(MIN_PAUSE_MS, Number.isFinite(retryMs) ? retryMs : 0);
+    const waitMs = Math.max(MIN_RETRY_PAUSE_MS, Number.isFinite(retryMs) ? retryMs : 0);
     if (waitMs >= this.#remainingMs(request)) return this.#fail(request);
     this.#table.beginRound(request);
-    const stretched = waitMs * (1 + JITTER * this.#state.random());
+    const stretched = waitMs * (1 + RETRY_JITTER * this.#state.random());
     this.#state.timeline.after(stretched, EVENT.again, request);
   }
 

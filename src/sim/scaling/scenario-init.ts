@@ -51,16 +51,16 @@ export interface ScenarioInit {
 }
 
 /** 100 Mbit/s up, 1 Gbit/s down. */
-const UPLINK_BYTES_PER_S = 12.5e6;
+export const UPLINK_BYTES_PER_S = 12.5e6;
 const DOWNLINK_BYTES_PER_S = 125e6;
 
 const DEFAULT_SERVICE_MS = 100;
-const DEFAULT_FILE_BYTES = 100 * MIB;
-const DEFAULT_LOAD_MS = 2_000;
+export const DEFAULT_FILE_BYTES = 100 * MIB;
+export const DEFAULT_LOAD_MS = 2_000;
 const DEFAULT_MEMORY_VERSIONS = 2;
 const DEFAULT_DEADLINE_MS = 10_000;
 
-/** Of what a replica can do, what the first replicas are used to: what the plan aims at. */
+/** Of what a replica can do, what the first replicas are used to: less than the plan aims at, which chance alone would fall short of. */
 const FIRST_UTILISATION = 0.6;
 
 /** Nodes in a place, and of an owner. */

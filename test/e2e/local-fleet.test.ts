@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import type { VersionCid } from '../../protocols/types.ts';
 import { keepFleet } from '../../src/cli/up/local-fleet.ts';
 import { LocalSwarm } from '../../src/cli/up/local-swarm.ts';
-import { createClient, type SwarmClient, Tensor } from '../../src/index.ts';
+import { createClient, Tensor } from '../../src/index.ts';
+import { startLoad } from '../support/load.ts';
 import { loopModel } from '../support/models.ts';
 import { runSwarm } from '../support/swarm-command.ts';
 
@@ -24,28 +25,6 @@ const SCALING = {
 const TRIPS = 60_000n;
 
 const SLOWLY = { timeout: 100_000, interval: 200 };
-
-/** Keeps so many callers asking until it is stopped, and gives what failed. */
-function startCrowd(client: SwarmClient, reference: string, callers: number) {
-  const over = new AbortController();
-  const failures: string[] = [];
-  const call = async (): Promise<void> => {
-    while (!over.signal.aborted) {
-      const trips = Tensor.from('INT64', [], [TRIPS]);
-      await client.infer(reference, { trips }, { deadlineMs: 60_000 }).catch((error: unknown) => {
-        failures.push(String(error));
-      });
-    }
-  };
-  const running = Promise.all(Array.from({ length: callers }, call));
-  return {
-    stop: async (): Promise<readonly string[]> => {
-      over.abort();
-      await running;
-      return failures;
-    },
-  };
-}
 
 async function publish(
   swarm: LocalSwarm,
@@ -91,18 +70,25 @@ describe.skipIf(process.platform === 'win32')('A local swarm with --max-nodes', 
       },
       ending.signal,
     );
-    await using client = await createClient({
-      network: NETWORK,
-      bootstrap: [swarm.bootstrapAddress],
-    });
-    const crowd = startCrowd(client, reference, 8);
-    await expect.poll(() => swarm.nodes.length, SLOWLY).toBeGreaterThan(1);
-    expect(swarm.nodes.length).toBeLessThanOrEqual(MAX_NODES);
-    await expect.poll(() => client.ready(cid).length, SLOWLY).toBeGreaterThan(1);
-    expect(await crowd.stop()).toEqual([]);
-    await expect.poll(() => swarm.nodes.length, SLOWLY).toBe(1);
-    console.info(`nodes: ${changes.join(', ')}`);
-    ending.abort();
-    await fleet;
+    try {
+      await using client = await createClient({
+        network: NETWORK,
+        bootstrap: [swarm.bootstrapAddress],
+      });
+      await using crowd = startLoad(client, reference, {
+        inputs: () => ({ trips: Tensor.from('INT64', [], [TRIPS]) }),
+        check: ({ n }) => n?.data[0] === TRIPS,
+      });
+      await expect.poll(() => swarm.nodes.length, SLOWLY).toBeGreaterThan(1);
+      expect(swarm.nodes.length).toBeLessThanOrEqual(MAX_NODES);
+      await expect.poll(() => client.ready(cid).length, SLOWLY).toBeGreaterThan(1);
+      await crowd.stop();
+      expect([crowd.failures, crowd.wrong]).toEqual([[], 0]);
+      await expect.poll(() => swarm.nodes.length, SLOWLY).toBe(1);
+      console.info(`nodes: ${changes.join(', ')}`);
+    } finally {
+      ending.abort();
+      await fleet;
+    }
   });
 });

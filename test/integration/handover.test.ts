@@ -3,7 +3,7 @@ import type { SwarmNode } from '../../node/index.ts';
 import { echoModel } from '../support/echo-model.ts';
 import { buildModel } from '../support/onnx-builder.ts';
 import { FakeBackend } from '../support/fake-backend.ts';
-import { Tensor } from '../../src/index.ts';
+import { startLoad } from '../support/load.ts';
 import { createTestnet } from '../support/testnet.ts';
 
 const MODEL = buildModel(echoModel({ x: { datatype: 'FP32', shape: ['n', 4] } }));
@@ -35,24 +35,20 @@ describe('A node that leaves', () => {
     if (holder === undefined || other === undefined) throw new Error('two nodes were started');
 
     const [client] = testnet.clients;
-    const x = Tensor.from('FP32', [1, 4], [1, 2, 3, 4]);
-    const ended = new AbortController();
-    const answeredBy: string[] = [];
-    const asking = (async () => {
-      while (!ended.signal.aborted) {
-        const answer = await client?.infer(`${publisher}/only`, { x }, { deadlineMs: 20_000 });
-        answeredBy.push(answer?.node ?? '');
-      }
-    })();
-    await expect.poll(() => answeredBy.length, { timeout: 20_000 }).toBeGreaterThan(5);
+    if (client === undefined) throw new Error('a client was started');
+    await using load = startLoad(client, `${publisher}/only`, {
+      callers: 1,
+      deadlineMs: 20_000,
+      check: ({ 'x-out': x }, index) => x?.data[0] === index,
+    });
+    await expect.poll(() => load.total(), { timeout: 20_000 }).toBeGreaterThan(5);
     expect(await handOver(holder)).toEqual([1, 0]);
     expect([holder, other].map(stateOn)).toEqual(['ready', 'ready']);
     await holder.stop();
-    const before = answeredBy.length;
-    await expect.poll(() => answeredBy.length, { timeout: 20_000 }).toBeGreaterThan(before + 20);
-    ended.abort();
-    await asking;
-    expect(answeredBy.at(-1)).toBe(other.id);
+    const before = load.total();
+    await expect.poll(() => load.total(), { timeout: 20_000 }).toBeGreaterThan(before + 20);
+    await load.stop();
+    expect([load.failures, load.wrong, load.lastNode]).toEqual([[], 0, other.id]);
   });
 
   it('waits for nobody when it is alone', async () => {

@@ -14,6 +14,7 @@ import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import { type CallProgress, type SwarmClient, Tensor } from '../../src/index.ts';
 import { echoModel } from '../support/echo-model.ts';
 import { FakeBackend } from '../support/fake-backend.ts';
+import { type LoadTensors, startLoad } from '../support/load.ts';
 import { buildModel } from '../support/onnx-builder.ts';
 import { present } from '../support/present.ts';
 import { runSwarm } from '../support/swarm-command.ts';
@@ -107,29 +108,8 @@ function readyCount(testnet: Testnet, cid: VersionCid): number {
 const ask = (client: SwarmClient, ref: string) =>
   client.infer(ref, { x: Tensor.from('FP32', [1, 4], [1, 2, 3, 4]) }, { deadlineMs: 20_000 });
 
-/** Keeps so many callers asking one after another until it is stopped; throws what any of them met. */
-function startCrowd(client: SwarmClient, ref: string, callers: number) {
-  const over = new AbortController();
-  let answers = 0;
-  const caller = async (): Promise<void> => {
-    while (!over.signal.aborted) {
-      await ask(client, ref);
-      answers += 1;
-    }
-  };
-  const all = Promise.all(Array.from({ length: callers }, caller));
-  // Awaited when the crowd is told to leave.
-  all.catch(() => undefined);
-  return {
-    get answers() {
-      return answers;
-    },
-    async stop() {
-      over.abort();
-      await all;
-    },
-  };
-}
+/** Whether an echo came back. */
+const isEcho = ({ 'x-out': x }: LoadTensors, index: number) => x?.data[0] === index;
 
 describe('A swarm that scales itself', () => {
   it('loads a hot version on an idle node, from its peers, and takes it from there when the crowd has gone', async () => {
@@ -137,9 +117,10 @@ describe('A swarm that scales itself', () => {
     const { cid, ref } = await publish(testnet, 'echo', { minReplicas: 1 });
     await expect.poll(() => readyCount(testnet, cid), WAIT).toBe(1);
     const client = present(testnet.clients[0]);
-    const crowd = startCrowd(client, ref, 8);
+    await using crowd = startLoad(client, ref, { deadlineMs: 20_000, check: isEcho });
     await expect.poll(() => readyCount(testnet, cid), WAIT).toBeGreaterThan(1);
     await crowd.stop();
+    expect([crowd.failures, crowd.wrong]).toEqual([[], 0]);
     await expect.poll(() => states(testnet, cid), WAIT).toContain('cold');
     await expect.poll(() => readyCount(testnet, cid), WAIT).toBe(1);
     await expect(ask(client, ref)).resolves.toMatchObject({ version: cid });
@@ -165,6 +146,13 @@ describe('A swarm that scales itself', () => {
     for (const one of [client, late]) {
       await expect.poll(async () => (await one.replicas()).length, WAIT).toBe(2);
     }
+    const progress: CallProgress[] = [];
+    const x = Tensor.from('FP32', [1, 4], [1, 2, 3, 4]);
+    const askAll = () =>
+      Promise.all([
+        client.infer(ref, { x }, { onProgress: (one) => progress.push(one) }),
+        ...Array.from({ length: 4 }, (_, index) => ask(index % 2 === 0 ? client : late, ref)),
+      ]);
     let mostAtOnce = 0;
     const watching = setInterval(() => {
       const awake = states(testnet, cid).filter(
@@ -172,14 +160,7 @@ describe('A swarm that scales itself', () => {
       );
       mostAtOnce = Math.max(mostAtOnce, awake.length);
     }, 5);
-    const progress: CallProgress[] = [];
-    const x = Tensor.from('FP32', [1, 4], [1, 2, 3, 4]);
-    const told = client.infer(ref, { x }, { onProgress: (one) => progress.push(one) });
-    const answers = await Promise.all([
-      told,
-      ...Array.from({ length: 4 }, (_, index) => ask(index % 2 === 0 ? client : late, ref)),
-    ]);
-    clearInterval(watching);
+    const answers = await askAll().finally(() => clearInterval(watching));
     expect(new Set(answers.map(({ node }) => node)).size).toBe(1);
     expect(mostAtOnce).toBe(1);
     expect(progress.find(({ kind }) => kind === 'sent')).toMatchObject({ cold: true });

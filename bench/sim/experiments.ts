@@ -35,6 +35,9 @@ const DAY_MS = 6 * 60 * MINUTE_MS;
 const OBJECTIVE_MS = 1_000;
 const DEADLINE_MS = 5_000;
 
+const LIAR_SHARE = 0.05;
+const LIAR_SEEDS = [1, 2, 3] as const;
+
 /** What the file of a version takes over one uplink. */
 const FETCH_MS = (1_000 * DEFAULT_FILE_BYTES) / UPLINK_BYTES_PER_S;
 
@@ -183,29 +186,36 @@ export async function losses(run: RunScenario): Promise<ExperimentResult> {
   };
 }
 
-/** One node of twenty lies, of its demand and of what it can do. */
+/** One node of twenty lies, of its demand or of what it can do; each seed against itself without liars. */
 export async function liars(run: RunScenario): Promise<ExperimentResult> {
   const rows: SimRow[] = [];
+  const replicasOf = async (name: string, seed: number, lies?: ScenarioInit['liars']) => {
+    const { outcome, row } = await run(name, {
+      ...{ nodes: 100, clients: 1_000, versions: 3, durationMs: 15 * MINUTE_MS, seed },
+      ...{ serviceMs: 400, deadlineMs: 4 * DEADLINE_MS, liars: lies },
+      trace: steadyTrace(90),
+    });
+    if (seed === 1) rows.push(row);
+    return meanReplicas(outcome.records, 10 * MINUTE_MS, 15 * MINUTE_MS);
+  };
+  const honest = new Map<number, number>();
+  for (const seed of LIAR_SEEDS) {
+    // With liars who tell the truth, so that chance has the same nodes in both.
+    const truth = { share: LIAR_SHARE, exaggeration: 1, boast: 1 };
+    honest.set(seed, await replicasOf('no liars', seed, truth));
+  }
   const targets: Target[] = [];
   for (const [name, lie] of [
     ['tell of ten times the demand', { exaggeration: 10, boast: 1 }],
     ['tell of none', { exaggeration: 0, boast: 1 }],
     ['say they are eight times as fast', { exaggeration: 1, boast: 8 }],
   ] as const) {
-    const means: number[] = [];
-    for (const share of [0, 0.05]) {
-      for (const seed of [1, 2, 3]) {
-        const { outcome, row } = await run(`liars ${name}`, {
-          ...{ nodes: 100, clients: 1_000, versions: 3, durationMs: 15 * MINUTE_MS, seed },
-          ...{ serviceMs: 400, deadlineMs: 4 * DEADLINE_MS, liars: { share, ...lie } },
-          trace: steadyTrace(90),
-        });
-        if (seed === 1) rows.push(row);
-        means.push(meanReplicas(outcome.records, 10 * MINUTE_MS, 15 * MINUTE_MS));
-      }
+    const moved: number[] = [];
+    for (const [seed, before] of honest) {
+      const lying = await replicasOf(`liars ${name}`, seed, { share: LIAR_SHARE, ...lie });
+      moved.push(Math.abs(lying - before) / before);
     }
-    const [honest, lying] = [mean(means.slice(0, 3)), mean(means.slice(3))];
-    targets.push(atMost(`5 % ${name}: replicas moved by`, Math.abs(lying - honest) / honest, 0.1));
+    targets.push(atMost(`5 % ${name}: replicas moved by, at most`, Math.max(...moved), 0.1));
   }
   return { rows, targets, plots: [] };
 }
@@ -260,8 +270,4 @@ export function toRow(
     replicas: rounded(meanReplicas(outcome.records, 0, durationMs)),
     gossipBytesPerS: rounded(outcome.gossipBytesPerS),
   };
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { InferenceHandler } from '../../protocols/inference/index.ts';
 import { echoHandler, inferAt } from '../support/stand-in-calls.ts';
-import { IDLE, StandInNodes } from '../support/stand-in-nodes.ts';
+import { IDLE } from '../support/announced-peer.ts';
+import { StandInNodes } from '../support/stand-in-nodes.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 
 /** What happens to a connection while an answer is waited for. */

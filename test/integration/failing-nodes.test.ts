@@ -9,7 +9,8 @@ import { CallClock } from '../../src/client/call-clock.ts';
 import { resolveInferOptions } from '../../src/client/infer-options.ts';
 import { RawPeer } from '../support/raw-peer.ts';
 import { echoHandler, INPUTS, inferAt, refusingHandler } from '../support/stand-in-calls.ts';
-import { IDLE, REF, type Serve, StandInNodes } from '../support/stand-in-nodes.ts';
+import { IDLE } from '../support/announced-peer.ts';
+import { REF, type Serve, StandInNodes } from '../support/stand-in-nodes.ts';
 
 /** Waits for a request, then does with the stream what is said; pings are answered until then. */
 function onRequest(act: (peer: RawPeer, stream: Stream, id: number) => void): Serve {

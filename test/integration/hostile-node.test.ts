@@ -4,7 +4,8 @@ import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { hostileNode, outputOf, responseHeader } from '../support/hostile-node.ts';
 import type { RawPeer } from '../support/raw-peer.ts';
 import { echoHandler, inferAt } from '../support/stand-in-calls.ts';
-import { IDLE, StandInNodes } from '../support/stand-in-nodes.ts';
+import { IDLE } from '../support/announced-peer.ts';
+import { StandInNodes } from '../support/stand-in-nodes.ts';
 
 const RIGHT = outputOf([1, 2], 8);
 const BODY = new Uint8Array(8);

@@ -13,7 +13,8 @@ import { CallClock } from '../../src/client/call-clock.ts';
 import { SingleInputs } from '../../src/client/call-inputs.ts';
 import { resolveInferOptions } from '../../src/client/infer-options.ts';
 import type { InferResult } from '../../src/client/infer-result.ts';
-import { IDLE, REF, StandInNodes } from '../support/stand-in-nodes.ts';
+import { IDLE } from '../support/announced-peer.ts';
+import { REF, StandInNodes } from '../support/stand-in-nodes.ts';
 
 const OTHER = 'bafyreiaysi4s6lnjev27ln5icwm6tueaw2vdykrtjkwiphwekaywqhcjze' as VersionCid;
 const INPUTS = new SingleInputs({ x: Tensor.from('FP32', [1, 2], [1, 2]) }, async () => {

@@ -12,7 +12,8 @@ import type { CallProgress } from '../../src/index.ts';
 import { HEDGE_BUDGET, RETRY_BUDGET } from '../../src/policy/call-budget.ts';
 import { hostileNode } from '../support/hostile-node.ts';
 import { echoHandler, inferAt, refusingHandler } from '../support/stand-in-calls.ts';
-import { IDLE, StandInNodes } from '../support/stand-in-nodes.ts';
+import { IDLE } from '../support/announced-peer.ts';
+import { StandInNodes } from '../support/stand-in-nodes.ts';
 
 const FAST = { ...IDLE, serviceMs: 0.1 };
 const SLOW = { ...IDLE, serviceMs: 500 };

@@ -2,7 +2,8 @@ import { FRAME } from '../../protocols/inference/frame-type.ts';
 import { encodeResponse, type ResponseHeader } from '../../protocols/inference/message.ts';
 import type { TensorDescriptor } from '../../protocols/types.ts';
 import { RawPeer } from './raw-peer.ts';
-import { IDLE, type Serve } from './stand-in-nodes.ts';
+import { IDLE } from './announced-peer.ts';
+import type { Serve } from './stand-in-nodes.ts';
 
 /** A node that is alive and says so, and does with each request what a test says. */
 export function hostileNode(

@@ -6,7 +6,8 @@ import { SingleInputs } from '../../src/client/call-inputs.ts';
 import { type InferOptions, resolveInferOptions } from '../../src/client/infer-options.ts';
 import type { InferResult } from '../../src/client/infer-result.ts';
 import type { Avoided } from '../../src/policy/routing.ts';
-import { IDLE, REF, type StandInNodes } from './stand-in-nodes.ts';
+import { IDLE } from './announced-peer.ts';
+import { REF, type StandInNodes } from './stand-in-nodes.ts';
 
 /** What every call sends: `x FP32 [1, 2]`. */
 export const INPUTS = new SingleInputs({ x: Tensor.from('FP32', [1, 2], [1, 2]) }, async () => {

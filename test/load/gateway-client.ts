@@ -1,16 +1,10 @@
 /** Callers of a gateway in a process of their own: each calls again as soon as it was answered, over HTTP in binary form, and checks every answer. */
 import { Agent, request } from 'node:http';
 import { seededRandom } from '../../src/sim/random.ts';
-import type { CallFailure, CallStory, ClientLine } from './client-report.ts';
+import { CallTally, isSum } from './call-tally.ts';
 
 /** How long a call may take, as a caller's patience: longer than a frozen node is waited for. */
 const DEADLINE_MS = 15_000;
-
-/** Failures that are told in full: a broken run has thousands of the same. */
-const MAX_FAILURES = 20;
-
-/** Whole numbers below this are exact in FP32, with what a model adds. */
-const EXACT = 2 ** 22;
 
 /** Longest pause of a caller between two calls: all of them together leave the machine room to be disturbed. */
 const MAX_PAUSE_MS = 1_000;
@@ -38,24 +32,9 @@ const agent = new Agent({ keepAlive: true, maxSockets: callers });
 let ending = false;
 process.stdin.resume().once('end', () => (ending = true));
 
-const answers: Record<string, number> = {};
-const failures: CallFailure[] = [];
-const counts = { wrong: 0, failed: 0, retried: 0, cancelled: 0, refused: 0 };
-let slowest: CallStory | undefined;
-let lastBase = 0;
-
-process.stdout.on('error', () => process.exit(1));
-const telling = setInterval(() => tell(false), 1_000);
-await Promise.all(Array.from({ length: callers }, call));
-clearInterval(telling);
+const tally = new CallTally();
+await tally.tellWhile(Array.from({ length: callers }, call));
 agent.destroy();
-tell(true);
-
-function tell(last: boolean): void {
-  const memory = { ...process.memoryUsage() };
-  const line: ClientLine = { last, answers, failures, ...counts, slowest, memory };
-  process.stdout.write(`${JSON.stringify(line)}\n`);
-}
 
 async function call(): Promise<void> {
   while (!ending) {
@@ -67,26 +46,18 @@ async function call(): Promise<void> {
 }
 
 async function callOnce({ reference, offset }: Init['models'][number]): Promise<void> {
-  const sent = numbers();
-  const startedAtMs = performance.now();
-  const story = (): CallStory => ({
-    at: new Date().toISOString(),
-    afterMs: Math.round(performance.now() - startedAtMs),
-    events: [],
-  });
+  const sent = tally.inputs(ROWS[Math.floor(random() * ROWS.length)] ?? 1);
+  const story = tally.begin();
   try {
     const { status, jsonBytes, bytes } = await infer(reference, sent);
     const json = bytes.subarray(0, jsonBytes).toString();
     if (status !== 200) throw new Error(`status ${status}: ${json.slice(0, 500)}`);
     const { parameters } = JSON.parse(json) as { parameters: { node: string } };
-    if (isSum(bytes.subarray(jsonBytes), sent, offset)) {
-      answers[parameters.node] = (answers[parameters.node] ?? 0) + 1;
-    } else counts.wrong += 1;
-    const told = story();
-    if (told.afterMs > (slowest?.afterMs ?? 0)) slowest = told;
+    const tensor = bytes.subarray(jsonBytes);
+    const isRight = tensor.byteLength === sent.byteLength && isSum(floats(tensor), sent, offset);
+    tally.answered(parameters.node, isRight, story());
   } catch (error) {
-    counts.failed += 1;
-    if (failures.length < MAX_FAILURES) failures.push({ ...story(), message: String(error) });
+    tally.failed(String(error), story());
   }
 }
 
@@ -119,14 +90,6 @@ async function infer(reference: string, sent: Float32Array): Promise<Answer> {
   });
 }
 
-/** Numbers that no call near this one has: an answer to another call is told from the right one. */
-function numbers(): Float32Array {
-  const rows = ROWS[Math.floor(random() * ROWS.length)] ?? 1;
-  lastBase = (lastBase + 7) % EXACT;
-  return Float32Array.from({ length: rows * 4 }, (_, index) => (lastBase + index) % EXACT);
-}
-
-function isSum(found: Buffer, sent: Float32Array, offset: number): boolean {
-  if (found.byteLength !== sent.byteLength) return false;
-  return sent.every((value, index) => found.readFloatLE(index * 4) === value + offset);
+function floats(bytes: Buffer): number[] {
+  return Array.from({ length: bytes.byteLength / 4 }, (_, index) => bytes.readFloatLE(index * 4));
 }

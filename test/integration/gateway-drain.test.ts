@@ -100,7 +100,7 @@ describe('A gateway', () => {
       }
     };
     const workers = [worker(), worker(), worker(), worker()];
-    await expect.poll(() => outcomes.length).toBeGreaterThan(20);
+    await expect.poll(() => outcomes.length, { timeout: 20_000 }).toBeGreaterThan(20);
     const stream = caller.stream('ModelStreamInfer');
     const ended = new Promise<unknown>((resolve) => {
       stream.once('error', resolve);
@@ -110,7 +110,7 @@ describe('A gateway', () => {
     const watching = (async () => {
       for await (const message of caller.watch('Watch', { service: '' })) watched.push(message);
     })().catch((error: unknown) => error);
-    await expect.poll(() => watched).toHaveLength(1);
+    await expect.poll(() => watched, { timeout: 20_000 }).toHaveLength(1);
     const slow = post(`${gateway.http}/v2/models/loop/infer`, {
       inputs: [{ name: 'trips', datatype: 'INT64', shape: [], data: [1_500_000] }],
     });

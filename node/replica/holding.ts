@@ -24,8 +24,8 @@ export interface Holding {
   retired: boolean;
   /** Whether it is out of memory because the swarm has enough of it: then it is loaded when the swarm or a caller wants it. */
   surplus: boolean;
-  /** Ends a fetch that the swarm does not want any more. */
-  readonly givingUp: AbortController;
+  /** Ends a fetch that nobody wants any more, and the load that would follow; another for each time it is brought up. */
+  givingUp: AbortController;
   /** Ends the quarantine. */
   timer: NodeJS.Timeout | undefined;
 }

@@ -1,10 +1,12 @@
 import type { Logger } from 'pino';
-import { type BusyError, ForbiddenError } from '../../protocols/errors.ts';
+import { BusyError, ForbiddenError } from '../../protocols/errors.ts';
 import { quarantineMs } from '../../src/policy/quarantine.ts';
 import { type Holding, leavingMemory } from './holding.ts';
+import { textOf } from './load-failure.ts';
+import { type ReplicaRecords, rememberVersion } from './replica-records.ts';
 
-/** Who hears of a version that leaves memory, or does not get there. */
-export interface MemoryLeaveComponents {
+/** Who hears of a version that leaves memory, or does not get there, and where that is written down. */
+export interface MemoryLeaveComponents extends ReplicaRecords {
   /** Called after any change that others should hear of. */
   readonly changed: () => void;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
@@ -34,7 +36,7 @@ export async function quarantine(
 }
 
 /** A version without room in memory stays on the disk, and is loaded when it is asked for and there is room. */
-export async function leaveCold(
+async function leaveCold(
   holding: Holding,
   error: BusyError,
   { changed, logger }: MemoryLeaveComponents,
@@ -44,6 +46,25 @@ export async function leaveCold(
   changed();
   const { cid, name } = holding.replica.origin;
   logger.info({ cid, name, ...error.details }, 'no room in memory for a version');
+}
+
+/**
+ * Keeps on the disk, and then it is true, what came to nothing though nothing is wrong with it: there is no room for it, or nobody
+ * wants it any more.
+ */
+export async function stayCold(
+  holding: Holding,
+  error: unknown,
+  components: MemoryLeaveComponents,
+): Promise<boolean> {
+  const { signal } = holding.givingUp;
+  if (signal.aborted) {
+    await leaveToDisk(holding, textOf(signal.reason), components);
+    return true;
+  }
+  if (!(error instanceof BusyError)) return false;
+  await leaveCold(holding, error, components);
+  return true;
 }
 
 /** Takes a loaded version out of memory and keeps it on the disk; resolves when its memory is back. */
@@ -69,14 +90,24 @@ export async function giveUp(
   holding: Holding,
   why: string,
   components: MemoryLeaveComponents,
-): Promise<boolean> {
+): Promise<void> {
   const { state } = holding.replica;
   if (state === 'loading' && holding.progress.state === 'fetching') {
     holding.givingUp.abort(new ForbiddenError(why));
   }
   // A load may take longer than a version may be idle: whoever it was woken for is on his way.
-  if (state !== 'ready' || holding.replica.promised) return false;
+  if (state !== 'ready' || holding.replica.promised) return;
+  await leaveToDisk(holding, why, components);
+}
+
+/** Keeps a version on the disk alone, over a restart too, until it is wanted in memory again. */
+async function leaveToDisk(
+  holding: Holding,
+  why: string,
+  components: MemoryLeaveComponents,
+): Promise<void> {
   holding.surplus = true;
   await putToSleep(holding, why, components);
-  return true;
+  // It may have been asked for while its memory came back.
+  await rememberVersion(components, holding.replica.origin, holding.surplus);
 }

@@ -65,6 +65,8 @@ export class ReplicaLoader {
     const { changed, experience } = parts;
     const { replica } = holding;
     const { cid, name } = replica.origin;
+    // Files that were on the disk are there before anybody hears that it is given up.
+    holding.givingUp.signal.throwIfAborted();
     const rest = resting();
     if (rest !== undefined) throw new BusyError(`this node rests: ${rest}`, 0);
     const version = { cid, ...stored };

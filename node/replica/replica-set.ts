@@ -1,5 +1,5 @@
 import type { AnnouncedVersion } from '../../protocols/capacity/index.ts';
-import { BusyError, ForbiddenError, LoadingError, NotFoundError } from '../../protocols/errors.ts';
+import { ForbiddenError, LoadingError, NotFoundError } from '../../protocols/errors.ts';
 import { type ReplicaProgress, type ReplicaRequest } from '../../protocols/replica/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import { GoneVersions } from './gone-versions.ts';
@@ -18,10 +18,10 @@ import {
 import { isForbidden, isLasting, textOf } from './load-failure.ts';
 import {
   giveUp,
-  leaveCold,
   type MemoryLeaveComponents,
   putToSleep,
   quarantine,
+  stayCold,
 } from './memory-leave.ts';
 import type { MemoryLedger } from './memory-ledger.ts';
 import { isSameModel, type Replica, type ReplicaOrigin } from './replica.ts';
@@ -35,6 +35,7 @@ import {
   servable,
 } from './replica-records.ts';
 import type { ReplicaSetComponents, ReplicaSetInit } from './replica-set-init.ts';
+import type { StoredVersion } from '../store/version-store.ts';
 
 /** The versions this node holds: takes them on when asked and allowed, brings them back after a restart. */
 export class ReplicaSet {
@@ -53,7 +54,7 @@ export class ReplicaSet {
   constructor(components: ReplicaSetComponents, init: ReplicaSetInit) {
     this.#components = components;
     this.#init = init;
-    this.#leaving = { changed: components.changed, logger: init.logger };
+    this.#leaving = { ...components, logger: init.logger };
     const memory = createReplicaMemory(
       {
         ...{ parts: components, leaving: this.#leaving, signal: this.#stopping.signal },
@@ -147,18 +148,16 @@ export class ReplicaSet {
    */
   async leave(cid: VersionCid, why: string): Promise<void> {
     const holding = this.#holdings.get(cid);
-    if (holding === undefined || !(await giveUp(holding, why, this.#leaving))) return;
-    await rememberVersion(this.#components, holding.replica.origin, holding.surplus);
+    if (holding !== undefined) await giveUp(holding, why, this.#leaving);
   }
 
   /** Gives a version up, by its operator's order: it ends what it runs, is never loaded again, and its files go when their room is needed. */
   async expel(cid: VersionCid, why: string): Promise<void> {
     const holding = this.#holdings.get(cid);
+    holding?.givingUp.abort(new ForbiddenError(why));
+    await Promise.allSettled([holding?.done]);
     await this.#components.store.unwant(cid);
-    if (holding === undefined) return;
-    holding.givingUp.abort(new ForbiddenError(why));
-    await Promise.allSettled([holding.done]);
-    if (this.#holdings.get(cid) === holding) this.#drop(holding, why);
+    if (holding !== undefined && this.#holdings.get(cid) === holding) this.#drop(holding, why);
   }
 
   /** Keeps on the disk what is whole there, without loading it: the next load finds it here. */
@@ -317,20 +316,22 @@ export class ReplicaSet {
   async #bring(holding: Holding, { isNew, claimed, evict }: TakeOptions): Promise<void> {
     const { origin } = holding.replica;
     const { releases } = this.#components;
+    let stored: StoredVersion | undefined;
     try {
       if (isNew) await rememberVersion(this.#components, origin, false);
-      const stored = await this.#loader.fetch(holding);
+      stored = await this.#loader.fetch(holding);
       // From now on others may fetch it here, whether it can be run here or not.
       this.#provide(origin.cid);
       await this.#loader.load(holding, stored, { evict, promised: false });
       releases.learn(origin.publisher, origin.name);
     } catch (error) {
-      if (!(error instanceof BusyError)) {
+      // What a fetch has brought that ended is no version yet.
+      const isPartial = stored === undefined && holding.givingUp.signal.aborted;
+      if (isPartial || !(await stayCold(holding, error, this.#leaving))) {
         await this.#failed(holding, error, { isNew, claimed });
         throw error;
       }
       releases.learn(origin.publisher, origin.name);
-      await leaveCold(holding, error, this.#leaving);
       // After a restart nobody waits to hear of it.
       if (isNew) throw error;
     }
@@ -346,6 +347,7 @@ export class ReplicaSet {
     const { cid } = holding.replica.origin;
     clearTimeout(holding.timer);
     holding.retired = false;
+    holding.givingUp = new AbortController();
     if (holding.surplus) rememberLoaded(this.#components, holding.replica.origin, this.#init);
     holding.surplus = false;
     holding.replica.loading();
@@ -361,8 +363,8 @@ export class ReplicaSet {
     try {
       await this.#loader.load(holding, await this.#loader.fetch(holding), options);
     } catch (error) {
-      if (error instanceof BusyError) await leaveCold(holding, error, this.#leaving);
-      else if (this.#stopping.signal.aborted || isLasting(error) || isForbidden(error))
+      if (await stayCold(holding, error, this.#leaving)) throw error;
+      if (this.#stopping.signal.aborted || isLasting(error) || isForbidden(error))
         await this.#failed(holding, error);
       else await quarantine(holding, textOf(error), this.#leaving);
       throw error;
@@ -375,8 +377,8 @@ export class ReplicaSet {
     { isNew = false, claimed = false }: Partial<TakeOptions> = {},
   ): Promise<void> {
     const { cid, name } = holding.replica.origin;
-    const unwanted = holding.givingUp.signal.aborted;
-    if (unwanted) this.#init.logger.info({ cid, name }, 'fetch ended: the swarm has enough of it');
+    const { aborted: unwanted, reason } = holding.givingUp.signal;
+    if (unwanted) this.#init.logger.info({ cid, name, why: textOf(reason) }, 'fetch ended');
     else this.#init.logger.warn({ err: error, cid, name }, 'replica could not be brought up');
     this.#drop(holding, textOf(error));
     // Nobody placed it here: it is not to be tried after a restart either.

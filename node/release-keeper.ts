@@ -4,6 +4,7 @@ import type { PublisherId } from '../protocols/types.ts';
 import type { SwarmPeer } from '../src/swarm/peer.ts';
 import type { SignedRelease } from '../src/swarm/releases.ts';
 import { BackgroundWork } from './background-work.ts';
+import type { VersionStore } from './store/version-store.ts';
 import type { WantedVersion } from './store/wanted-versions.ts';
 
 /** Records are kept 48 h by their holders; re-putting every hour outlives any churn. */
@@ -16,10 +17,7 @@ const LEARN_DELAYS_MS = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 300
 
 export interface ReleaseKeeperComponents {
   readonly peer: SwarmPeer;
-  readonly store: {
-    want(wanted: WantedVersion): Promise<void>;
-    wanted(): Promise<WantedVersion[]>;
-  };
+  readonly store: Pick<VersionStore, 'want' | 'wanted' | 'renew'>;
   readonly logger: Logger;
 }
 
@@ -95,11 +93,7 @@ export class ReleaseKeeper {
 
   /** Writes a record to the disk for every version of its model that is held. */
   async #keep({ record, bytes }: SignedRelease): Promise<void> {
-    const { store } = this.#components;
-    for (const wanted of await store.wanted()) {
-      if (wanted.publisher !== record.publisher || wanted.name !== record.name) continue;
-      await store.want({ ...wanted, release: bytes });
-    }
+    await this.#components.store.renew(record.publisher, record.name, bytes);
   }
 
   /** Puts every held model's newest record into the DHT again: nobody else renews them, and holders come and go. */

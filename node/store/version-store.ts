@@ -5,7 +5,7 @@ import { cidOfDigest, digestOfCid, digestText } from '../../protocols/digest.ts'
 import { StoreError } from '../../protocols/errors.ts';
 import { decodeManifest, type Manifest, manifestBytes } from '../../protocols/manifest/index.ts';
 import { type BlockSource, type Holdings, NOTHING, WHOLE } from '../../protocols/transfer/index.ts';
-import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
+import type { AbortOptions, PublisherId, VersionCid } from '../../protocols/types.ts';
 import { syncFolder } from '../../src/swarm/durable-file.ts';
 import type { ChunkPlace, VersionSink, VersionTarget } from '../../src/swarm/version-sink.ts';
 import { BlockReader } from './block-reader.ts';
@@ -241,6 +241,11 @@ export class VersionStore implements BlockSource, VersionTarget {
   /** Remembers, over restarts, that a version is to be served. */
   want(wanted: WantedVersion): Promise<void> {
     return this.#wanted.put(wanted);
+  }
+
+  /** Keeps the newest release record of a model, for every version that is wanted under its name. */
+  renew(publisher: PublisherId, name: string, release: Uint8Array): Promise<void> {
+    return this.#wanted.renew(publisher, name, release);
   }
 
   unwant(cid: VersionCid): Promise<void> {

@@ -24,7 +24,7 @@ type Entry = Omit<WantedVersion, 'release'> & { readonly release: string | null 
 export class WantedVersions {
   readonly #level: Level;
   readonly #table;
-  /** Settles with the last put, so that of two names of a new version one is the first; never rejects. */
+  /** Settles with the last change: each sees what those before it left. Never rejects. */
   #last: Promise<void> = Promise.resolve();
 
   constructor(level: Level) {
@@ -37,33 +37,47 @@ export class WantedVersions {
    *
    * @throws {ERR_LIMIT} when it has {@link MAX_NAMES} others.
    */
-  async put({ publisher, name, cid, release, cold = false }: WantedVersion): Promise<void> {
-    const text = release === null ? null : Buffer.from(release).toString('base64');
-    const entry: Entry = { publisher, name, cid, release: text, ...(cold ? { cold } : {}) };
-    const put = this.#last.then(async () => {
+  put({ publisher, name, cid, release, cold = false }: WantedVersion): Promise<void> {
+    return this.#inTurn(async () => {
       const known = await onIndex(() => this.#table.iterator(rangeOf(cid)).all());
       const same = known.find(([, one]) => one.publisher === publisher && one.name === name);
       if (same === undefined && known.length >= MAX_NAMES) {
         throw new LimitError(`version ${cid} has ${MAX_NAMES} names, expected fewer`);
       }
+      const text = release === null ? null : textOf(release);
+      const entry: Entry = { publisher, name, cid, release: text, ...(cold ? { cold } : {}) };
       // The first is kept under the version alone, as all were before versions had several.
       const key = same?.[0] ?? (known.length === 0 ? cid : `${cid} ${publisher}/${name}`);
       const batch = this.#level.batch().put(key, entry, { sublevel: this.#table });
       await onIndex(() => batch.write(SYNC));
     });
-    this.#last = put.catch(() => undefined);
-    await put;
+  }
+
+  /** Keeps the newest release record of a model with each version that is wanted under its name. */
+  renew(publisher: PublisherId, name: string, release: Uint8Array): Promise<void> {
+    return this.#inTurn(() =>
+      onIndex(async () => {
+        const batch = this.#level.batch();
+        for (const [key, entry] of await this.#table.iterator().all()) {
+          if (entry.publisher !== publisher || entry.name !== name) continue;
+          batch.put(key, { ...entry, release: textOf(release) }, { sublevel: this.#table });
+        }
+        await batch.write(SYNC);
+      }),
+    );
   }
 
   /** Forgets a version under all its names. */
   delete(cid: VersionCid): Promise<void> {
-    return onIndex(async () => {
-      const batch = this.#level.batch();
-      for (const key of await this.#table.keys(rangeOf(cid)).all()) {
-        batch.del(key, { sublevel: this.#table });
-      }
-      await batch.write(SYNC);
-    });
+    return this.#inTurn(() =>
+      onIndex(async () => {
+        const batch = this.#level.batch();
+        for (const key of await this.#table.keys(rangeOf(cid)).all()) {
+          batch.del(key, { sublevel: this.#table });
+        }
+        await batch.write(SYNC);
+      }),
+    );
   }
 
   /** An entry for each name of each version; the first name of a version comes first. */
@@ -74,6 +88,17 @@ export class WantedVersions {
       release: release === null ? null : new Uint8Array(Buffer.from(release, 'base64')),
     }));
   }
+
+  /** Makes one change after the other: one that is under way must not undo the next. */
+  async #inTurn(change: () => Promise<void>): Promise<void> {
+    const changed = this.#last.then(change);
+    this.#last = changed.catch(() => undefined);
+    await changed;
+  }
+}
+
+function textOf(release: Uint8Array): string {
+  return Buffer.from(release).toString('base64');
 }
 
 /** The keys of one version: its CID, and its CID with a blank and a further name. */

@@ -11,7 +11,7 @@ export interface WantedVersion {
   readonly publisher: PublisherId;
   readonly name: string;
   readonly cid: VersionCid;
-  /** The newest signed release record of the model that this node knew; null while none was seen. */
+  /** The newest signed release record of the model that this node knew; null while none was seen, and given to leave what is kept. */
   readonly release: Uint8Array | null;
   /** True for one that is kept on the disk alone, until the swarm or a caller wants it in memory. @default false */
   readonly cold?: boolean | undefined;
@@ -33,7 +33,7 @@ export class WantedVersions {
   }
 
   /**
-   * Keeps what is wanted of a version under one name; what other names it has stays.
+   * Keeps what is wanted of a version under one name; what other names it has stays, and its record where none is given.
    *
    * @throws {ERR_LIMIT} when it has {@link MAX_NAMES} others.
    */
@@ -44,7 +44,7 @@ export class WantedVersions {
       if (same === undefined && known.length >= MAX_NAMES) {
         throw new LimitError(`version ${cid} has ${MAX_NAMES} names, expected fewer`);
       }
-      const text = release === null ? null : textOf(release);
+      const text = release === null ? (same?.[1].release ?? null) : textOf(release);
       const entry: Entry = { publisher, name, cid, release: text, ...(cold ? { cold } : {}) };
       // The first is kept under the version alone, as all were before versions had several.
       const key = same?.[0] ?? (known.length === 0 ? cid : `${cid} ${publisher}/${name}`);

@@ -47,4 +47,14 @@ describe('WantedVersions', () => {
       of(A, 'other'),
     ]);
   });
+
+  it('keeps the record it has where whoever puts a version knows none', async () => {
+    await using made = await prepare();
+    const { wanted } = made;
+    await wanted.put({ ...of(A), release: bytes(1) });
+    await wanted.put({ ...of(A), cold: true });
+    expect(await wanted.all()).toEqual([{ ...of(A), cold: true, release: bytes(1) }]);
+    await wanted.put({ ...of(A), release: bytes(2) });
+    expect(await wanted.all()).toEqual([{ ...of(A), release: bytes(2) }]);
+  });
 });

@@ -90,7 +90,8 @@ export class StoreUpkeep {
     const space = await measureSpace(folders);
     const shared = await index.sharedBytes();
     const pinned = await uses.pinned();
-    const origins = new Map((await wanted.all()).map((one) => [one.cid, one]));
+    // Of several names the first, under which the node serves it.
+    const origins = new Map((await wanted.all()).toReversed().map((one) => [one.cid, one]));
     const entries = (await this.#all()).map(async (cid) => {
       const entry = await index.version(cid);
       const use = await uses.of(cid);

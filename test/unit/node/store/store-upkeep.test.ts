@@ -74,6 +74,7 @@ describe('StoreUpkeep', () => {
       await put(first);
       await put(second);
       await want(first, 'lookup');
+      await want(first, 'a further name');
       await store.upkeep.pin(second.cid);
       const sink = await store.begin(other.cid, other.manifestBytes);
       const listed = new Map((await store.upkeep.list()).map((entry) => [entry.cid, entry]));

@@ -49,7 +49,8 @@ export class ReleaseKeeper {
       REPUBLISH_INTERVAL_MS,
     );
     this.#timer.unref();
-    for (const { release, cid } of await store.wanted()) {
+    for (const { publisher, name, release, cid } of await store.wanted()) {
+      peer.follow(publisher, name);
       if (release === null) continue;
       await peer.releases.offer(release).catch((error: unknown) => {
         logger.warn({ err: error, cid }, 'kept release record is not valid any more');
@@ -60,6 +61,7 @@ export class ReleaseKeeper {
   /** Keeps a further name of a version that is held, and the record of the model that has it. */
   adopt({ publisher, name, cid }: Omit<WantedVersion, 'release'>): void {
     const { peer, store } = this.#components;
+    peer.follow(publisher, name);
     this.#work.run(async () => {
       const release = peer.releases.cached(publisher, name)?.bytes ?? null;
       await store.want({ publisher, name, cid, release });

@@ -29,34 +29,35 @@ export function createVersionKnowledge(
       return state === 'loading' || state === 'ready';
     },
     released: async (cid) => {
-      const record = await newestRecord(components(), cid);
-      return record === undefined || names(record, cid);
+      const releases = await newestReleases(components(), cid);
+      return releases.length === 0 || releases.some((one) => one === undefined || names(one, cid));
     },
     current: async (cid) => {
-      const record = await newestRecord(components(), cid);
-      if (record !== undefined) return pointsAt(record.channels, cid);
-      return (await components().store.wanted()).some((one) => one.cid === cid);
+      const releases = await newestReleases(components(), cid);
+      return releases.some((one) => one === undefined || pointsAt(one.channels, cid));
     },
     otherHolders: (cid) => countHolders(components().peer, cid),
   };
 }
 
-/** The newest release record of the model that a version is of; undefined when none is known. */
-async function newestRecord(
+/** The newest release record of each model that a version is of: it has several names where several have published the same bytes. */
+async function newestReleases(
   { peer, store }: VersionKnowledgeComponents,
   cid: VersionCid,
-): Promise<ReleaseRecord | undefined> {
-  const wanted = (await store.wanted()).find((one) => one.cid === cid);
-  if (wanted === undefined) return undefined;
-  const { publisher, name, release } = wanted;
-  const cached = peer.releases.cached(publisher, name)?.record;
-  if (cached !== undefined || release === null) return cached;
-  // An expired record still says what was released.
-  return decodeRelease(release, { nowMs: null });
+): Promise<(ReleaseRecord | undefined)[]> {
+  const wanted = (await store.wanted()).filter((one) => one.cid === cid);
+  return Promise.all(
+    wanted.map(async ({ publisher, name, release }) => {
+      const cached = peer.releases.cached(publisher, name)?.record;
+      if (cached !== undefined || release === null) return cached;
+      // An expired record still says what was released.
+      return decodeRelease(release, { nowMs: null });
+    }),
+  );
 }
 
-/** Also what a guard falls back to at any moment. */
-function pointsAt(channels: ReleaseRecord['channels'], cid: VersionCid): boolean {
+/** Whether a channel points at a version; also what a guard falls back to at any moment. */
+export function pointsAt(channels: ReleaseRecord['channels'], cid: VersionCid): boolean {
   return Object.values(channels).some((channel) => channel.cid === cid || channel.previous === cid);
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { ReleaseRecord } from '../../protocols/release/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import { isRetirable, lookIntervalMs } from '../../src/policy/retirement.ts';
 import type { SignedRelease } from '../../src/swarm/releases.ts';
@@ -7,6 +8,7 @@ import { BackgroundWork } from '../background-work.ts';
 import type { NodePolicy } from '../node-policy.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import type { VersionKnowledge } from '../store/store-upkeep.ts';
+import { pointsAt } from './version-knowledge.ts';
 
 /** Milliseconds between two looks at what is loaded, at most. */
 const MAX_LOOK_INTERVAL_MS = 60_000;
@@ -45,7 +47,7 @@ export class VersionRetirement {
     if (this.#unsubscribe !== undefined) return;
     const { releases } = this.#components;
     this.#unsubscribe = releases.onChange(({ record }) => {
-      this.#work.run(() => this.#revive(record.publisher, record.name));
+      this.#work.run(() => this.#revive(record));
     });
     this.#work.run(() => this.#keepLooking());
   }
@@ -82,10 +84,11 @@ export class VersionRetirement {
     }
   }
 
-  async #revive(publisher: string, name: string): Promise<void> {
+  /** Under whichever of its names: a version has several where several have published the same bytes. */
+  async #revive({ channels }: ReleaseRecord): Promise<void> {
     const { replicas, knowledge } = this.#components;
     for (const { origin, state } of replicas.replicas) {
-      if (state !== 'cold' || origin.publisher !== publisher || origin.name !== name) continue;
+      if (state !== 'cold' || !pointsAt(channels, origin.cid)) continue;
       if (await knowledge.current(origin.cid)) replicas.revive(origin.cid);
     }
   }

@@ -8,7 +8,7 @@ import { present } from '../../../support/present.ts';
 const IDLE_MS = 1_000;
 const cidOf = (name: string) => name as VersionCid;
 
-/** Replicas of the model `publisher/model` by CID, of which channels point at `current`. */
+/** Replicas by CID, of which channels of a model that they are of point at `current`. */
 function prepare(
   states: Readonly<Record<string, { state: string; busy?: boolean; lastUsedMs?: number }>>,
   current: readonly string[],
@@ -45,8 +45,10 @@ function prepare(
     idleMs: IDLE_MS,
     logger: { warn: () => undefined },
   });
-  const tell = (publisher: string, name: string): void =>
-    present(heard)({ record: { publisher, name } } as SignedRelease);
+  const tell = (...cids: string[]): void => {
+    const channels = Object.fromEntries(cids.map((cid) => [cid, { cid, previous: null }]));
+    present(heard)({ record: { channels } } as unknown as SignedRelease);
+  };
   return { retirement, retired, revived, tell, isHearing: () => heard !== undefined };
 }
 
@@ -69,14 +71,13 @@ describe('VersionRetirement', () => {
     expect(retired).toEqual(['superseded']);
   });
 
-  it('loads again what a new record points at, of that model alone, and no more once it is stopped', async () => {
-    const made = prepare({ a: { state: 'cold' }, b: { state: 'cold' }, c: { state: 'ready' } }, [
-      'a',
-      'c',
-    ]);
+  it('loads again what a new record points at, under whichever name, and no more once it is stopped', async () => {
+    const cold = { state: 'cold' };
+    // That of `b` is none that it is held under.
+    const made = prepare({ a: cold, b: cold, c: { state: 'ready' }, d: cold }, ['a', 'c', 'd']);
     made.retirement.start();
-    made.tell('publisher', 'another');
-    made.tell('publisher', 'model');
+    made.tell('another');
+    made.tell('a', 'b', 'c');
     await vi.waitFor(() => expect(made.revived).toEqual(['a']));
     await made.retirement.stop();
     expect(made.isHearing()).toBe(false);

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { BoundedMap } from '../../protocols/bounded-map.ts';
 import type { Announcement } from '../../protocols/capacity/index.ts';
 import type { NodeId, VersionCid } from '../../protocols/types.ts';
 import { planReplicas } from '../../src/policy/scaling/plan-replicas.ts';
@@ -34,11 +33,6 @@ const JITTER = 0.2;
 /** Milliseconds between two looks at least: what was just announced must be heard before it can be counted. */
 const MIN_WAIT_MS = 50;
 
-/** Milliseconds between two tries to have a pinned version in memory. */
-const PIN_RETRY_MS = 10_000;
-
-const MAX_PINS_TRIED = 1_024;
-
 export interface ScalerComponents {
   readonly peer: SwarmPeer;
   readonly watch: ScalingWatch;
@@ -69,8 +63,6 @@ export class Scaler {
   readonly #failed = new FailedClaims();
   /** Versions that are claimed as soon as the one has left whose place they take. */
   readonly #moving = new Set<VersionCid>();
-  /** When a pinned version was last tried that did not stay. */
-  readonly #pinTriedAtMs = new BoundedMap<VersionCid, number>(MAX_PINS_TRIED);
   #started = false;
 
   constructor(components: ScalerComponents, init: ScalerInit) {
@@ -171,9 +163,7 @@ export class Scaler {
       const version = watch.version(cid);
       const state = replicas.get(cid)?.state ?? 'gone';
       if (version === undefined || (state !== 'gone' && state !== 'cold')) continue;
-      if (policy.refusal(version) !== undefined) continue;
-      if (nowMs - (this.#pinTriedAtMs.get(cid) ?? 0) < PIN_RETRY_MS) continue;
-      this.#pinTriedAtMs.set(cid, nowMs);
+      if (policy.refusal(version) !== undefined || this.#failed.has(cid, nowMs)) continue;
       await this.#claim(version);
     }
   }

@@ -124,4 +124,13 @@ describe('Scaler', () => {
     await nextLook();
     expect((await nextLook()).refused).toEqual(new Set([B]));
   });
+
+  it('claims what is pinned and not in memory, and leaves that alone for a while too when it fails', async () => {
+    await using made = prepare({ pinned: [A, B] });
+    const { done, nextLook } = made;
+    await vi.waitFor(() => expect(done).toEqual(['claim b']));
+    await nextLook();
+    expect((await nextLook()).refused).toEqual(new Set([B]));
+    expect(done).toEqual(['claim b']);
+  });
 });

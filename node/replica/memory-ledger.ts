@@ -80,9 +80,6 @@ export class MemoryLedger {
     for (const claim of claims) {
       const plan = this.#plan(claim, evict);
       if (!plan.fits) throw refusal(claim.pool, plan);
-      if (plan.victims.length > 0 && evict === false) {
-        throw refusal(claim.pool, this.#shortage(claim));
-      }
       for (const victim of plan.victims) victims.add(victim.cid);
     }
     const entry: Entry = {
@@ -155,18 +152,10 @@ export class MemoryLedger {
 
   #plan({ pool, bytes }: MemoryClaim, evict: Evictable): MemoryPlan {
     const residents = this.#residents(pool).map((resident) => {
-      const stays = typeof evict === 'function' && !evict(resident.cid);
+      const stays = typeof evict === 'function' ? !evict(resident.cid) : !evict;
       return stays ? { ...resident, busy: true } : resident;
     });
     return planMemory(this.#pool(pool), residents, bytes, performance.now());
-  }
-
-  /** What stands in the way of a load for which nobody shall leave. */
-  #shortage({ pool, bytes }: MemoryClaim): MemoryPlan & { readonly fits: false } {
-    const { totalBytes } = this.#pool(pool);
-    const free = this.freeBytes(pool);
-    const facts = { neededBytes: bytes, freeBytes: free, idleBytes: 0 };
-    return { fits: false, never: false, ...facts, totalBytes: totalBytes ?? free };
   }
 
   #pool(id: string): MemoryPool {

@@ -68,6 +68,7 @@ describe('MemoryLedger', () => {
     held.settle('host', () => 80);
     await expect(ledger.reserve(cid('b'), [claim(50)], { evict: false })).rejects.toMatchObject({
       code: 'ERR_BUSY',
+      details: { pool: 'host', neededBytes: 50, freeBytes: 20, idleBytes: 0, totalBytes: 100 },
     });
     busy.add('held');
     await expect(ledger.reserve(cid('b'), [claim(50)])).rejects.toMatchObject({ code: 'ERR_BUSY' });

@@ -6,7 +6,7 @@ import type { BringOptions, Holding } from './holding.ts';
 import { type MemoryLeaveComponents, quarantine } from './memory-leave.ts';
 import { createQueue } from './replica-queue.ts';
 import type { ReplicaSetComponents, ReplicaSetInit } from './replica-set-init.ts';
-import { checkHost } from './version-load.ts';
+import { checkAcceptable } from './version-load.ts';
 import type { VersionMemory } from './version-memory.ts';
 
 export interface ReplicaLoaderComponents {
@@ -34,16 +34,14 @@ export class ReplicaLoader {
   /** The files, fetched from other holders when they are not on the disk. */
   async fetch(holding: Holding): Promise<StoredVersion> {
     const { parts } = this.#components;
-    const { fetcher, backend, store } = parts;
+    const { fetcher, store } = parts;
     const { cid } = holding.replica.origin;
     const signal = AbortSignal.any([this.#components.signal, holding.givingUp.signal]);
     const stored = await fetcher.fetch(cid, {
       askers: holding.askers,
       signal,
-      accept: async (manifest) => {
-        parts.policy.checkManifest(manifest);
-        await checkHost(backend, manifest, { signal, memoryBytes: this.#init.maxMemoryBytes });
-      },
+      accept: (manifest) =>
+        checkAcceptable(parts, manifest, { signal, memoryBytes: this.#init.maxMemoryBytes }),
       onProgress: (bytes, totalBytes) => {
         holding.progress = { state: 'fetching', bytes, totalBytes };
         holding.replica.fetched(bytes, totalBytes);

@@ -6,6 +6,7 @@ import { checkMemory, chooseProviders } from '../../src/policy/host-fit.ts';
 import type { InferenceBackend, LoadedModel, LoadOptions, ModelFiles } from '../backend/backend.ts';
 import { hostMemoryBytes } from '../device/host-memory.ts';
 import { checkGolden, type GoldenVectors } from '../golden/golden-check.ts';
+import type { NodePolicy } from '../node-policy.ts';
 
 /** A version whose files are on this host's disk. */
 export interface LoadableVersion {
@@ -64,6 +65,24 @@ export async function checkHost(
   checkMemory(deployment, { memoryBytes });
   if (resolveDeployment(deployment).providers === null) return;
   chooseProviders(deployment, { providers: await backend.providers({ signal }) });
+}
+
+/**
+ * Refuses a version that this node does not run or that its host cannot, by its manifest alone: before gigabytes of it are fetched.
+ *
+ * @throws {ERR_FORBIDDEN} when this node runs nothing that does what the version does.
+ * @throws as {@link checkHost} does.
+ */
+export async function checkAcceptable(
+  {
+    policy,
+    backend,
+  }: { readonly policy: Pick<NodePolicy, 'checkManifest'>; readonly backend: InferenceBackend },
+  manifest: Manifest,
+  options: CheckHostOptions,
+): Promise<void> {
+  policy.checkManifest(manifest);
+  await checkHost(backend, manifest, options);
 }
 
 /**

@@ -8,7 +8,7 @@ import type { GpuMemory } from '../device/gpu-memory.ts';
 import type { NodePolicy } from '../node-policy.ts';
 import type { ReplicaFetcher } from '../replica/replica-fetch.ts';
 import type { ReplicaSet } from '../replica/replica-set.ts';
-import { checkHost } from '../replica/version-load.ts';
+import { checkAcceptable } from '../replica/version-load.ts';
 import type { VersionStore } from '../store/version-store.ts';
 import { NodeRoom } from './node-room.ts';
 import { Prefetcher } from './prefetcher.ts';
@@ -45,10 +45,12 @@ export function createScaler(
   );
   const prefetcher = new Prefetcher({
     ...{ fetcher, replicas, logger },
-    accept: async (manifest) => {
-      policy.checkManifest(manifest);
+    accept: (manifest) => {
       const signal = AbortSignal.timeout(ACCEPT_TIMEOUT_MS);
-      await checkHost(backend, manifest, { signal, memoryBytes: maxMemoryBytes });
+      return checkAcceptable({ policy, backend }, manifest, {
+        signal,
+        memoryBytes: maxMemoryBytes,
+      });
     },
   });
   const room = new NodeRoom({

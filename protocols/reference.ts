@@ -43,13 +43,18 @@ export function parseName(value: string, what: 'model' | 'channel'): string {
   return value;
 }
 
+/** True for base58 text of a peer id's length. */
+export function isPublisherId(value: string): boolean {
+  return PUBLISHER.test(value);
+}
+
 /**
  * Checks the text form of a publisher id.
  *
  * @throws {ERR_INVALID_INPUT} when it is not base58 text of a peer id's length.
  */
 export function parsePublisherId(value: string): PublisherId {
-  if (!PUBLISHER.test(value)) {
+  if (!isPublisherId(value)) {
     throw new InvalidInputError(
       `publisher ${JSON.stringify(value.slice(0, 80))} is not valid, expected the base58 peer id of a publisher key such as 12D3KooW…`,
     );

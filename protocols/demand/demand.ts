@@ -11,7 +11,7 @@ import { InvalidRecordError, LimitError } from '../errors.ts';
 import { MAX_DEMAND_BYTES } from '../limits.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
 import type { NodeId, VersionCid } from '../types.ts';
-import { cidLink, toCidLink } from './cid-link.ts';
+import { cidLink, toCidLink } from '../record-fields.ts';
 
 const DOMAIN: SignatureDomain = 'gpu-swarm:demand:1';
 

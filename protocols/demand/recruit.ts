@@ -4,18 +4,18 @@ import { z } from 'zod';
 import { openEnvelope, type SignatureDomain, signEnvelope } from '../codec/signed-envelope.ts';
 import { InvalidRecordError, LimitError } from '../errors.ts';
 import { MAX_RECRUIT_BYTES } from '../limits.ts';
-import { isName } from '../reference.ts';
+import {
+  cidLink,
+  MAX_PROVIDERS,
+  MAX_REPLICAS,
+  modelNameField,
+  providerField,
+  toCidLink,
+} from '../record-fields.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
 import type { NodeId, PublisherId, VersionCid } from '../types.ts';
-import { cidLink, toCidLink } from './cid-link.ts';
 
 const DOMAIN: SignatureDomain = 'gpu-swarm:recruit:1';
-
-/** Replicas that a notice may speak of: as many as a manifest may ask for. */
-const MAX_REPLICAS = 10_000;
-
-/** Execution providers that a notice may name. */
-const MAX_PROVIDERS = 8;
 
 /**
  * "This version lacks replicas": told to all nodes, for those that do not hold it hear of its demand in no other way. It
@@ -45,18 +45,14 @@ const count = z.int().min(0).max(MAX_REPLICAS);
 
 const recruitSchema = z.object({
   publisher: z.string().min(40).max(64),
-  name: z.string().refine(isName, { message: 'expected the name of a model' }),
+  name: modelNameField,
   cid: cidLink,
   sequence: z.int().min(1),
   desired: count,
   have: count,
   deficit: count.min(1),
   memoryBytes: z.int().min(0),
-  providers: z
-    .array(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/))
-    .min(1)
-    .max(MAX_PROVIDERS)
-    .nullable(),
+  providers: z.array(providerField).min(1).max(MAX_PROVIDERS).nullable(),
 });
 
 /**

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_PROVIDERS, MAX_REPLICAS, providerField } from '../record-fields.ts';
 import { type SessionOptions, sessionShape } from './session-options.ts';
 
 /** Replicas a version has when its manifest does not say: one death must not take a model away. */
@@ -16,9 +17,6 @@ export const DEFAULT_SCALE_TO_ZERO_DELAY_MS = 600_000;
 /** Execution providers that nodes try, by ONNX Runtime's names for Node. */
 export const EXECUTION_PROVIDERS = ['cuda', 'tensorrt', 'dml', 'coreml', 'webgpu', 'cpu'] as const;
 
-/** Upper bound of replicas: beyond it a typing error is likelier than a wish. */
-const MAX_REPLICAS = 10_000;
-
 /** Rows of one batch. */
 const MAX_BATCH = 4_096;
 
@@ -26,7 +24,6 @@ const MAX_BATCH = 4_096;
 const MAX_BATCH_DELAY_MS = 2;
 
 const MAX_QUEUED = 65_536;
-const MAX_PROVIDERS = 8;
 const DAY_MS = 86_400_000;
 
 /** How the publisher wants a version deployed; what is absent takes its default. */
@@ -150,7 +147,7 @@ const providersOf = <T extends z.ZodType<string>>(provider: T) =>
 /** As a manifest has it: keys of a later program are ignored, and so are providers that a node does not know. */
 export const deploymentSchema = z.object({
   ...numbers,
-  providers: providersOf(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/)),
+  providers: providersOf(providerField),
   session: z.object(sessionShape).optional(),
 });
 

@@ -11,6 +11,7 @@ import type { GoldenReference, Tolerance } from './golden.ts';
 import { manifestSchema } from './manifest-schema.ts';
 import type { ModelMetadata } from './metadata.ts';
 import type { Preprocessing } from './preprocessing.ts';
+import { toCidLink } from '../record-fields.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
 
 /** One file of a version, byte for byte what the publisher gave. */
@@ -109,17 +110,8 @@ function check(value: unknown): Manifest {
 
 /** dag-cbor knows no `undefined`, and a link is a CID object rather than its text. */
 function toWire(manifest: Manifest): unknown {
-  const files = manifest.files.map((file) => ({ ...file, chunks: parseLink(file.chunks) }));
+  const files = manifest.files.map((file) => ({ ...file, chunks: toCidLink(file.chunks) }));
   return withoutUndefined({ ...manifest, files });
-}
-
-function parseLink(text: string): unknown {
-  try {
-    return CID.parse(text);
-  } catch {
-    // The schema names the field that is no link; here the index would be unknown.
-    return text;
-  }
 }
 
 function withoutUndefined(value: unknown): unknown {

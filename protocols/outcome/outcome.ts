@@ -1,12 +1,10 @@
 import * as dagCbor from '@ipld/dag-cbor';
 import type { PrivateKey } from '@libp2p/interface';
-import { CID } from 'multiformats/cid';
 import { z } from 'zod';
 import { openEnvelope, type SignatureDomain, signEnvelope } from '../codec/signed-envelope.ts';
-import { isBlockCid } from '../digest.ts';
 import { InvalidRecordError, LimitError } from '../errors.ts';
 import { MAX_OUTCOME_BYTES } from '../limits.ts';
-import { isName, parseVersionCid } from '../reference.ts';
+import { cidLink, modelNameField, toCidLink } from '../record-fields.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
 import type { NodeId, PublisherId, VersionCid } from '../types.ts';
 import { LATENCY_BUCKETS } from './latency-histogram.ts';
@@ -50,19 +48,9 @@ export interface OutcomeDigest {
 const count = z.int().min(0).max(0xffff_ffff);
 const time = z.int().min(0);
 
-const link = z
-  .custom<CID>(
-    (value) => {
-      const cid = CID.asCID(value);
-      return cid !== null && isBlockCid(cid);
-    },
-    { message: 'expected a link to a manifest' },
-  )
-  .transform((cid) => cid.toString() as VersionCid);
-
 const outcomeSchema = z.object({
   publisher: z.string().min(40).max(64),
-  name: z.string().refine(isName, { message: 'expected the name of a model' }),
+  name: modelNameField,
   release: z.int().min(1),
   sequence: z.int().min(1),
   issuedAtMs: time,
@@ -70,7 +58,7 @@ const outcomeSchema = z.object({
   versions: z
     .array(
       z.object({
-        cid: link,
+        cid: cidLink,
         execution: count,
         timeout: count,
         latencies: z.array(count).max(LATENCY_BUCKETS),
@@ -107,7 +95,7 @@ export async function signOutcome(
     ...{ publisher, name, release, sequence, issuedAtMs, windowMs },
     versions: digest.versions.map(({ cid, execution, timeout, latencies }) => ({
       ...{ execution, timeout },
-      cid: parseVersionCid(cid) === undefined ? cid : CID.parse(cid),
+      cid: toCidLink(cid),
       latencies: trimmed(latencies),
     })),
   };

@@ -4,7 +4,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { z } from 'zod';
 import { openEnvelope, type SignatureDomain, signEnvelope } from '../codec/signed-envelope.ts';
 import { InvalidRecordError } from '../errors.ts';
-import { isName } from '../reference.ts';
+import { modelNameField, publisherField } from '../record-fields.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
 import type { PublisherId } from '../types.ts';
 
@@ -37,11 +37,8 @@ export interface Delegation {
 }
 
 const delegationSchema = z.object({
-  name: z.string().refine(isName, { message: 'expected the name of a model' }),
-  delegate: z
-    .string()
-    .regex(/^[1-9A-HJ-NP-Za-km-z]{40,64}$/, { message: 'expected a base58 peer id' })
-    .transform((text) => text as PublisherId),
+  name: modelNameField,
+  delegate: publisherField,
   untilSequence: z.int().min(1),
   expiresAtMs: z.int().min(0).max(MAX_TIME_MS),
 });

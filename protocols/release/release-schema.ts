@@ -1,8 +1,6 @@
-import { CID } from 'multiformats/cid';
 import { z } from 'zod';
-import { isBlockCid } from '../digest.ts';
+import { cidLink, publisherField } from '../record-fields.ts';
 import { isName } from '../reference.ts';
-import type { PublisherId, VersionCid } from '../types.ts';
 import { guardSchema } from './guard.ts';
 
 /** Channels of one model. */
@@ -14,18 +12,6 @@ export const MAX_HISTORY = 32;
 /** The year 9999: beyond it `Date` has no ISO text of the usual form. */
 const MAX_TIME_MS = 253_402_300_799_999;
 
-const PUBLISHER = /^[1-9A-HJ-NP-Za-km-z]{40,64}$/;
-
-const link = z
-  .custom<CID>(
-    (value) => {
-      const cid = CID.asCID(value);
-      return cid !== null && isBlockCid(cid);
-    },
-    { message: 'expected a link to a manifest' },
-  )
-  .transform((cid) => cid.toString() as VersionCid);
-
 const channelName = z.string().refine(isName, {
   message: "expected 1 to 64 of a-z, 0-9, '.', '_', '-'",
 });
@@ -33,20 +19,17 @@ const channelName = z.string().refine(isName, {
 const time = z.int().min(0).max(MAX_TIME_MS);
 
 const channel = z.object({
-  cid: link,
+  cid: cidLink,
   weight: z.number().gt(0).max(1).optional(),
   guard: guardSchema.optional(),
-  previous: link.optional(),
+  previous: cidLink.optional(),
 });
 
 /** The decoded payload as a record; keys of a later program are left out. */
 export const releaseSchema = z
   .object({
     schema: z.literal(1),
-    publisher: z
-      .string()
-      .regex(PUBLISHER, { message: 'expected a base58 peer id' })
-      .transform((text) => text as PublisherId),
+    publisher: publisherField,
     name: channelName,
     sequence: z.int().min(1),
     channels: z
@@ -59,7 +42,7 @@ export const releaseSchema = z
         z.object({
           sequence: z.int().min(1),
           channel: channelName,
-          cid: link.nullable(),
+          cid: cidLink.nullable(),
           atMs: time,
         }),
       )

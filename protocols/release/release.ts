@@ -1,11 +1,11 @@
 import * as dagCbor from '@ipld/dag-cbor';
 import type { PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
-import { CID } from 'multiformats/cid';
 import { openEnvelope, type SignatureDomain, signEnvelope } from '../codec/signed-envelope.ts';
 import { InvalidRecordError, LimitError } from '../errors.ts';
 import { MAX_RELEASE_BYTES } from '../limits.ts';
 import type { ReleaseGuard } from './guard.ts';
+import { toCidLink } from '../record-fields.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
 import type { PublisherId, VersionCid } from '../types.ts';
 import { releaseSchema } from './release-schema.ts';
@@ -142,7 +142,7 @@ function toWire({ certificate, ...record }: ReleaseRecord): unknown {
     ),
     history: record.history.map((move) => ({
       ...move,
-      cid: move.cid === null ? null : link(move.cid),
+      cid: move.cid === null ? null : toCidLink(move.cid),
     })),
   };
 }
@@ -150,22 +150,13 @@ function toWire({ certificate, ...record }: ReleaseRecord): unknown {
 /** dag-cbor knows no `undefined`: what is not said is absent. */
 function channelToWire({ cid, weight, guard, previous }: ReleaseChannel): unknown {
   return {
-    cid: link(cid),
+    cid: toCidLink(cid),
     ...(weight === undefined ? {} : { weight }),
     ...(guard === undefined ? {} : { guard: withoutUndefined(guard) }),
-    ...(previous === undefined ? {} : { previous: link(previous) }),
+    ...(previous === undefined ? {} : { previous: toCidLink(previous) }),
   };
 }
 
 function withoutUndefined(guard: ReleaseGuard): unknown {
   return Object.fromEntries(Object.entries(guard).filter(([, value]) => value !== undefined));
-}
-
-function link(text: string): unknown {
-  try {
-    return CID.parse(text);
-  } catch {
-    // The schema names the field that is no link.
-    return text;
-  }
 }

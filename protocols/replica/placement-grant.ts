@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { openEnvelope, type SignatureDomain, signEnvelope } from '../codec/signed-envelope.ts';
 import { InvalidRecordError } from '../errors.ts';
 import { type Delegation, openDelegation } from '../release/index.ts';
-import { isName, parsePublisherId, parseVersionCid } from '../reference.ts';
+import { modelNameField } from '../record-fields.ts';
+import { parsePublisherId, parseVersionCid } from '../reference.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
 import type { PublisherId, VersionCid } from '../types.ts';
 
@@ -43,7 +44,7 @@ export interface GrantedVersion extends Pick<PlacementGrant, 'name' | 'cid'> {
 const time = z.int().min(0);
 
 const grantSchema = z.object({
-  name: z.string().refine(isName, { message: 'expected the name of a model' }),
+  name: modelNameField,
   cid: z
     .string()
     .max(128)

@@ -10,6 +10,7 @@ import {
   MAX_REPLICAS,
   modelNameField,
   providerField,
+  publisherField,
   toCidLink,
 } from '../record-fields.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
@@ -44,7 +45,7 @@ export interface RecruitNotice {
 const count = z.int().min(0).max(MAX_REPLICAS);
 
 const recruitSchema = z.object({
-  publisher: z.string().min(40).max(64),
+  publisher: publisherField,
   name: modelNameField,
   cid: cidLink,
   sequence: z.int().min(1),
@@ -94,8 +95,7 @@ export async function openRecruit(bytes: Uint8Array): Promise<RecruitNotice> {
   } catch (cause) {
     throw new InvalidRecordError('recruit notice has a payload that is not dag-cbor', { cause });
   }
-  const { publisher, ...rest } = check(value);
-  return { ...rest, reporter: signer as NodeId, publisher: publisher as PublisherId };
+  return { ...check(value), reporter: signer as NodeId };
 }
 
 function check(value: unknown): z.infer<typeof recruitSchema> {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { openEnvelope, type SignatureDomain, signEnvelope } from '../codec/signed-envelope.ts';
 import { InvalidRecordError, LimitError } from '../errors.ts';
 import { MAX_OUTCOME_BYTES } from '../limits.ts';
-import { cidLink, modelNameField, toCidLink } from '../record-fields.ts';
+import { cidLink, modelNameField, publisherField, toCidLink } from '../record-fields.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
 import type { NodeId, PublisherId, VersionCid } from '../types.ts';
 import { LATENCY_BUCKETS } from './latency-histogram.ts';
@@ -49,7 +49,7 @@ const count = z.int().min(0).max(0xffff_ffff);
 const time = z.int().min(0);
 
 const outcomeSchema = z.object({
-  publisher: z.string().min(40).max(64),
+  publisher: publisherField,
   name: modelNameField,
   release: z.int().min(1),
   sequence: z.int().min(1),
@@ -123,8 +123,7 @@ export async function openOutcome(bytes: Uint8Array): Promise<OutcomeDigest> {
   } catch (cause) {
     throw new InvalidRecordError('outcome digest has a payload that is not dag-cbor', { cause });
   }
-  const { publisher, ...rest } = check(value);
-  return { ...rest, reporter: signer as NodeId, publisher: publisher as PublisherId };
+  return { ...check(value), reporter: signer as NodeId };
 }
 
 function check(value: unknown): z.infer<typeof outcomeSchema> {

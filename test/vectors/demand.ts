@@ -75,6 +75,7 @@ export const brokenRecruits: readonly BrokenPayload[] = [
   { name: 'not-dag-cbor', payload: Uint8Array.of(0xff), names: /not dag-cbor/ },
   notice('no-map', [], /expected object/i),
   notice('no-publisher', { publisher: undefined }, /publisher/),
+  notice('publisher-that-is-no-peer-id', { publisher: '0'.repeat(52) }, /publisher/),
   notice('malformed-name', { name: 'Digits' }, /name/),
   notice('cid-as-text', { cid: CID_TEXT }, /cid/),
   notice('sequence-0', { sequence: 0 }, /sequence/),

@@ -25,6 +25,7 @@ export const brokenOutcomes: readonly {
   { name: 'not-dag-cbor', payload: Uint8Array.of(0xff), names: /not dag-cbor/ },
   broken('no-map', [], /expected object/i),
   broken('no-publisher', { publisher: undefined }, /publisher/),
+  broken('publisher-that-is-no-peer-id', { publisher: '0'.repeat(52) }, /publisher/),
   broken('malformed-name', { name: 'Digits' }, /name/),
   broken('release-0', { release: 0 }, /release/),
   broken('release-beyond-a-safe-integer', { release: 2n ** 60n }, /release/),

@@ -9,6 +9,7 @@ import { checkInputs } from '../../protocols/input-check.ts';
 import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import { bytesOf, type NamedTensor } from '../../protocols/tensor.ts';
 import type { TensorSpec } from '../../protocols/types.ts';
+import { doubledMs } from '../../src/policy/doubling.ts';
 import { VersionFaults } from '../../src/policy/quarantine.ts';
 import type { LoadedModel, ModelFiles, ModelState, RunOptions, RunResult } from './backend.ts';
 import { type ModelLoaderInit, type StartedModel, startModel } from './model-loader.ts';
@@ -188,7 +189,7 @@ export class OnnxModel implements LoadedModel {
   async #backOff(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#crashes <= 1) return;
-    const waitMs = Math.min(MAX_RESTART_DELAY_MS, RESTART_DELAY_MS * 2 ** (this.#crashes - 2));
+    const waitMs = doubledMs(this.#crashes - 2, RESTART_DELAY_MS, MAX_RESTART_DELAY_MS);
     await delay(waitMs, undefined, { signal });
   }
 

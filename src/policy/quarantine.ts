@@ -1,3 +1,5 @@
+import { doubledMs } from './doubling.ts';
+
 /** Milliseconds of a first quarantine: long enough that what breaks at once is no burden, short enough for what was passing. */
 export const QUARANTINE_MS = 10 * 60_000;
 
@@ -6,7 +8,7 @@ export const MAX_QUARANTINE_MS = 24 * 3_600_000;
 
 /** Milliseconds for which a version is not tried again that was quarantined `times` times before; doubles with each. */
 export function quarantineMs(times: number): number {
-  return Math.min(MAX_QUARANTINE_MS, QUARANTINE_MS * 2 ** Math.min(times, 32));
+  return doubledMs(times, QUARANTINE_MS, MAX_QUARANTINE_MS);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { LoadReport, NodeId, OwnerId } from '../../protocols/types.ts';
+import { doubledMs } from './doubling.ts';
 
 /** What a client knows of a node that is READY for the version it wants. */
 export interface Candidate {
@@ -163,5 +164,5 @@ export function bestKnown(candidates: readonly Candidate[]): Fallback {
 
 /** How long a node is avoided after its n-th failure in a row: 15 s, doubling to 5 min. */
 export function coolingMs(failuresInARow: number): number {
-  return Math.min(15_000 * 2 ** Math.max(0, failuresInARow - 1), 300_000);
+  return doubledMs(failuresInARow - 1, 15_000, 300_000);
 }

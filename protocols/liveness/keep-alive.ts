@@ -23,7 +23,7 @@ export interface KeepAliveInit {
   readonly onLost: (loss: KeepAliveLoss) => void;
 }
 
-/** The watcher's end: asks for a sign of life about every second, for as long as it is open. */
+/** The watcher's end: asks for a sign of life three times in each timeout, for as long as it is open. */
 export class KeepAlive {
   readonly #stream: Stream;
   readonly #silence: PeerSilence;

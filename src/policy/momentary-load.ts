@@ -1,5 +1,6 @@
 import type { LoadReport } from '../../protocols/types.ts';
 import type { RunWork } from './admission.ts';
+import { RUNNING_REST, turnsAhead } from './routing.ts';
 
 /** How many times as long as expected an execution takes before it counts as stuck: below, it is only a long one. */
 const STUCK_FACTOR = 2;
@@ -21,9 +22,8 @@ export function momentaryLoad(load: LoadReport, runs: readonly RunWork[]): LoadR
     if (expectedMs === null || runningMs < STUCK_FACTOR * expectedMs) return load;
     restMs = Math.min(restMs, runningMs);
   }
-  // As callers work out the wait from a report: what runs is half done, in so many slots.
-  const waiting = inFlight + queued;
-  const turns = (waiting - Math.min(waiting, slots) / 2) / Math.max(1, slots);
+  // So much longer that callers, who work out the wait from a report, come to what is left of it.
+  const turns = turnsAhead(inFlight + queued, slots);
   if (turns <= 0) return load;
-  return { ...load, serviceMs: serviceMs + Math.max(0, restMs - serviceMs / 2) / turns };
+  return { ...load, serviceMs: serviceMs + Math.max(0, restMs - RUNNING_REST * serviceMs) / turns };
 }

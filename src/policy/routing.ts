@@ -120,12 +120,16 @@ export interface Estimate {
 }
 
 /** What runs is half done on average: a node that runs one request is free in half an execution, not in a whole one. */
-const RUNNING_REST = 0.5;
+export const RUNNING_REST = 0.5;
 
-/**
- * Estimates the time until the answer: round trip + transfer + waiting ÷ slots × service time + service time at this size, where
- * those that run already count half.
- */
+/** Executions that pass before a request's own turn on a node where so many requests are ahead of it; those that run count half. */
+export function turnsAhead(waiting: number, slots: number): number {
+  // Not whole turns: a node that could take all of them at once is still later than one that has none.
+  const places = Math.max(1, slots);
+  return (waiting - (1 - RUNNING_REST) * Math.min(waiting, places)) / places;
+}
+
+/** Estimates the time until the answer: round trip + transfer + turns ahead × service time + service time at this size. */
 export function estimateCompletion(
   candidate: Candidate,
   bodyBytes: number,
@@ -134,10 +138,7 @@ export function estimateCompletion(
   const { load } = candidate;
   const meanMs = load.serviceMs ?? candidate.serviceMs ?? fallback.serviceMs;
   const serviceMs = candidate.serviceMs ?? meanMs;
-  // Not whole turns: a node that could take all of them at once is still later than one that has none.
-  const slots = Math.max(1, load.slots);
-  const running = Math.min(candidate.waiting, slots);
-  const queueMs = ((candidate.waiting - (1 - RUNNING_REST) * running) / slots) * meanMs;
+  const queueMs = turnsAhead(candidate.waiting, load.slots) * meanMs;
   const transferMs = bodyBytes / (candidate.bytesPerMs ?? ASSUMED_BYTES_PER_MS);
   const pathMs = (candidate.roundTripMs ?? fallback.roundTripMs) + transferMs;
   const totalMs = pathMs + queueMs + serviceMs + candidate.penaltyMs;

@@ -32,7 +32,7 @@ export interface AnnouncerSource {
   /** What further versions may take. */
   room(): Pick<Announcement, 'roomBytes' | 'diskFreeBytes'>;
   /** What its operator has it do with further versions, and what it costs. */
-  standing(): Pick<Announcement, 'cordoned' | 'leaving' | 'costPerHour'>;
+  terms(): Pick<Announcement, 'cordoned' | 'leaving' | 'costPerHour'>;
 }
 
 export interface AnnouncerInit {
@@ -171,7 +171,7 @@ export class Announcer {
       zone: this.#init.zone,
       ...(this.#init.tags.length === 0 ? {} : { tags: this.#init.tags }),
       state: this.#draining ? 'draining' : this.#paused ? 'paused' : 'serving',
-      ...this.#source.standing(),
+      ...this.#source.terms(),
       devices: this.#source.devices(),
       memoryTotalBytes: os.totalmem(),
       memoryFreeBytes: os.freemem(),

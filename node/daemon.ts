@@ -28,8 +28,9 @@ import { Handover, type HandoverProgress } from './handover.ts';
 import { isolateModels } from './node-isolation.ts';
 import { NodePause } from './node-pause.ts';
 import { NodePolicy } from './node-policy.ts';
-import { obey, standingOf } from './node-standing.ts';
+import { termsOf } from './node-terms.ts';
 import { OperatorOrders } from './operator-orders.ts';
+import { obey } from './order-effects.ts';
 import { createScaler } from './scaler/create-scaler.ts';
 import type { PlannedVersion, Scaler } from './scaler/scaler.ts';
 import { limiterOf, serveProtocols } from './node-protocols.ts';
@@ -305,7 +306,7 @@ async function assemble(
       devices: () => devices.devices,
       // Who follows no demand takes nothing more that anybody could count on.
       room: () => scaler?.room ?? { roomBytes: 0 },
-      standing: () => standingOf(init, { orders, handover }),
+      terms: () => termsOf(init, { orders, handover }),
     },
     {
       privateKey,

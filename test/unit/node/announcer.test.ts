@@ -24,7 +24,7 @@ async function createAnnouncer() {
   const peer = { ...parts, gossip } as unknown as SwarmPeer;
   const announcer = new Announcer(
     peer,
-    { versions: () => [], devices: () => [], room: () => ({ roomBytes: 0 }), standing: () => ({}) },
+    { versions: () => [], devices: () => [], room: () => ({ roomBytes: 0 }), terms: () => ({}) },
     {
       ...{ privateKey, ownerCertificate, owner: id as string as OwnerId, zone: '' },
       ...{ tags: [], agent: 'test' },

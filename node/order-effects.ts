@@ -1,25 +1,7 @@
 import type { Logger } from 'pino';
-import type { Announcement } from '../protocols/capacity/index.ts';
 import type { Announcer } from './announcer.ts';
-import type { Handover } from './handover.ts';
-import type { ResolvedNodeInit } from './node-init.ts';
 import type { OperatorOrders } from './operator-orders.ts';
 import type { ReplicaSet } from './replica/replica-set.ts';
-
-/** What others hear of how this node stands to further versions, and of what it costs. */
-export function standingOf(
-  { costPerHour }: Pick<ResolvedNodeInit, 'costPerHour'>,
-  parts: {
-    readonly orders: Pick<OperatorOrders, 'cordoned'>;
-    readonly handover: Pick<Handover, 'leaving'>;
-  },
-): Pick<Announcement, 'cordoned' | 'leaving' | 'costPerHour'> {
-  return {
-    ...(parts.orders.cordoned ? { cordoned: true } : {}),
-    ...(parts.handover.leaving ? { leaving: true } : {}),
-    ...(costPerHour === undefined ? {} : { costPerHour }),
-  };
-}
 
 /** Does what the operator has ordered: what he forbids goes, what he pins is loaded, the rest the others hear. */
 export function obey(

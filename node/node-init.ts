@@ -31,7 +31,7 @@ export const DEFAULT_ANNOUNCE_INTERVAL_MS = 10_000;
 export const DEFAULT_EXECUTION_LIMIT_MS = 10_000;
 
 /** Cores of a host; the largest have some 800. */
-export const MAX_CORES = 1024;
+const MAX_CORES = 1024;
 
 /** Threads of one process: beyond them no operator gains. */
 const MAX_THREADS = 512;

@@ -29,7 +29,7 @@ export function listSchemaIssues(error: z.ZodError): SchemaIssue[] {
 }
 
 /** A path as people write it: `files[0].path`. */
-export function fieldPath(path: readonly PropertyKey[]): string {
+function fieldPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>((before, key) => {
     if (typeof key === 'number') return `${before}[${key}]`;
     if (!PLAIN_KEY.test(String(key))) return `${before}[${quoted(String(key))}]`;

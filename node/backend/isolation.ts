@@ -93,7 +93,7 @@ exec "$chroot" "$root" "$sh" -c 'cd "$1" && shift && exec "$@"' enter "$folder" 
 const TRIAL_SCRIPT = '"$1" /proc/self/ns/net && exec "$2" /proc/self/status';
 
 /** A process and no more. */
-export function processIsolation(reason: string): Isolation {
+function processIsolation(reason: string): Isolation {
   return { kind: 'process', reason, launcher: [] };
 }
 

@@ -7,10 +7,10 @@ import type { Isolation } from './isolation.ts';
 import type { PrepackedCache } from './prepacked-cache.ts';
 
 /** Milliseconds to load a model; the largest that one GPU holds, from a slow disk. */
-export const DEFAULT_LOAD_TIMEOUT_MS = 120_000;
+const DEFAULT_LOAD_TIMEOUT_MS = 120_000;
 
 /** Crashes that speak against a model, with no answer between, with which it is given up. */
-export const DEFAULT_MAX_CRASHES = 2;
+const DEFAULT_MAX_CRASHES = 2;
 
 /**
  * Milliseconds one run of a model with a loop may take: half of what others have until they are measured. How long it runs is

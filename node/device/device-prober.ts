@@ -19,7 +19,7 @@ import { firstDifference } from './probe-model.ts';
 import { createProviderTrial, type ProviderTrial, type TrialResult } from './provider-trial.ts';
 
 /** Milliseconds a first load waits for the trials; what is not found by then is used from the next load on. */
-export const PROVIDERS_WAIT_MS = 30_000;
+const PROVIDERS_WAIT_MS = 30_000;
 
 /** Providers worth a trial, the best first; TensorRT comes last, for it runs what asks for it alone. */
 const CANDIDATES: Readonly<Partial<Record<NodeJS.Platform, readonly string[]>>> = {

@@ -7,7 +7,7 @@ export interface Clock {
 }
 
 /** Longest delay a timer takes, in milliseconds: whoever waits for longer looks again then. */
-export const MAX_DELAY_MS = 2 ** 31 - 1;
+const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /** The clock of `performance.now()`. */
 export const SYSTEM_CLOCK: Clock = {

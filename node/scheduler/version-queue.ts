@@ -42,7 +42,7 @@ export interface Batching {
  */
 const AHEAD_MS = 8;
 
-export const NO_BATCHING: Batching = { axis: 0, maxRows: 1, maxDelayMs: 0 };
+const NO_BATCHING: Batching = { axis: 0, maxRows: 1, maxDelayMs: 0 };
 
 export interface VersionQueueInit {
   /** Requests that may wait, besides those that run. */

@@ -9,16 +9,16 @@ import type { RateLimiter } from './rate-limiter.ts';
 import { UploadSlots } from './upload-slots.ts';
 
 /** Milliseconds without any request, nothing being sent, until a stream is reset. */
-export const DEFAULT_IDLE_TIMEOUT_MS = 60_000;
+const DEFAULT_IDLE_TIMEOUT_MS = 60_000;
 
 /** Milliseconds a peer may take nothing of what it asked for. */
-export const DEFAULT_SEND_TIMEOUT_MS = 30_000;
+const DEFAULT_SEND_TIMEOUT_MS = 30_000;
 
 /** Blocks read and sent at once by one process: 64 MiB at most. */
-export const DEFAULT_UPLOAD_SLOTS = 32;
+const DEFAULT_UPLOAD_SLOTS = 32;
 
 /** Of these, what one peer holds at most: it takes eight that take nothing to hold up the others, and those for 5 s. */
-export const DEFAULT_SLOTS_PER_PEER = 4;
+const DEFAULT_SLOTS_PER_PEER = 4;
 
 const CLOSE_TIMEOUT_MS = 5_000;
 

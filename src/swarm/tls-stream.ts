@@ -54,6 +54,14 @@ export class TlsStream extends AbstractMultiaddrConnection {
     connection.sendClose = async (options) => this.close(options);
   }
 
+  /**
+   * Sends nothing once it is closed, where libp2p throws: a muxer writes in timers and listeners too, as when a stream that was paused
+   * goes on, and what it throws there ends the process. Its streams hear of the close by themselves.
+   */
+  override send(data: Uint8Array | Uint8ArrayList): boolean {
+    return this.writeStatus === 'writable' && super.send(data);
+  }
+
   override async sendClose(options: AbortOptions = {}): Promise<void> {
     const { signal } = options;
     if (this.#socket.closed) return;

@@ -143,6 +143,12 @@ describe('nativeTls', () => {
     connections[0].abort(new Error('test is over'));
   });
 
+  it('sends nothing once it is closed, and throws at nobody', async () => {
+    const { outbound } = await secured();
+    outbound.connection.abort(new Error('test is over'));
+    expect(outbound.connection.send(Uint8Array.of(1))).toBe(false);
+  });
+
   it('takes over what libp2p has read of the handshake already', async () => {
     const [outbound, inbound] = await connected();
     const securing = dialer.native.secureOutbound(outbound);

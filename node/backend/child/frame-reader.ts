@@ -79,13 +79,7 @@ export class FrameReader {
 
   #readInPlace(): void {
     const chunk = this.#emptyChunk();
-    let bytes = 0;
-    try {
-      bytes = readSync(this.#fd, chunk.memory, 0, CHUNK_BYTES, null);
-    } catch {
-      // It has ended, as where nothing is read.
-    }
-    this.#take(chunk, bytes);
+    this.#take(chunk, readWaiting(this.#fd, chunk.memory));
   }
 
   /** A pipe that has ended, or breaks, gives nothing: its parent is gone. */
@@ -133,5 +127,17 @@ export class FrameReader {
     if (bytes > MAX_KEPT_BYTES) return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
     if (this.#kept.byteLength < bytes) this.#kept = Buffer.allocUnsafeSlow(bytes).buffer;
     return new Uint8Array(this.#kept, 0, bytes);
+  }
+}
+
+/** Bytes read, of which it waits for one at least; 0 where none will come. */
+function readWaiting(fd: number, memory: Uint8Array): number {
+  for (;;) {
+    try {
+      return readSync(fd, memory, 0, memory.byteLength, null);
+    } catch (error) {
+      // A signal that is no reason to end; the pool's thread gets none.
+      if ((error as NodeJS.ErrnoException).code !== 'EINTR') return 0;
+    }
   }
 }

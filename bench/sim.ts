@@ -32,6 +32,7 @@ import {
   type SimRow,
   toRow,
 } from './sim/experiments.ts';
+import { reality } from './sim/reality.ts';
 
 const EXPERIMENTS = [
   'flash',
@@ -41,6 +42,7 @@ const EXPERIMENTS = [
   'oscillation',
   'gossip',
   'large',
+  'reality',
 ] as const;
 
 type ExperimentName = (typeof EXPERIMENTS)[number];
@@ -84,7 +86,7 @@ export function simCommand(host: BenchHost): Command {
       const targets: Target[] = [];
       const plots: PlotSection[] = [];
       for (const name of options.only) {
-        const result = await experiment(name, runner(host), options);
+        const result = await experiment(name, host, options);
         rows.push(...result.rows);
         targets.push(...result.targets);
         plots.push(...result.plots);
@@ -97,9 +99,10 @@ export function simCommand(host: BenchHost): Command {
 
 function experiment(
   name: ExperimentName,
-  run: RunScenario,
+  host: BenchHost,
   { seeds, minutes }: SimOptions,
 ): Promise<ExperimentResult> {
+  const run = runner(host);
   switch (name) {
     case 'flash':
       return flashCrowd(run);
@@ -115,6 +118,8 @@ function experiment(
       return gossip(run);
     case 'large':
       return large(run, minutes);
+    case 'reality':
+      return reality(run, host);
   }
 }
 

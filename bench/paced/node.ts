@@ -2,6 +2,7 @@
 import pino from 'pino';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { createNode, type SwarmNode } from '../../node/index.ts';
+import type { ScalingInit } from '../../src/policy/scaling/scaling-settings.ts';
 import { tuneGarbageCollection } from '../../src/cli/garbage-collection.ts';
 import { endOf, type NodeSpec } from '../../src/sim/traffic.ts';
 import { PacedBackend } from '../../test/support/paced-backend.ts';
@@ -17,6 +18,14 @@ export interface StartQuestion {
   readonly bootstrap: readonly string[];
   readonly serviceMs: number;
   readonly listen: string;
+  /** How it scales; undefined for as a node does by default. */
+  readonly scaling?: ScalingInit | undefined;
+}
+
+/** Replicas of a node by their state. */
+export interface HeldReplicas {
+  readonly ready: number;
+  readonly loading: number;
 }
 
 export interface StartedNode {
@@ -34,6 +43,7 @@ export type NodeQuestions = {
   };
   /** Requests that run or wait. */
   readonly waiting: { readonly ask: null; readonly answer: number };
+  readonly replicas: { readonly ask: null; readonly answer: HeldReplicas };
 };
 
 let node: SwarmNode | undefined;
@@ -43,7 +53,7 @@ let epochMs = 0;
 tuneGarbageCollection();
 answerQuestions<NodeQuestions>(
   {
-    async start({ folder, network, bootstrap, serviceMs, listen }) {
+    async start({ folder, network, bootstrap, serviceMs, listen, scaling }) {
       spec = { name: '', serviceMs, pauses: [] };
       node = await createNode({
         dataDir: folder,
@@ -55,6 +65,7 @@ answerQuestions<NodeQuestions>(
         maxCores: 1,
         threads: 1,
         announceIntervalMs: ANNOUNCE_INTERVAL_MS,
+        ...(scaling === undefined ? {} : { scaling }),
         backend: new PacedBackend(
           createOnnxBackend({ threads: 1 }),
           (beginMs, inputs) =>
@@ -73,6 +84,11 @@ answerQuestions<NodeQuestions>(
     async waiting() {
       const loads = node?.replicas.announced().map(({ load }) => load) ?? [];
       return loads.reduce((sum, { inFlight, queued }) => sum + inFlight + queued, 0);
+    },
+    async replicas() {
+      const states = node?.replicas.announced().map(({ state }) => state) ?? [];
+      const count = (of: string) => states.filter((state) => state === of).length;
+      return { ready: count('ready'), loading: count('loading') };
     },
   },
   async () => node?.stop(),

@@ -1,5 +1,7 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Deployment } from '../../protocols/manifest/index.ts';
+import type { ScalingInit } from '../../src/policy/scaling/scaling-settings.ts';
 import type { NodeSpec, Traffic } from '../../src/sim/traffic.ts';
 import { createTestnet, type Testnet } from '../../test/support/testnet.ts';
 import type { PolicyName } from '../balance/policies.ts';
@@ -31,6 +33,12 @@ export interface PacedSwarmInit {
   readonly specs: readonly NodeSpec[];
   /** Of each node, in the order of the specs. @default on this host's loopback */
   readonly places?: readonly (NodePlace | undefined)[] | undefined;
+  /** Nodes that are to have the model at first. @default all */
+  readonly replicas?: number | undefined;
+  /** Of the model. @default what a manifest has by default */
+  readonly deployment?: Deployment | undefined;
+  /** How the nodes scale. @default as nodes do */
+  readonly scaling?: ScalingInit | undefined;
 }
 
 export interface PacedNode extends StartedNode {
@@ -56,8 +64,9 @@ export class PacedSwarm implements AsyncDisposable {
     this.#ends = init.ends;
   }
 
-  /** Resolves when the model is READY on all. */
-  static async start({ specs, places = [] }: PacedSwarmInit): Promise<PacedSwarm> {
+  /** Resolves when the model is READY on as many as are to have it. */
+  static async start(init: PacedSwarmInit): Promise<PacedSwarm> {
+    const { specs, places = [], replicas = specs.length, deployment, scaling } = init;
     await using ends = new AsyncDisposableStack();
     // Also for nodes that are in a network of their own.
     const listen = places.some((place) => place?.host !== undefined) ? ANYWHERE : LISTEN;
@@ -74,13 +83,15 @@ export class PacedSwarm implements AsyncDisposable {
         );
         const folder = path.join(testnet.folder, `paced-${index}`);
         const { serviceMs } = spec;
-        const ask = { folder, network, bootstrap: seenFrom(host, bootstrap), serviceMs, listen };
+        const seen = seenFrom(host, bootstrap);
+        const ask = { folder, network, bootstrap: seen, serviceMs, listen, scaling };
         return { ...(await worker.ask('start', ask)), worker, spec };
       }),
     );
     const { publisher } = await testnet.publish(MODEL_BYTES, {
       name: MODEL_NAME,
-      replicas: specs.length,
+      replicas,
+      files: deployment === undefined ? {} : { 'swarm.json': JSON.stringify({ deployment }) },
     });
     const ref = `${publisher}/${MODEL_NAME}`;
     return new PacedSwarm(testnet, nodes, { ref, ends: ends.move() });

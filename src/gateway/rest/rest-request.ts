@@ -6,6 +6,7 @@
  * @see https://github.com/triton-inference-server/server, docs/protocol/extension_binary_data.md
  */
 
+import { isUtf8 } from 'node:buffer';
 import { elementBytes } from '../../../protocols/datatype.ts';
 import { joinElements } from '../../../protocols/element-encoder.ts';
 import { InvalidInputError, isSwarmError } from '../../../protocols/errors.ts';
@@ -80,9 +81,11 @@ export function parseRestRequest(
 /**
  * Parses a body of JSON.
  *
- * @throws {ERR_INVALID_INPUT} when it is none, or nested deeper than {@link MAX_JSON_DEPTH}.
+ * @throws {ERR_INVALID_INPUT} when it is none or not UTF-8, or nested deeper than {@link MAX_JSON_DEPTH}.
  */
 export function parseJson(bytes: Uint8Array): unknown {
+  // Decoding would put U+FFFD for what is none, and the model would run on other text than was sent.
+  if (!isUtf8(bytes)) throw new InvalidInputError('not JSON: expected UTF-8, found other bytes');
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   checkDepth(text);
   try {

@@ -147,4 +147,9 @@ describe('parseJson', () => {
     expect(() => parseJson(nested(MAX_JSON_DEPTH + 1))).toThrow(/nesting depth/);
     expect(parseJson(json(['\\"' + '['.repeat(500)]))).toHaveLength(1);
   });
+
+  it('refuses bytes that are not UTF-8, in place of reading other text', () => {
+    expect(parseJson(Buffer.from('["é"]'))).toEqual(['é']);
+    expect(() => parseJson(Buffer.from('["é"]', 'latin1'))).toThrow(/expected UTF-8/);
+  });
 });

@@ -14,13 +14,12 @@ import { formatOpenAiError, isOpenAiPath, type OpenAiApi, openAiGroupOf } from '
 import { header, isProbe, type RestAnswer, type RestApi } from './rest-api.ts';
 import { groupOf, parseRestPath } from './rest-path.ts';
 import { jsonBody } from './rest-response.ts';
-
-/** Bytes of all headers of a request. */
-const MAX_HEADER_BYTES = 16 * 1024;
-
-/** Milliseconds a client has for its headers, and for the whole of a request: who dribbles holds memory. */
-const HEADERS_TIMEOUT_MS = 15_000;
-const REQUEST_TIMEOUT_MS = 120_000;
+import {
+  HEADERS_TIMEOUT_MS,
+  MAX_HEADER_BYTES,
+  REQUEST_TIMEOUT_MS,
+  refuseUnread,
+} from './unread-request.ts';
 
 /** Milliseconds a connection may stay without a request; longer than the 60 s of common load balancers. */
 const KEEP_ALIVE_MS = 72_000;
@@ -56,7 +55,10 @@ export class HttpServer {
   constructor(init: HttpServerInit, components: HttpServerComponents) {
     this.#init = init;
     this.#components = components;
-    this.#app = createApp(init);
+    this.#app = createApp(init, (error, request, reply) => {
+      void reply.header(REQUEST_ID_HEADER, request.id);
+      void this.#refuse(error, request, reply);
+    });
     this.#app.removeAllContentTypeParsers();
     // What a body is says the path, not its type: tensors come as JSON, octets and no type at all.
     this.#app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
@@ -69,6 +71,8 @@ export class HttpServer {
       if (components.readiness.draining) void reply.header('connection', 'close');
     });
     this.#app.all('/*', (request, reply) => this.#serve(request, reply));
+    // A method that the HTTP library has no routes for.
+    this.#app.setNotFoundHandler((request, reply) => this.#serve(request, reply));
   }
 
   /** Resolves with the address in use. @throws the system's error when it cannot listen. */
@@ -174,7 +178,11 @@ export class HttpServer {
   }
 }
 
-function createApp({ maxBodyBytes, tls }: HttpServerInit): FastifyInstance {
+/** @param refuse answers a request that comes to no route, since its path has a broken escape. */
+function createApp(
+  { maxBodyBytes, tls }: HttpServerInit,
+  refuse: (error: Error, request: FastifyRequest, reply: FastifyReply) => void,
+): FastifyInstance {
   const bounds = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_TIMEOUT_MS };
   const options = {
     bodyLimit: maxBodyBytes,
@@ -185,6 +193,8 @@ function createApp({ maxBodyBytes, tls }: HttpServerInit): FastifyInstance {
     return503OnClosing: false,
     genReqId: ({ headers }: { headers: IncomingHttpHeaders }) =>
       requestIdOf(headers[REQUEST_ID_HEADER]),
+    frameworkErrors: refuse,
+    clientErrorHandler: refuseUnread,
   } as const;
   if (tls === undefined) return fastify({ ...options, http: bounds });
   const app = fastify({ ...options, https: { ...bounds, ...tls.pair } });
@@ -217,6 +227,8 @@ function fromFastify(error: unknown, maxBodyBytes: number): unknown {
       `request has more than ${maxBodyBytes} bytes, expected at most that many (--max-body-bytes)`,
     );
   }
+  // Before its body was whole: nobody's fault here, and nobody reads the answer.
+  if (code === 'ECONNRESET') return new GatewayRefusal('cancelled', 'the client went away');
   const known = code?.startsWith('FST_') === true && statusCode !== undefined && statusCode < 500;
   return known ? new GatewayRefusal('invalid', message ?? 'bad request') : error;
 }

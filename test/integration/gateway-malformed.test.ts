@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import pino from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestGateway, type TestGateway } from '../support/test-gateway.ts';
+
+const lines: string[] = [];
+let gateway: TestGateway;
+
+beforeAll(async () => {
+  gateway = await startTestGateway(
+    { network: 'none', bootstrapAddresses: [] },
+    {
+      connect: () => Promise.reject(new Error('no swarm')),
+      logger: pino({ level: 'debug' }, { write: (line) => lines.push(line) }),
+      wait: false,
+    },
+  );
+});
+afterAll(async () => gateway?.[Symbol.asyncDispose]());
+
+function open() {
+  const { hostname, port } = new URL(gateway.http);
+  return connect(Number(port), hostname);
+}
+
+/** What comes back on a connection that is the gateway's to end. */
+async function send(sent: string): Promise<{ status: number; head: string; body: unknown }> {
+  const socket = open();
+  socket.write(sent);
+  const [head = '', body = ''] = (await text(socket)).split('\r\n\r\n');
+  return { status: Number(head.split(' ')[1]), head, body: JSON.parse(body) };
+}
+
+describe('What is no request', () => {
+  it.each([
+    [400, 'GET /v2 HTTP/1.1\r\nhost: x\r\nx: \u0001\r\n\r\n', /^expected a request of HTTP\/1.1: /],
+    [
+      431,
+      `GET /v2 HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(17_000)}\r\n\r\n`,
+      /more than 16384 bytes/,
+    ],
+  ])('is told %i, what was expected, and an id', async (expected, sent, error) => {
+    const { status, head, body } = await send(sent);
+    expect([status, body]).toEqual([expected, { error: expect.stringMatching(error) }]);
+    expect(head).toMatch(/x-request-id: [0-9a-f-]{36}/);
+  });
+
+  it.each([
+    ['/v2/models/%zz', { error: "'/v2/models/%zz' is not a valid url component" }],
+    ['/v1/models/%zz', { error: expect.objectContaining({ type: 'invalid_request_error' }) }],
+  ])('has a broken escape, as %s, and is refused as all else there', async (path, body) => {
+    const answer = await fetch(gateway.http + path);
+    expect([answer.status, await answer.json()]).toEqual([400, body]);
+    expect(answer.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  it('has a method that nothing has, and is refused as all others are', async () => {
+    const { status, body } = await send(
+      'PURGE /v2 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n',
+    );
+    expect([status, body]).toEqual([405, { error: 'Method Not Allowed' }]);
+  });
+
+  it('is broken off by its client, which is no fault of the gateway', async () => {
+    const socket = open();
+    await once(socket, 'connect');
+    socket.write('POST /v2/models/m/infer HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{');
+    socket.on('error', () => undefined);
+    // Not before the gateway waits for the rest.
+    await fetch(`${gateway.http}/v2/health/live`);
+    socket.resetAndDestroy();
+    await expect.poll(() => lines.join('')).toContain('the client went away');
+    expect(lines.join('')).not.toContain('"kind":"internal"');
+  });
+});

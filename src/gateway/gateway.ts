@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ListenAddress } from './access/listen-address.ts';
+import { ConfigError } from '../../protocols/errors.ts';
+import { formatAddress, type ListenAddress } from './access/listen-address.ts';
 import type { GatewayInit } from './gateway-init.ts';
 import { createGatewayParts, type GatewayParts } from './gateway-parts.ts';
 
@@ -82,16 +83,16 @@ export class Gateway implements AsyncDisposable {
 /**
  * Starts a gateway and resolves once it listens; the swarm is joined in the background.
  *
- * @throws {ERR_CONFIG | ERR_STORE} as {@link createGatewayParts}. The system's error when an address cannot be listened on.
+ * @throws {ERR_CONFIG | ERR_STORE} as {@link createGatewayParts}, and ERR_CONFIG when an address cannot be listened on.
  */
 export async function startGateway(init: GatewayInit): Promise<Gateway> {
   const parts = await createGatewayParts(init);
   const { http, grpc, metrics, access, readiness, tls } = parts;
   try {
     const addresses = {
-      http: await http?.start(),
-      grpc: await grpc?.start(),
-      metrics: await metrics?.start(),
+      http: await listenOn(init.http, http),
+      grpc: await listenOn(init.grpc, grpc),
+      metrics: await listenOn(init.metrics, metrics),
     };
     access.start();
     readiness.start();
@@ -102,5 +103,21 @@ export async function startGateway(init: GatewayInit): Promise<Gateway> {
     await http?.close();
     grpc?.abort();
     throw error;
+  }
+}
+
+/** @throws {ERR_CONFIG} when the system does not let it, for the port is taken or not for this user. */
+async function listenOn(
+  address: ListenAddress | undefined,
+  server: { start(): Promise<ListenAddress> } | undefined,
+): Promise<ListenAddress | undefined> {
+  if (address === undefined) return undefined;
+  try {
+    return await server?.start();
+  } catch (cause) {
+    throw new ConfigError(
+      `cannot listen on ${formatAddress(address)}: ${(cause as Error).message}`,
+      { cause },
+    );
   }
 }

@@ -1,0 +1,29 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import pino from 'pino';
+import { expect, it } from 'vitest';
+import { startGateway } from '../../../../src/gateway/gateway.ts';
+
+it.each(['http', 'grpc', 'metrics'] as const)(
+  'A gateway says which address it cannot listen on, when the port of %s is taken',
+  async (server) => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    try {
+      const starting = startGateway({
+        connect: () => Promise.reject(new Error('not asked for')),
+        http: { host: '127.0.0.1', port: 0 },
+        [server]: { host: '127.0.0.1', port },
+        version: '0.0.0-test',
+        logger: pino({ level: 'silent' }),
+      });
+      await expect(starting).rejects.toMatchObject({
+        code: 'ERR_CONFIG',
+        message: expect.stringMatching(`^cannot listen on 127.0.0.1:${port}: [^]*EADDRINUSE`),
+      });
+    } finally {
+      other.close();
+    }
+  },
+);

@@ -92,13 +92,19 @@ export async function runGateway(context: CommandContext): Promise<number> {
 
 type FleetSettings = Partial<Pick<GatewayInit, 'fleet' | 'provision'>>;
 
-/** @throws {ERR_CONFIG} when there would have to be more nodes than there may. */
+/** @throws {ERR_CONFIG} when there would have to be more nodes than there may, or an address to tell is none of HTTP. */
 function fleetSettings({
   fleetMin: min,
   fleetMax: max,
   coolDownMs,
   provision,
 }: CommandContext['settings']): FleetSettings {
+  // Every other text is the path of a program.
+  if (provision !== undefined && /^(?!https?:)[a-z][a-z0-9+.-]*:\/\//i.test(provision)) {
+    throw new ConfigError(
+      `--provision is "${provision.slice(0, 80)}", expected an http(s) address or a program`,
+    );
+  }
   if (max === undefined) return { provision };
   if (min <= max) return { fleet: { min, max, coolDownMs }, provision };
   throw new ConfigError(`--fleet-min is ${min}, expected at most --fleet-max, ${max}`);

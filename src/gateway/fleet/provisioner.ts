@@ -64,7 +64,7 @@ export class Provisioner {
     const { hook, logger } = this.#init;
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(HOOK_TIMEOUT_MS)]);
     try {
-      if (/^https?:/.test(hook)) await post(hook, order, signal);
+      if (/^https?:/i.test(hook)) await post(hook, order, signal);
       else await run(hook, order, signal);
       logger.info(order, 'told how many nodes there are to be');
     } catch (error) {

@@ -74,6 +74,11 @@ export class ScaledVersions {
     this.#readManifest = readManifest;
   }
 
+  /** True while something is asked about versions: what is not known yet may soon be. */
+  get asking(): boolean {
+    return this.#lookups.size > 0;
+  }
+
   /** The version when all is known of it and a channel of this model points at it; else it is looked up in the background. */
   get(origin: VersionOrigin): ScaledVersion | undefined {
     const known = this.#knownOf(origin);

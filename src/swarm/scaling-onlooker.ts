@@ -39,6 +39,11 @@ export class ScalingOnlooker {
     this.#settings = settings;
   }
 
+  /** True while the last look may have missed versions, about which something is still asked. */
+  get asking(): boolean {
+    return this.#watch.asking;
+  }
+
   /** Looks; to be called regularly, for delays are counted from look to look. */
   look(nowMs: number): ScalingPicture {
     const view = this.#watch.view(nowMs);

@@ -40,6 +40,11 @@ export class ScalingWatch {
     this.#unsubscribe = peer.recruits.onNotice((notice) => this.#versions.recruit(notice));
   }
 
+  /** True while something is asked about versions that were heard of. */
+  get asking(): boolean {
+    return this.#versions.asking;
+  }
+
   /** A version that is scaled; undefined when it is not, or not yet known to be. */
   version(cid: VersionCid): ScaledVersion | undefined {
     return this.#versions.version(cid);

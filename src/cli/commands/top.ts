@@ -17,6 +17,13 @@ import { scalingTimes } from '../scaling-settings.ts';
 import { joinSwarm } from '../swarm-join.ts';
 import { printTable } from '../table.ts';
 
+/**
+ * `--once` has no next look that would show what this one missed: while something is asked about versions it looks again, as often
+ * and this many times, for each look asks about a few of them.
+ */
+const ASKING_INTERVAL_MS = 200;
+const MAX_ASKING_LOOKS = 100;
+
 /** What a version is asked for now, and by whom it is held. */
 interface Standing {
   readonly askedPerS: number;
@@ -35,12 +42,14 @@ export async function runTop(context: CommandContext, options: CommandOptions): 
     await swarm.peer.survey({ kind: 'nodes' }, { signal });
     for (let look = 1; !signal.aborted; look += 1) {
       const picture = onlooker.look(Date.now());
-      if (look >= FIRST_LOOKS) {
+      const isAsking = untilSeen && onlooker.asking && look < FIRST_LOOKS + MAX_ASKING_LOOKS;
+      if (look >= FIRST_LOOKS && !isAsking) {
         terminal.event({ event: 'top', ...eventOf(picture) });
         printPicture(context, picture);
         if (untilSeen) break;
       }
-      await delay(scaling.tickMs, undefined, { signal }).catch(() => undefined);
+      const pauseMs = untilSeen && look >= FIRST_LOOKS ? ASKING_INTERVAL_MS : scaling.tickMs;
+      await delay(pauseMs, undefined, { signal }).catch(() => undefined);
     }
   } finally {
     await onlooker.stop();

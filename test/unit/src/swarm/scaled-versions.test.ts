@@ -74,6 +74,17 @@ describe('ScaledVersions', () => {
     await versions.stop();
   });
 
+  it('says while it asks that what it does not know yet may soon be known', async () => {
+    const { versions, release } = await prepare();
+    release(origin.cid);
+    expect(versions.asking).toBe(false);
+    expect(versions.get(origin)).toBeUndefined();
+    expect(versions.asking).toBe(true);
+    await vi.waitFor(() => expect(versions.asking).toBe(false));
+    expect(versions.get(origin)).toMatchObject(origin);
+    await versions.stop();
+  });
+
   it('asks the reporter of a shortage first, and hears of the version from then on', async () => {
     const { versions, joined, asked, release } = await prepare();
     release(origin.cid);

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 import {
   InvalidInputError,
@@ -66,4 +67,14 @@ export async function readBounded(
 
 function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+/**
+ * The text that was read.
+ *
+ * @throws {ERR_INVALID_INPUT} when it is not UTF-8: decoding would make other text of it, with U+FFFD for what is none.
+ */
+export function decodeText(bytes: Uint8Array, what: string): string {
+  if (!isUtf8(bytes)) throw new InvalidInputError(`${what} is not UTF-8`);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }

@@ -8,7 +8,7 @@ import { imageToTensor, MAX_IMAGE_BYTES } from '../../client/image-input.ts';
 import type { InferResult } from '../../client/infer-result.ts';
 import { formatInferenceResponse, parseInferenceRequest } from '../../client/open-inference.ts';
 import { MAX_VERIFY_REPLICAS } from '../../policy/verification.ts';
-import { readBounded, readBoundedFile } from '../bounded-file.ts';
+import { decodeText, readBounded, readBoundedFile } from '../bounded-file.ts';
 import { callNotes } from '../call-notes.ts';
 import { clientFolder } from '../client-folder.ts';
 import type { CommandContext } from '../command-context.ts';
@@ -129,15 +129,16 @@ async function readSource(
       maxBytes: MAX_REQUEST_JSON_BYTES,
       signal,
     });
-    return { kind: 'request', text: bytes.toString('utf8') };
+    return { kind: 'request', text: decodeText(bytes, what) };
   }
   if (request !== undefined) {
+    const what = `request file ${String(request)}`;
     const bytes = await readBoundedFile(path.resolve(cwd, String(request)), {
-      what: `request file ${String(request)}`,
+      what,
       maxBytes: MAX_REQUEST_JSON_BYTES,
       signal,
     });
-    return { kind: 'request', text: bytes.toString('utf8') };
+    return { kind: 'request', text: decodeText(bytes, what) };
   }
   const bytes = await readBoundedFile(path.resolve(cwd, String(image)), {
     what: `image file ${String(image)}`,

@@ -6,7 +6,7 @@ import { parseVersionCid } from '../../../protocols/reference.ts';
 import type { NamedTensor, Tensor } from '../../../protocols/tensor.ts';
 import type { NodeId, VersionCid } from '../../../protocols/types.ts';
 import { parseInferenceRequest, parseInferenceResponse } from '../../client/open-inference.ts';
-import { readBoundedFile } from '../bounded-file.ts';
+import { decodeText, readBoundedFile } from '../bounded-file.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
 import { EXIT } from '../exit-code.ts';
@@ -147,7 +147,7 @@ async function readText(
 ): Promise<string | undefined> {
   if (file === undefined) return undefined;
   const bounds = { what: `${kind} file ${String(file)}`, maxBytes: MAX_REQUEST_JSON_BYTES };
-  return (await read(context, String(file), bounds)).toString('utf8');
+  return decodeText(await read(context, String(file), bounds), bounds.what);
 }
 
 async function read(

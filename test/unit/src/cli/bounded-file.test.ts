@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readBounded, readBoundedFile } from '../../../../src/cli/bounded-file.ts';
+import { decodeText, readBounded, readBoundedFile } from '../../../../src/cli/bounded-file.ts';
 import { refusal } from '../../../support/refusal.ts';
 import { createTestFolder } from '../../../support/test-folder.ts';
 
@@ -53,5 +53,14 @@ describe('readBounded', () => {
     }
     await expect(readBounded(endless(), options)).rejects.toEqual(refusal('ERR_LIMIT', /10 bytes/));
     expect(closed).toBe(true);
+  });
+});
+
+describe('decodeText', () => {
+  it('refuses bytes that are not UTF-8, in place of making other text of them', () => {
+    expect(decodeText(Buffer.from('é'), 'the file')).toBe('é');
+    expect(() => decodeText(Buffer.from('é', 'latin1'), 'the file')).toThrow(
+      'the file is not UTF-8',
+    );
   });
 });

@@ -1,6 +1,6 @@
 import { EXIT } from './exit-code.ts';
 
-/** The signals that end a command; SIGPIPE stands for an output that nobody reads any more. */
+/** The signals that end a command; SIGPIPE stands for an output that takes no more. */
 export type InterruptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGPIPE';
 
 /** Why a command was told to end: the reason that its abort signal carries. */

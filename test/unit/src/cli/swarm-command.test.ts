@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { runSwarm } from '../../../support/swarm-command.ts';
+import { runCommand, runSwarm, SWARM } from '../../../support/swarm-command.ts';
 
 describe('bin/swarm.js', () => {
   it.each(['v20.20.2', 'v22.12.0', 'v6.0.0'])(
@@ -31,5 +31,25 @@ describe('bin/swarm.js', () => {
     expect(stderr).toMatch(
       /^error: model reference "nonsense" is not valid, .*\(ERR_INVALID_INPUT\)\n$/,
     );
+  });
+
+  it.skipIf(process.platform !== 'linux').each([
+    [
+      'answer',
+      'config --resolved > /dev/full',
+      /^error: standard output .*ENOSPC.*\(ERR_STORE\)\n$/,
+    ],
+    ['answer as JSON', 'config --resolved --json > /dev/full', /^error: standard output .*\n$/],
+    ['log', 'config 2> /dev/full', /^$/],
+  ] as const)('fails when its %s goes into a file on a full disk', async (_, words, says) => {
+    const script = `"$0" "$1" ${words}`;
+    const { code, stdout, stderr } = await runCommand('sh', [
+      '-c',
+      script,
+      process.execPath,
+      SWARM,
+    ]);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(says);
   });
 });

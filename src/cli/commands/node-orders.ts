@@ -21,7 +21,11 @@ export async function runNodePin(
   options: CommandOptions,
 ): Promise<number> {
   const cid = parseCid(options['cid']);
-  return order(context, { verb: 'node.pin', argument: cid }, `keeps ${cid} in memory`);
+  return order(
+    context,
+    { verb: 'node.pin', argument: cid },
+    `keeps ${cid} in memory once it has it`,
+  );
 }
 
 /** `swarm node unpin`. */

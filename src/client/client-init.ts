@@ -84,6 +84,11 @@ export function resolveClientInit(init: SwarmClientInit): ResolvedClientInit {
   if (resolved.selector !== undefined && typeof resolved.selector !== 'function') {
     throw new ConfigError(`selector is of type ${typeof resolved.selector}, expected a function`);
   }
+  // A lone address is what a program without types gives.
+  if (!Array.isArray(resolved.bootstrap)) {
+    const found = `of type ${typeof resolved.bootstrap}`;
+    throw new ConfigError(`bootstrap is ${found}, expected an array of multiaddrs`);
+  }
   if (resolved.bootstrap.length === 0 && !resolved.mdns) {
     throw new ConfigError('bootstrap is empty and mdns is off: there is no way into the swarm');
   }

@@ -46,6 +46,16 @@ describe('resolveClientInit', () => {
     expect(resolveClientInit({ mdns: true }).bootstrap).toEqual([]);
   });
 
+  it('names bootstrap when it is one address instead of an array', () => {
+    const bootstrap = BOOTSTRAP[0] as never;
+    expect(() => resolveClientInit({ bootstrap })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_CONFIG',
+        message: 'bootstrap is of type string, expected an array of multiaddrs',
+      }),
+    );
+  });
+
   it.each(['deadlineMs', 'joinTimeoutMs'] as const)(
     'takes %s from just above 0 ms to a day, and names it when it is out of range',
     (field) => {

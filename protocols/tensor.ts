@@ -1,6 +1,5 @@
 import { Float16Array as Float16Ponyfill } from '@petamoriken/float16';
-import type { Datatype } from './datatype.ts';
-import { elementBytes } from './datatype.ts';
+import { DATATYPES, type Datatype, elementBytes, isDatatype } from './datatype.ts';
 import { encodeElements } from './element-encoder.ts';
 import { ELEMENT_VIEWS, nativeFloat16, viewLength } from './element-view.ts';
 import { InvalidInputError } from './errors.ts';
@@ -70,9 +69,14 @@ export class Tensor {
   /**
    * Wraps bytes that are already in wire form, without copying.
    *
-   * @throws {ERR_INVALID_INPUT} when the shape is malformed or its element count does not match the bytes.
+   * @throws {ERR_INVALID_INPUT} when the datatype is none, the shape is malformed or its element count does not match the bytes.
    */
   constructor(datatype: Datatype, shape: readonly number[], bytes: Uint8Array) {
+    if (!isDatatype(datatype)) {
+      throw new InvalidInputError(
+        `datatype of a tensor is ${JSON.stringify(datatype)}, expected one of ${DATATYPES.join(', ')}`,
+      );
+    }
     const count = elementCount(shape);
     const size = elementBytes(datatype);
     if (size !== null && bytes.byteLength !== count * size) {

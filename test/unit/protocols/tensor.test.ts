@@ -121,6 +121,13 @@ describe('Tensor', () => {
     expect(Tensor.from('INT32', [], [7]).toArray()).toEqual([7]);
   });
 
+  it('names a datatype that is none', () => {
+    const datatype = 'FLOAT' as never;
+    expect(() => Tensor.from(datatype, [1], [1])).toThrow(
+      'datatype of a tensor is "FLOAT", expected one of BOOL, UINT8',
+    );
+  });
+
   it('says how many elements were expected and found', () => {
     expect(() => Tensor.from('FP32', [2, 3], [1, 2])).toThrow(
       'FP32 tensor of shape [2, 3] needs 6 elements, got 2',

@@ -2,9 +2,9 @@ import type { Logger } from 'pino';
 import { ConfigError } from '../../protocols/errors.ts';
 import { MAX_BODY_BYTES } from '../../protocols/limits.ts';
 import type { PublisherId } from '../../protocols/types.ts';
-import { formatAddress, isLoopback, type ListenAddress } from './access/listen-address.ts';
+import { checkFleetInit, type FleetInit } from '../fleet/fleet-init.ts';
+import { formatAddress, isLoopback, type ListenAddress } from '../swarm/listen-address.ts';
 import type { TlsInit } from './access/tls-files.ts';
-import type { FleetBounds } from './fleet/gateway-fleet.ts';
 import type { MetricsCompat } from './metrics/gateway-metrics.ts';
 import type { ResponseCacheInit } from './response-cache.ts';
 import type { GatewayClient } from './swarm-access.ts';
@@ -39,7 +39,7 @@ export interface GatewayInit {
   /** Address of an OpenTelemetry collector that gets the requests' spans. @default none */
   readonly otlp?: string | undefined;
   /** How many nodes there may be, for engines that start and stop them: KEDA over gRPC, Prometheus, {@link provision}. @default nobody is told */
-  readonly fleet?: (FleetBounds & { readonly coolDownMs?: number | undefined }) | undefined;
+  readonly fleet?: FleetInit | undefined;
   /** Who is told how many nodes there are to be: an address that gets a POST, or a program. @default nobody */
   readonly provision?: string | undefined;
   /** File of groups of the API that need a certain header. @default none do */
@@ -76,9 +76,7 @@ export function checkGatewayInit({
       `maxBodyBytes is ${maxBodyBytes}, expected an integer from 1 to ${MAX_BODY_BYTES}`,
     );
   }
-  if (provision !== undefined && fleet === undefined) {
-    throw new ConfigError('--provision is set without --fleet-max, expected both');
-  }
+  checkFleetInit({ fleet, provision });
 }
 
 /** @throws {ERR_CONFIG} for an address that strangers reach, where nothing would tell them from callers. */

@@ -1,21 +1,22 @@
 import { DEFAULT_DEADLINE_MS } from '../client/client-init.ts';
+import { ExternalScaler } from '../fleet/external-scaler.ts';
+import { FleetSizer } from '../fleet/fleet-sizer.ts';
+import { Provisioner } from '../fleet/provisioner.ts';
+import { MetricsServer } from '../swarm/metrics-server.ts';
 import { SpanExporter } from '../swarm/span-exporter.ts';
 import { ApiKeys } from './access/api-keys.ts';
 import { RestrictedGroups, readRestrictions } from './access/restricted-groups.ts';
 import { TlsFiles } from './access/tls-files.ts';
 import { EmbeddingService } from './embedding/embedding-service.ts';
-import { ExternalScaler } from './fleet/external-scaler.ts';
-import { GatewayFleet } from './fleet/gateway-fleet.ts';
-import { Provisioner } from './fleet/provisioner.ts';
 import { DEFAULT_MAX_BODY_BYTES, DEFAULT_READER_TIMEOUT_MS } from './gateway-defaults.ts';
 import { checkGatewayInit, checkPublic, type GatewayInit } from './gateway-init.ts';
 import { GrpcHealth } from './grpc/grpc-health.ts';
+import { answerRequestId } from './grpc/grpc-request-id.ts';
 import { GrpcServer } from './grpc/grpc-server.ts';
 import { GrpcService } from './grpc/grpc-service.ts';
 import { InferenceService } from './inference-service.ts';
 import { GatewayMetrics } from './metrics/gateway-metrics.ts';
 import { InferenceStatistics } from './metrics/inference-statistics.ts';
-import { MetricsServer } from './metrics/metrics-server.ts';
 import { ModelDirectory } from './models/model-directory.ts';
 import { ModelRepository } from './models/model-repository.ts';
 import { Readiness } from './readiness.ts';
@@ -36,7 +37,7 @@ export interface GatewayParts {
   readonly http: HttpServer | undefined;
   readonly grpc: GrpcServer | undefined;
   readonly metrics: MetricsServer | undefined;
-  readonly fleet: GatewayFleet | undefined;
+  readonly fleet: FleetSizer | undefined;
   readonly provisioner: Provisioner | undefined;
 }
 
@@ -69,7 +70,7 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
   const cache = init.cache && new ResponseCache(init.cache);
   const fleet =
     init.fleet &&
-    new GatewayFleet(() => access.joined?.watchFleet(), {
+    new FleetSizer(() => access.joined?.watchFleet(), {
       ...init.fleet,
       onFailure: (error) => logger.warn({ err: error }, 'the need for nodes is not known for now'),
     });
@@ -110,7 +111,12 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
   const grpc =
     init.grpc &&
     new GrpcServer(
-      { listen: init.grpc, maxBodyBytes, tls, scaler: fleet && new ExternalScaler(fleet) },
+      {
+        listen: init.grpc,
+        maxBodyBytes,
+        tls,
+        scaler: fleet && new ExternalScaler(fleet, { onCall: answerRequestId }),
+      },
       new GrpcService({
         ...{ ...known, keys, restricted, readerTimeoutMs },
         onFailure: ({ kind, message }, error, requestId) => {

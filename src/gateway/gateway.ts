@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError } from '../../protocols/errors.ts';
-import { formatAddress, type ListenAddress } from './access/listen-address.ts';
+import { formatAddress, type ListenAddress } from '../swarm/listen-address.ts';
 import type { GatewayInit } from './gateway-init.ts';
 import { createGatewayParts, type GatewayParts } from './gateway-parts.ts';
 

@@ -6,11 +6,11 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import type { MethodDefinition, ServiceDefinition } from '@grpc/proto-loader';
+import { SCALER_SERVICE } from '../../src/fleet/scaler-definition.ts';
 import {
   HEALTH_SERVICE,
   INFERENCE_SERVICE,
   loadDefinitions,
-  SCALER_SERVICE,
 } from '../../src/gateway/grpc/grpc-definition.ts';
 
 const DEADLINE_MS = 20_000;

@@ -19,6 +19,7 @@ const WRONG = [
   { folder: 'src/policy', source: '../swarm/view.ts', says: 'src/policy/ is pure' },
   { folder: 'src/swarm', source: '../client/client.ts', says: 'L1 (src/swarm, src/model)' },
   { folder: 'src/client', source: '../../node/daemon.ts', says: 'The client SDK imports' },
+  { folder: 'src/fleet', source: '../client/client.ts', says: 'src/fleet/ is what gateways' },
   { folder: 'src/sim', source: '../client/client.ts', says: 'src/sim/ runs policies' },
   { folder: 'src/gateway', source: '../../node/daemon.ts', says: 'The gateway is a client' },
   { folder: 'node', source: '../src/client/client.ts', says: 'never the client' },

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { ConfigError } from '../../../protocols/errors.ts';
 import { createClient } from '../../client/client.ts';
-import { formatAddress, parseListenAddress } from '../../gateway/access/listen-address.ts';
+import { formatAddress, parseListenAddress } from '../../swarm/listen-address.ts';
 import type { TlsInit } from '../../gateway/access/tls-files.ts';
 import { type Gateway, startGateway } from '../../gateway/gateway.ts';
 import type { GatewayInit } from '../../gateway/gateway-init.ts';

@@ -1,13 +1,11 @@
-import { existsSync } from 'node:fs';
-import path from 'node:path';
-import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader';
+import type { PackageDefinition, ServiceDefinition } from '@grpc/proto-loader';
+import { loadProtos } from '../../fleet/proto-files.ts';
+import { SCALER_PROTO } from '../../fleet/scaler-definition.ts';
 
-const PROTOS = ['open_inference.proto', 'health.proto', 'external_scaler.proto'];
-
-/** Where they are: beside this file in a checkout, and where that was in a package, for the build copies none. */
-const FOLDERS = [
-  import.meta.dirname,
-  path.join(import.meta.dirname, '../../../../src/gateway/grpc'),
+const PROTOS = [
+  'src/gateway/grpc/open_inference.proto',
+  'src/gateway/grpc/health.proto',
+  SCALER_PROTO,
 ];
 
 const MAX_INT64 = '9223372036854775807';
@@ -15,22 +13,10 @@ const MAX_INT64 = '9223372036854775807';
 /** Full names of the services, as health checks and reflection ask for them. */
 export const INFERENCE_SERVICE = 'inference.GRPCInferenceService';
 export const HEALTH_SERVICE = 'grpc.health.v1.Health';
-export const SCALER_SERVICE = 'externalscaler.ExternalScaler';
 
 /** Reads the messages of all services. 64-bit integers become text, so that none is rounded. */
 export function loadDefinitions(): PackageDefinition {
-  const files = PROTOS.map((name) => {
-    const file = FOLDERS.map((folder) => path.join(folder, name)).find(existsSync);
-    if (file === undefined) throw new Error(`${name} of gpu-swarm is missing`);
-    return file;
-  });
-  const definitions = loadSync(files, {
-    keepCase: true,
-    longs: String,
-    enums: String,
-    defaults: true,
-    oneofs: true,
-  });
+  const definitions = loadProtos(PROTOS);
   checkExact(definitions);
   return definitions;
 }

@@ -1,15 +1,11 @@
 import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
-import { formatAddress, type ListenAddress } from '../access/listen-address.ts';
+import type { ExternalScaler } from '../../fleet/external-scaler.ts';
+import { SCALER_SERVICE } from '../../fleet/scaler-definition.ts';
+import { formatAddress, type ListenAddress } from '../../swarm/listen-address.ts';
 import type { TlsFiles } from '../access/tls-files.ts';
-import type { ExternalScaler } from '../fleet/external-scaler.ts';
 import { ReloadedCredentials } from './grpc-credentials.ts';
-import {
-  HEALTH_SERVICE,
-  INFERENCE_SERVICE,
-  loadDefinitions,
-  SCALER_SERVICE,
-} from './grpc-definition.ts';
+import { HEALTH_SERVICE, INFERENCE_SERVICE, loadDefinitions } from './grpc-definition.ts';
 import type { GrpcHealth } from './grpc-health.ts';
 import type { GrpcService } from './grpc-service.ts';
 

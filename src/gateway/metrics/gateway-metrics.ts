@@ -1,7 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { ConfigError } from '../../../protocols/errors.ts';
 import { quoted } from '../../../protocols/quoted.ts';
-import type { FleetOrder } from '../fleet/gateway-fleet.ts';
+import { registerFleetGauges } from '../../fleet/fleet-metrics.ts';
+import type { FleetOrder } from '../../fleet/fleet-sizer.ts';
 import type { ServedModel } from '../models/model-directory.ts';
 import type { FailureKind } from '../refusal.ts';
 import type { AnsweredRequest, ApiProtocol } from '../request-outcome.ts';
@@ -123,18 +124,7 @@ export class GatewayMetrics {
         collect: () => gauge.set(Number(value())),
       });
     }
-    for (const [name, help, field] of [
-      ['swarm_nodes_wanted', 'Nodes that there are to be, by demand.', 'wanted'],
-      ['swarm_nodes_present', 'Nodes that are there and stay.', 'present'],
-    ] as const) {
-      const gauge: Gauge = new Gauge({
-        name,
-        help,
-        registers,
-        // No number says more than a wrong one: whoever scales by it then leaves all as it is.
-        collect: () => gauge.set(state.fleet()?.[field] ?? Number.NaN),
-      });
-    }
+    registerFleetGauges(this.#registry, state.fleet);
     collectDefaultMetrics({ register: this.#registry });
   }
 

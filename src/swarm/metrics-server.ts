@@ -1,16 +1,20 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { ListenAddress } from '../access/listen-address.ts';
-import type { GatewayMetrics } from './gateway-metrics.ts';
+import type { ListenAddress } from './listen-address.ts';
 
 const TIMEOUT_MS = 10_000;
+
+/** What Prometheus reads: the metrics as text, and the type to send it as. */
+export interface MetricsText {
+  text(): Promise<{ readonly type: string; readonly text: string }>;
+}
 
 /** Serves `/metrics` on a port of its own, so that what is open to callers need not be open to monitoring, nor the other way round. */
 export class MetricsServer {
   readonly #listen: ListenAddress;
   readonly #server: Server;
 
-  constructor(listen: ListenAddress, metrics: GatewayMetrics) {
+  constructor(listen: ListenAddress, metrics: MetricsText) {
     this.#listen = listen;
     this.#server = createServer({ requestTimeout: TIMEOUT_MS, headersTimeout: TIMEOUT_MS });
     this.#server.on('request', (request, response) => {

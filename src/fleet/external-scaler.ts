@@ -1,12 +1,12 @@
 import {
+  type Metadata,
   type ServerUnaryCall,
   type ServerWritableStream,
   type sendUnaryData,
   status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { answerRequestId } from '../grpc/grpc-request-id.ts';
-import type { FleetOrder, GatewayFleet } from './gateway-fleet.ts';
+import type { FleetOrder, FleetSizer } from './fleet-sizer.ts';
 
 /** What KEDA knows the number by. */
 const METRIC_NAME = 'swarm_nodes_wanted';
@@ -21,6 +21,17 @@ type Reply<T> = sendUnaryData<T>;
 type Call<T> = ServerUnaryCall<object, T>;
 type ActiveStream = ServerWritableStream<object, Active>;
 
+export interface ExternalScalerInit {
+  /** Sees each call before it is answered, to add to what the answer begins with. @default nothing is added */
+  readonly onCall?: ((call: AnswerableCall) => void) | undefined;
+}
+
+/** A call of either kind, as far as its metadata go. */
+export interface AnswerableCall {
+  readonly metadata: Metadata;
+  sendMetadata(metadata: Metadata): void;
+}
+
 interface Active {
   readonly result: boolean;
 }
@@ -32,13 +43,18 @@ interface Active {
  * @see https://keda.sh/docs/latest/concepts/external-scalers/
  */
 export class ExternalScaler {
-  readonly #fleet: Pick<GatewayFleet, 'order' | 'onLook'>;
+  readonly #fleet: Pick<FleetSizer, 'order' | 'onLook'>;
+  readonly #onCall: (call: AnswerableCall) => void;
   /** What each stream was told last; undefined before the first time. */
   readonly #streams = new Map<ActiveStream, boolean | undefined>();
   readonly #unsubscribe: () => void;
 
-  constructor(fleet: Pick<GatewayFleet, 'order' | 'onLook'>) {
+  constructor(
+    fleet: Pick<FleetSizer, 'order' | 'onLook'>,
+    { onCall = () => {} }: ExternalScalerInit = {},
+  ) {
     this.#fleet = fleet;
+    this.#onCall = onCall;
     this.#unsubscribe = fleet.onLook((order) => {
       for (const stream of this.#streams.keys()) this.#tell(stream, order);
     });
@@ -51,7 +67,7 @@ export class ExternalScaler {
       },
       StreamIsActive: (stream: ActiveStream) => this.#stream(stream),
       GetMetricSpec: (call: Call<object>, reply: Reply<object>) => {
-        answerRequestId(call);
+        this.#onCall(call);
         const spec = { metricName: METRIC_NAME, targetSize: TARGET, targetSizeFloat: TARGET };
         reply(null, { metricSpecs: [spec] });
       },
@@ -68,21 +84,21 @@ export class ExternalScaler {
   /** Ends all streams. */
   close(): void {
     this.#unsubscribe();
-    const draining = { code: status.UNAVAILABLE, details: 'the gateway is draining' };
+    const draining = { code: status.UNAVAILABLE, details: 'the server is draining' };
     for (const stream of this.#streams.keys()) stream.emit('error', draining);
     this.#streams.clear();
   }
 
   #answer<T>(call: Call<T>, reply: Reply<T>, of: (order: FleetOrder) => T): void {
-    answerRequestId(call);
+    this.#onCall(call);
     const { order } = this.#fleet;
     if (order === undefined) {
-      reply({ code: status.UNAVAILABLE, details: 'the gateway does not see the swarm yet' });
+      reply({ code: status.UNAVAILABLE, details: 'nobody of the swarm is seen yet' });
     } else reply(null, of(order));
   }
 
   #stream(stream: ActiveStream): void {
-    answerRequestId(stream);
+    this.#onCall(stream);
     if (this.#streams.size >= MAX_STREAMS) {
       const details = `${MAX_STREAMS} streams are open, expected fewer`;
       stream.emit('error', { code: status.RESOURCE_EXHAUSTED, details });

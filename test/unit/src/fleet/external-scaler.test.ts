@@ -1,12 +1,10 @@
-import { type ServiceDefinition, Server, ServerCredentials, status } from '@grpc/grpc-js';
+import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
-import { ExternalScaler } from '../../../../../src/gateway/fleet/external-scaler.ts';
-import type { FleetOrder } from '../../../../../src/gateway/fleet/gateway-fleet.ts';
-import {
-  loadDefinitions,
-  SCALER_SERVICE,
-} from '../../../../../src/gateway/grpc/grpc-definition.ts';
-import { GrpcCaller } from '../../../../support/grpc-caller.ts';
+import { ExternalScaler } from '../../../../src/fleet/external-scaler.ts';
+import type { FleetOrder } from '../../../../src/fleet/fleet-sizer.ts';
+import { loadScalerDefinition } from '../../../../src/fleet/scaler-definition.ts';
+import { answerRequestId } from '../../../../src/gateway/grpc/grpc-request-id.ts';
+import { GrpcCaller } from '../../../support/grpc-caller.ts';
 
 const OBJECT = { name: 'nodes', namespace: 'swarm', scalerMetadata: {} };
 const MAX_STREAMS = 64;
@@ -21,10 +19,9 @@ async function serve() {
       return () => listeners.delete(listener);
     },
   };
-  const scaler = new ExternalScaler(fleet);
+  const scaler = new ExternalScaler(fleet, { onCall: answerRequestId });
   const server = new Server();
-  const definition = loadDefinitions()[SCALER_SERVICE] as ServiceDefinition;
-  server.addService(definition, scaler.implementation);
+  server.addService(loadScalerDefinition().service, scaler.implementation);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
       error === null ? resolve(bound) : reject(error),
@@ -71,7 +68,7 @@ describe('ExternalScaler', () => {
     swarm.scaler.close();
     await expect(stream.next()).rejects.toMatchObject({
       code: status.UNAVAILABLE,
-      details: 'the gateway is draining',
+      details: 'the server is draining',
     });
   });
 

@@ -1,6 +1,6 @@
-import { ConfigError } from '../../../protocols/errors.ts';
+import { ConfigError } from '../../protocols/errors.ts';
 
-/** Where a server of the gateway listens. */
+/** Where a server that is none of libp2p's listens. */
 export interface ListenAddress {
   readonly host: string;
   /** 0 takes a free one. */

@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import type { FleetOrder } from '../../../../../src/gateway/fleet/gateway-fleet.ts';
-import { Provisioner } from '../../../../../src/gateway/fleet/provisioner.ts';
-import { createTestFolder } from '../../../../support/test-folder.ts';
+import type { FleetOrder } from '../../../../src/fleet/fleet-sizer.ts';
+import { Provisioner } from '../../../../src/fleet/provisioner.ts';
+import { createTestFolder } from '../../../support/test-folder.ts';
 
 const WAIT = { timeout: 10_000, interval: 10 };
 

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { GatewayFleet } from '../../../../../src/gateway/fleet/gateway-fleet.ts';
+import { FleetSizer } from '../../../../src/fleet/fleet-sizer.ts';
 
 const TICK_MS = 1_000;
 const COOL_DOWN_MS = 60_000;
 
 function open() {
   const seen = { hosts: 3, present: 3, joined: true, surveys: 0 };
-  const fleet = new GatewayFleet(
+  const fleet = new FleetSizer(
     () =>
       seen.joined
         ? {
@@ -29,7 +29,7 @@ function open() {
   return { fleet, seen, look };
 }
 
-describe('GatewayFleet', () => {
+describe('FleetSizer', () => {
   it('says nothing before it joined and has looked a few times', async () => {
     const { fleet, seen, look } = open();
     seen.joined = false;

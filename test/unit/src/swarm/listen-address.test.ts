@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { checkPublic } from '../../../../src/gateway/gateway-init.ts';
 import {
   formatAddress,
   isLoopback,
   parseListenAddress,
-} from '../../../../../src/gateway/access/listen-address.ts';
-import { checkPublic } from '../../../../../src/gateway/gateway-init.ts';
+} from '../../../../src/swarm/listen-address.ts';
 
 const parse = (text: string) => parseListenAddress(text, '--http');
 

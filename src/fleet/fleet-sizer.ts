@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { DEFAULT_COOL_DOWN_MS, FleetTarget } from '../../policy/fleet-target.ts';
-import type { FleetLook } from '../../swarm/fleet-watch.ts';
-import { FIRST_LOOKS } from '../../swarm/scaling-onlooker.ts';
+import { DEFAULT_COOL_DOWN_MS, FleetTarget } from '../policy/fleet-target.ts';
+import type { FleetLook } from '../swarm/fleet-watch.ts';
+import { FIRST_LOOKS } from '../swarm/scaling-onlooker.ts';
+import type { FleetInit } from './fleet-init.ts';
 
 /** Milliseconds that asking the peers around who is there may take. */
 const SURVEY_TIMEOUT_MS = 10_000;
@@ -9,15 +10,7 @@ const SURVEY_TIMEOUT_MS = 10_000;
 /** Milliseconds between two looks. */
 const DEFAULT_TICK_MS = 2_000;
 
-export interface FleetBounds {
-  /** Machines there are at least, and at most. */
-  readonly min: number;
-  readonly max: number;
-}
-
-export interface GatewayFleetInit extends FleetBounds {
-  /** Milliseconds for which the most that was needed stays ordered. @default 300000 */
-  readonly coolDownMs?: number | undefined;
+interface FleetSizerInit extends FleetInit {
   /** @default 2000 */
   readonly tickMs?: number | undefined;
   /** Hears of a look that failed; the next one follows. */
@@ -40,11 +33,11 @@ export interface FleetOrder {
 
 /**
  * How many machines the swarm is to have, for the engines that start and stop them. It says nothing before it has seen the swarm, nor
- * while it sees nobody: a gateway that is cut off must not have all machines stopped.
+ * while it sees nobody: who is cut off must not have all machines stopped.
  */
-export class GatewayFleet {
+export class FleetSizer {
   readonly #open: () => FleetSource | undefined;
-  readonly #init: GatewayFleetInit;
+  readonly #init: FleetSizerInit;
   readonly #target: FleetTarget;
   readonly #stopping = new AbortController();
   readonly #listeners = new Set<(order: FleetOrder) => void>();
@@ -52,12 +45,12 @@ export class GatewayFleet {
   #running: Promise<void> = Promise.resolve();
   /** Looks since somebody was there. */
   #looks = 0;
-  /** Until when nothing shrinks: what was needed before this gateway saw anybody it does not know. */
+  /** Until when nothing shrinks: what was needed before it saw anybody it does not know. */
   #growsOnlyUntilMs = 0;
   #order: FleetOrder | undefined;
 
   /** @param open gives what to look with; undefined until the swarm was joined */
-  constructor(open: () => FleetSource | undefined, init: GatewayFleetInit) {
+  constructor(open: () => FleetSource | undefined, init: FleetSizerInit) {
     this.#open = open;
     this.#init = init;
     this.#target = new FleetTarget(init);

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Logger } from 'pino';
-import { ConnectionError } from '../../../protocols/errors.ts';
-import type { FleetOrder, GatewayFleet } from './gateway-fleet.ts';
+import { ConnectionError } from '../../protocols/errors.ts';
+import type { FleetOrder, FleetSizer } from './fleet-sizer.ts';
 
 /** Milliseconds between two orders: a cloud takes minutes for a machine. */
 const MIN_INTERVAL_MS = 30_000;
@@ -35,7 +35,7 @@ export class Provisioner {
   #told: { readonly wanted: number; readonly atMs: number } | undefined;
   #telling: Promise<void> | undefined;
 
-  constructor(fleet: Pick<GatewayFleet, 'onLook'>, init: ProvisionerInit) {
+  constructor(fleet: Pick<FleetSizer, 'onLook'>, init: ProvisionerInit) {
     this.#init = init;
     this.#unsubscribe = fleet.onLook((order) => this.#consider(order));
   }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { DEFAULT_NETWORK, parseNetwork } from '../protocols/protocol-id.ts';
 import type { Resolved } from '../protocols/types.ts';
+import { checkFleetInit, type FleetServiceInit } from '../src/fleet/fleet-init.ts';
 import { checkBootstrapAddresses } from '../src/swarm/peer.ts';
 
 /** Where a bootstrap server listens when nothing is said: the port libp2p's own programs use. */
@@ -9,7 +10,7 @@ export const DEFAULT_LISTEN = '/ip4/0.0.0.0/tcp/4001';
 /** Connections a bootstrap server keeps; each costs some 100 KB, and peers that found each other need it no more. */
 export const DEFAULT_MAX_CONNECTIONS = 2_000;
 
-export interface BootstrapInit {
+export interface BootstrapInit extends FleetServiceInit {
   /** Folder that holds the server's key and DHT records; made when missing. */
   readonly dataDir: string;
   /** Multiaddrs to listen on. @default ['/ip4/0.0.0.0/tcp/4001'] */
@@ -28,8 +29,10 @@ export interface BootstrapInit {
 }
 
 /** {@link BootstrapInit} with every default filled in. */
-export type ResolvedBootstrapInit = Resolved<Omit<BootstrapInit, 'announce'>> &
-  Pick<BootstrapInit, 'announce'>;
+export type ResolvedBootstrapInit = Resolved<
+  Omit<BootstrapInit, 'announce' | keyof FleetServiceInit>
+> &
+  Pick<BootstrapInit, 'announce' | keyof FleetServiceInit>;
 
 /**
  * Fills in defaults.
@@ -37,6 +40,7 @@ export type ResolvedBootstrapInit = Resolved<Omit<BootstrapInit, 'announce'>> &
  * @throws {ERR_CONFIG} naming the field that is wrong.
  */
 export function resolveBootstrapInit(init: BootstrapInit): ResolvedBootstrapInit {
+  checkFleetInit(init);
   return {
     dataDir: init.dataDir,
     listen: init.listen ?? [DEFAULT_LISTEN],
@@ -46,5 +50,6 @@ export function resolveBootstrapInit(init: BootstrapInit): ResolvedBootstrapInit
     mdns: init.mdns ?? true,
     maxConnections: init.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
     logger: init.logger,
+    ...{ fleet: init.fleet, provision: init.provision, grpc: init.grpc, metrics: init.metrics },
   };
 }

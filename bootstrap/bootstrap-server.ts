@@ -1,11 +1,16 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { NodeId } from '../protocols/types.ts';
+import type { FleetAddresses, FleetService } from '../src/fleet/fleet-service.ts';
 import { loadOrCreateKey } from '../src/swarm/identity.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
 import { RecordStore } from '../src/swarm/record-store.ts';
 import { serveRouting } from '../src/swarm/routing-service.ts';
-import { type BootstrapInit, resolveBootstrapInit } from './bootstrap-init.ts';
+import {
+  type BootstrapInit,
+  type ResolvedBootstrapInit,
+  resolveBootstrapInit,
+} from './bootstrap-init.ts';
 
 /**
  * A way into the swarm: a DHT server that others can dial, and a listener on every gossip topic, so that whoever arrives
@@ -14,11 +19,13 @@ import { type BootstrapInit, resolveBootstrapInit } from './bootstrap-init.ts';
 export class BootstrapServer implements AsyncDisposable {
   readonly #peer: SwarmPeer;
   readonly #records: RecordStore;
+  readonly #fleet: FleetService | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(peer: SwarmPeer, records: RecordStore) {
+  constructor(peer: SwarmPeer, records: RecordStore, fleet?: FleetService) {
     this.#peer = peer;
     this.#records = records;
+    this.#fleet = fleet;
   }
 
   get id(): NodeId {
@@ -28,6 +35,11 @@ export class BootstrapServer implements AsyncDisposable {
   /** Multiaddrs others can dial, with `/p2p/<id>`. */
   get addresses(): string[] {
     return this.#peer.addresses;
+  }
+
+  /** Where KEDA and Prometheus ask how many nodes there are to be; what is off is undefined. */
+  get fleetAddresses(): FleetAddresses {
+    return this.#fleet?.addresses ?? { grpc: undefined, metrics: undefined };
   }
 
   /** Leaves the swarm, then closes its records. Twice is once. */
@@ -41,6 +53,7 @@ export class BootstrapServer implements AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
+    await this.#fleet?.stop();
     await this.#peer.stop();
     await this.#records.close();
   }
@@ -50,7 +63,7 @@ export class BootstrapServer implements AsyncDisposable {
  * Starts a bootstrap server; it serves when the promise resolves.
  *
  * @throws {ERR_CONFIG} when a setting is wrong or an address cannot be listened on.
- * @throws {ERR_STORE} when the data folder is locked or damaged.
+ * @throws {ERR_STORE} when the data folder is locked or damaged. The system's error when `grpc` or `metrics` cannot be listened on.
  */
 export async function createBootstrapServer(
   bootstrapInit: BootstrapInit,
@@ -81,10 +94,21 @@ export async function createBootstrapServer(
     peer.demand.joinAll();
     peer.recruits.join();
     await serveRouting(peer);
-    return new BootstrapServer(peer, records);
+    return new BootstrapServer(peer, records, await startFleet(peer, init));
   } catch (error) {
     await peer?.stop();
     await records.close();
     throw error;
   }
+}
+
+/** Most bootstrap servers are asked for none of it, and load nothing for it. */
+async function startFleet(
+  peer: SwarmPeer,
+  init: ResolvedBootstrapInit,
+): Promise<FleetService | undefined> {
+  const { fleet, provision, grpc, metrics } = init;
+  if ([fleet, provision, grpc, metrics].every((part) => part === undefined)) return undefined;
+  const { FleetService } = await import('../src/fleet/fleet-service.ts');
+  return FleetService.start(peer, init);
 }

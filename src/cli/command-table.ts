@@ -101,10 +101,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     path: 'bootstrap',
     summary: 'be a way in: helps peers find each other, never in the path of a request',
-    settings: SERVE,
+    settings: [
+      ...SERVE,
+      ...(['grpc', 'metrics', 'fleetMin', 'fleetMax', 'coolDownMs', 'provision'] as const),
+    ],
     examples: [
       'bootstrap --listen /ip4/0.0.0.0/tcp/4001 --data ./bootstrap',
       'bootstrap --listen /ip4/0.0.0.0/tcp/4001 --announce /dns4/swarm.example.org/tcp/4001',
+      'bootstrap --fleet-max 20 --grpc 0.0.0.0:8001 --metrics :8002',
     ],
     load: async () => (await import('./commands/bootstrap.ts')).runBootstrap,
   },

@@ -5,13 +5,13 @@ import {
   DEFAULT_DRAIN_TIMEOUT_MS,
   DEFAULT_MAX_BODY_BYTES,
 } from '../gateway/gateway-defaults.ts';
-import { DEFAULT_COOL_DOWN_MS } from '../policy/fleet-target.ts';
+import { FLEET_SETTINGS, type FleetSettings } from './fleet-settings.ts';
 import type { SettingSpec } from './setting-spec.ts';
 
 /** Bytes of kept answers that a gateway may be told to hold: more than hosts have. */
 const MAX_CACHE_BYTES = 64 * 1024 ** 3;
 
-/** The settings of `swarm gateway` alone. */
+/** The settings of `swarm gateway`; of those, a bootstrap server has the ones of the fleet, and where it serves them. */
 export const GATEWAY_SETTINGS = {
   http: {
     kind: 'text',
@@ -24,15 +24,15 @@ export const GATEWAY_SETTINGS = {
     kind: 'text',
     flags: '--grpc <address>',
     env: 'SWARM_GRPC',
-    about: 'where the gateway serves gRPC, without a host on this machine alone; or off',
-    fallback: ':8001',
+    about:
+      'where gRPC is served, without a host on this machine alone; or off. By default of a gateway :8001, of a bootstrap server, which serves KEDA alone, off',
   },
   metrics: {
     kind: 'text',
     flags: '--metrics <address>',
     env: 'SWARM_METRICS',
-    about: 'where Prometheus reads the metrics of the gateway, or off',
-    fallback: ':8002',
+    about:
+      'where Prometheus reads the metrics, or off; by default of a gateway :8002, of a bootstrap server off',
   },
   metricsCompat: {
     kind: 'list',
@@ -108,37 +108,7 @@ export const GATEWAY_SETTINGS = {
     range: [0, 600_000],
     fallback: DEFAULT_DRAIN_DELAY_MS,
   },
-  fleetMin: {
-    kind: 'integer',
-    flags: '--fleet-min <n>',
-    env: 'SWARM_FLEET_MIN',
-    about: 'nodes that whoever is told how many there are to be is never told less than',
-    range: [1, 100_000],
-    fallback: 1,
-  },
-  fleetMax: {
-    kind: 'integer',
-    flags: '--fleet-max <n>',
-    env: 'SWARM_FLEET_MAX',
-    about:
-      'say how many nodes demand takes, this many at most: to KEDA over gRPC, to Prometheus, to --provision; without it nobody is told',
-    range: [1, 100_000],
-  },
-  coolDownMs: {
-    kind: 'integer',
-    flags: '--cool-down <ms>',
-    env: 'SWARM_COOL_DOWN_MS',
-    about: 'milliseconds for which the most nodes that were needed stay wanted',
-    range: [1_000, 86_400_000],
-    fallback: DEFAULT_COOL_DOWN_MS,
-  },
-  provision: {
-    kind: 'text',
-    flags: '--provision <hook>',
-    env: 'SWARM_PROVISION',
-    about:
-      'who is told how many nodes there are to be: an http(s) address that gets a POST, or a program that gets the number',
-  },
+  ...FLEET_SETTINGS,
   drainTimeoutMs: {
     kind: 'integer',
     flags: '--drain-timeout <ms>',
@@ -150,10 +120,10 @@ export const GATEWAY_SETTINGS = {
 } as const satisfies Readonly<Record<string, SettingSpec>>;
 
 /** {@link GATEWAY_SETTINGS} as the commands read them. */
-export interface GatewaySettings {
+export interface GatewaySettings extends FleetSettings {
   readonly http: string;
-  readonly grpc: string;
-  readonly metrics: string;
+  readonly grpc: string | undefined;
+  readonly metrics: string | undefined;
   readonly metricsCompat: readonly string[];
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
@@ -164,9 +134,5 @@ export interface GatewaySettings {
   readonly maxBodyBytes: number;
   readonly insecure: boolean;
   readonly drainDelayMs: number;
-  readonly fleetMin: number;
-  readonly fleetMax: number | undefined;
-  readonly coolDownMs: number;
-  readonly provision: string | undefined;
   readonly drainTimeoutMs: number;
 }

@@ -1,3 +1,7 @@
+/** Where gRPC is served and metrics are read: Triton's ports, on this machine alone. */
+export const DEFAULT_GRPC_ADDRESS = ':8001';
+export const DEFAULT_METRICS_ADDRESS = ':8002';
+
 /** Bytes of a request by default, as of Triton's server: one hundred images of 224 × 224 × 3 FP32. */
 export const DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024;
 

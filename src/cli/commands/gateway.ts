@@ -2,15 +2,16 @@ import path from 'node:path';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { ConfigError } from '../../../protocols/errors.ts';
 import { createClient } from '../../client/client.ts';
-import { formatAddress, parseListenAddress } from '../../swarm/listen-address.ts';
 import type { TlsInit } from '../../gateway/access/tls-files.ts';
 import { type Gateway, startGateway } from '../../gateway/gateway.ts';
-import type { GatewayInit } from '../../gateway/gateway-init.ts';
+import { DEFAULT_GRPC_ADDRESS, DEFAULT_METRICS_ADDRESS } from '../../gateway/gateway-defaults.ts';
 import { parseMetricsCompat } from '../../gateway/metrics/gateway-metrics.ts';
 import type { ResponseCacheInit } from '../../gateway/response-cache.ts';
 import { peerIdText } from '../../swarm/identity.ts';
+import { formatAddress, parseListenAddress } from '../../swarm/listen-address.ts';
 import type { CommandContext } from '../command-context.ts';
 import { type Daemon, serveUntilTold } from '../daemon.ts';
+import { fleetInit } from '../fleet-settings.ts';
 import { isTerminated } from '../interrupt.ts';
 import { openKey } from '../key-file.ts';
 import { packageVersion } from '../package-root.ts';
@@ -52,8 +53,8 @@ export async function runGateway(context: CommandContext): Promise<number> {
             deadlineMs: settings.deadlineMs,
           }),
         http: parseListenAddress(settings.http, '--http'),
-        grpc: parseListenAddress(settings.grpc, '--grpc'),
-        metrics: parseListenAddress(settings.metrics, '--metrics'),
+        grpc: parseListenAddress(settings.grpc ?? DEFAULT_GRPC_ADDRESS, '--grpc'),
+        metrics: parseListenAddress(settings.metrics ?? DEFAULT_METRICS_ADDRESS, '--metrics'),
         metricsCompat: parseMetricsCompat(settings.metricsCompat),
         tls: tlsFiles(context),
         otlp: settings.otlp,
@@ -64,7 +65,7 @@ export async function runGateway(context: CommandContext): Promise<number> {
         requireModels: settings.requireModels,
         keyFile: apiKeyFile(context),
         restrictFile: settings.restrictFile && path.resolve(context.cwd, settings.restrictFile),
-        ...fleetSettings(settings),
+        ...fleetInit(settings),
         insecure: settings.insecure,
         deadlineMs: settings.deadlineMs,
         maxBodyBytes: settings.maxBodyBytes,
@@ -88,26 +89,6 @@ export async function runGateway(context: CommandContext): Promise<number> {
       terminal.note('it joins the swarm in the background: /v2/health/ready says when it serves');
     },
   });
-}
-
-type FleetSettings = Partial<Pick<GatewayInit, 'fleet' | 'provision'>>;
-
-/** @throws {ERR_CONFIG} when there would have to be more nodes than there may, or an address to tell is none of HTTP. */
-function fleetSettings({
-  fleetMin: min,
-  fleetMax: max,
-  coolDownMs,
-  provision,
-}: CommandContext['settings']): FleetSettings {
-  // Every other text is the path of a program.
-  if (provision !== undefined && /^(?!https?:)[a-z][a-z0-9+.-]*:\/\//i.test(provision)) {
-    throw new ConfigError(
-      `--provision is "${provision.slice(0, 80)}", expected an http(s) address or a program`,
-    );
-  }
-  if (max === undefined) return { provision };
-  if (min <= max) return { fleet: { min, max, coolDownMs }, provision };
-  throw new ConfigError(`--fleet-min is ${min}, expected at most --fleet-max, ${max}`);
 }
 
 async function cacheSettings(context: CommandContext): Promise<ResponseCacheInit | undefined> {

@@ -15,6 +15,7 @@ export * from './liveness/index.ts';
 export * from './manifest/index.ts';
 export * from './outcome/index.ts';
 export { DEFAULT_NETWORK, parseNetwork, protocolId } from './protocol-id.ts';
+export * from './provision/index.ts';
 export * from './receipt/index.ts';
 export * from './reference.ts';
 export * from './release/index.ts';

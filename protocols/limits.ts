@@ -77,6 +77,9 @@ export const MAX_DEMAND_BYTES = 2 * 1024;
 /** Bytes of a signed recruit notice, which every node hears. */
 export const MAX_RECRUIT_BYTES = 1024;
 
+/** Bytes of a signed heartbeat of one that has a provision hook. */
+export const MAX_PROVISION_BYTES = 512;
+
 /** Bytes of a signed receipt, which comes beside an answer. */
 export const MAX_RECEIPT_BYTES = 1024;
 

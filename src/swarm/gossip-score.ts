@@ -2,6 +2,7 @@ import { createTopicScoreParams, type TopicScoreParams } from '@chainsafe/libp2p
 import { CAPACITY_TOPIC_COUNT, capacityTopic } from '../../protocols/capacity/index.ts';
 import { DEMAND_TOPIC_COUNT, demandTopic, recruitTopic } from '../../protocols/demand/index.ts';
 import { OUTCOME_TOPIC_COUNT, outcomeTopic } from '../../protocols/outcome/index.ts';
+import { provisionTopic } from '../../protocols/provision/index.ts';
 import { RELEASE_TOPIC_COUNT, releaseTopic } from '../../protocols/release/index.ts';
 
 /**
@@ -31,6 +32,9 @@ export function scoredTopics(network: string): Record<string, TopicScoreParams> 
     Array.from({ length: count }, (_, bucket) => topicOf(network, bucket)),
   );
   return Object.fromEntries(
-    [...topics, recruitTopic(network)].map((topic) => [topic, INVALID_MESSAGES]),
+    [...topics, recruitTopic(network), provisionTopic(network)].map((topic) => [
+      topic,
+      INVALID_MESSAGES,
+    ]),
   );
 }

@@ -26,6 +26,8 @@ describe('gpu-swarm/protocols', () => {
       openAnnouncement: expect.any(Function),
       signOutcome: expect.any(Function),
       openOutcome: expect.any(Function),
+      signProvision: expect.any(Function),
+      openProvision: expect.any(Function),
     });
   });
 

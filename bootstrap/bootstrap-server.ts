@@ -93,6 +93,7 @@ export async function createBootstrapServer(
     peer.outcomes.joinAll();
     peer.demand.joinAll();
     peer.recruits.join();
+    peer.provisions.join();
     await serveRouting(peer);
     return new BootstrapServer(peer, records, await startFleet(peer, init));
   } catch (error) {

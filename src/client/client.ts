@@ -4,8 +4,11 @@ import type { Manifest } from '../../protocols/manifest/index.ts';
 import { type ModelRef, parseModelRef } from '../../protocols/reference.ts';
 import { createMemorySequenceStore } from '../../protocols/release/index.ts';
 import type { AbortOptions, NodeId, VersionCid } from '../../protocols/types.ts';
+import { resolveScalingInit, type ScalingInit } from '../policy/scaling/scaling-settings.ts';
+import { FleetWatch } from '../swarm/fleet-watch.ts';
 import { ManifestReader } from '../swarm/manifest-reader.ts';
 import { SwarmPeer } from '../swarm/peer.ts';
+import { ProvisionLease, type ProvisionLeaseInit } from '../swarm/provision-lease.ts';
 import type { NodeView, ReplicaView } from '../swarm/view.ts';
 import { AnswerSampler } from './answer-sampler.ts';
 import { CallClock } from './call-clock.ts';
@@ -27,8 +30,6 @@ import {
   resolveInferOptions,
 } from './infer-options.ts';
 import { type InferResult, outputsOf, splitResult } from './infer-result.ts';
-import { resolveScalingInit, type ScalingInit } from '../policy/scaling/scaling-settings.ts';
-import { FleetWatch } from '../swarm/fleet-watch.ts';
 import { failedCall, InferenceCall } from './inference-call.ts';
 import { InferenceRouter } from './inference-router.ts';
 import { ModelResolver, type ResolvedModel } from './model-resolver.ts';
@@ -239,6 +240,13 @@ export class SwarmClient implements AsyncDisposable {
   /** Watches how many machines the swarm needs: joins all that is said of capacity and demand. Whoever asks for it stops it. */
   watchFleet(scaling: ScalingInit = {}): FleetWatch {
     return new FleetWatch(this.#peer, resolveScalingInit(scaling));
+  }
+
+  /** Takes part in the lease of a provision hook, of which one that has it is to be told at a time. Whoever asks for it stops it. */
+  joinProvisionLease(init: ProvisionLeaseInit): ProvisionLease {
+    const lease = new ProvisionLease(this.#peer.provisions, init);
+    lease.start();
+    return lease;
   }
 
   /** The replicas of one version that are READY. */

@@ -28,6 +28,7 @@ import type { GossipTopics } from './gossip-topics.ts';
 import { createSwarmLibp2p, type SwarmLibp2p } from './libp2p.ts';
 import { Liveness } from './liveness.ts';
 import { OutcomeWatch } from './outcome-watch.ts';
+import { ProvisionGossip } from './provision-gossip.ts';
 import { RecruitGossip } from './recruit-gossip.ts';
 import { ReleaseGossip } from './release-gossip.ts';
 import { ReleaseDirectory } from './releases.ts';
@@ -95,6 +96,7 @@ export class SwarmPeer {
   readonly outcomes: OutcomeWatch;
   readonly demand: DemandWatch;
   readonly recruits: RecruitGossip;
+  readonly provisions: ProvisionGossip;
   readonly #bootstrap: readonly Multiaddr[];
   readonly #stopping = new AbortController();
   readonly #startedAtMs = performance.now();
@@ -149,6 +151,7 @@ export class SwarmPeer {
     this.demand = new DemandWatch(libp2p, counting);
     const intervalMs = scaling.recruitIntervalMs;
     this.recruits = new RecruitGossip(libp2p, { network, privateKey, intervalMs });
+    this.provisions = new ProvisionGossip(libp2p, { network, privateKey });
     this.liveness = new Liveness(this);
     this.gossip = capacityGossip(this);
     this.#bootstrap = parts.bootstrap;

@@ -4,6 +4,7 @@ import { FleetWatch } from '../swarm/fleet-watch.ts';
 import type { ListenAddress } from '../swarm/listen-address.ts';
 import type { MetricsServer } from '../swarm/metrics-server.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
+import { ProvisionLease } from '../swarm/provision-lease.ts';
 import { checkFleetInit, type FleetServiceInit } from './fleet-init.ts';
 import { FleetSizer } from './fleet-sizer.ts';
 import { Provisioner } from './provisioner.ts';
@@ -37,7 +38,14 @@ export class FleetService {
       });
     this.#provisioner =
       this.#sizer && provision !== undefined
-        ? new Provisioner(this.#sizer, { hook: provision, logger })
+        ? new Provisioner(this.#sizer, {
+            ...{ hook: provision, logger },
+            joinLease: (lease) => {
+              const joined = new ProvisionLease(peer.provisions, lease);
+              joined.start();
+              return joined;
+            },
+          })
         : undefined;
   }
 

@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Logger } from 'pino';
 import { ConnectionError } from '../../protocols/errors.ts';
+import { mayTellHook } from '../policy/provision-lease.ts';
+import type { ProvisionLease, ProvisionLeaseInit } from '../swarm/provision-lease.ts';
 import type { FleetOrder, FleetSizer } from './fleet-sizer.ts';
 
 /** Milliseconds between two orders: a cloud takes minutes for a machine. */
@@ -21,21 +23,31 @@ export interface ProvisionerInit {
   readonly hook: string;
   /** @default 30000 */
   readonly minIntervalMs?: number | undefined;
+  /** Takes part in the hook's lease, once the swarm was joined; undefined before that, to be asked again. */
+  readonly joinLease: (init: ProvisionLeaseInit) => HookLease | undefined;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
 }
 
+/** Says whether it is this peer's turn to tell the hook. */
+export type HookLease = Pick<ProvisionLease, 'isHolder' | 'stop'>;
+
 /**
- * Tells whoever can start and stop machines how many there are to be. The number is absolute and told again while it stands, so that
- * an order that is lost, or that several gateways give, does no harm.
+ * Tells whoever can start and stop machines how many there are to be. Of those with one hook, one
+ * tells it. The number is absolute and told again while it stands, so that an order that is lost, or that several give, does no harm.
  */
 export class Provisioner {
+  readonly #fleet: Pick<FleetSizer, 'order' | 'onLook'>;
   readonly #init: ProvisionerInit;
   readonly #unsubscribe: () => void;
   readonly #stopping = new AbortController();
   #told: { readonly wanted: number; readonly atMs: number } | undefined;
   #telling: Promise<void> | undefined;
+  #lease: HookLease | undefined;
+  /** Since when there have been more or fewer nodes than are to be; undefined while there are as many. */
+  #unfulfilledSinceMs: number | undefined;
 
-  constructor(fleet: Pick<FleetSizer, 'onLook'>, init: ProvisionerInit) {
+  constructor(fleet: Pick<FleetSizer, 'order' | 'onLook'>, init: ProvisionerInit) {
+    this.#fleet = fleet;
     this.#init = init;
     this.#unsubscribe = fleet.onLook((order) => this.#consider(order));
   }
@@ -44,15 +56,22 @@ export class Provisioner {
     this.#unsubscribe();
     this.#stopping.abort();
     await this.#telling;
+    await this.#lease?.stop();
   }
 
   #consider(order: FleetOrder): void {
     const nowMs = performance.now();
+    const { hook, joinLease } = this.#init;
+    this.#lease ??= joinLease({ hook, canTell: () => this.#fleet.order !== undefined });
+    if (order.wanted === order.present) this.#unfulfilledSinceMs = undefined;
+    else this.#unfulfilledSinceMs ??= nowMs;
     const ageMs = nowMs - (this.#told?.atMs ?? Number.NEGATIVE_INFINITY);
     const isNews = order.wanted !== (this.#told?.wanted ?? order.present);
     const isDue = order.wanted !== order.present && ageMs >= REPEAT_MS;
     if (this.#telling !== undefined || (!isNews && !isDue)) return;
     if (ageMs < (this.#init.minIntervalMs ?? MIN_INTERVAL_MS)) return;
+    const { isHolder = false } = this.#lease ?? {};
+    if (!mayTellHook({ isHolder, unfulfilledSinceMs: this.#unfulfilledSinceMs }, nowMs)) return;
     this.#told = { wanted: order.wanted, atMs: nowMs };
     this.#telling = this.#tell(order).finally(() => {
       this.#telling = undefined;

@@ -76,7 +76,10 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
     });
   const provisioner =
     fleet && init.provision !== undefined
-      ? new Provisioner(fleet, { hook: init.provision, logger })
+      ? new Provisioner(fleet, {
+          ...{ hook: init.provision, logger },
+          joinLease: (lease) => access.joined?.joinProvisionLease(lease),
+        })
       : undefined;
   const state = {
     fleet: () => fleet?.order,

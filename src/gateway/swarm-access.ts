@@ -12,6 +12,7 @@ export type GatewayClient = Pick<
   | 'replicas'
   | 'servable'
   | 'watchFleet'
+  | 'joinProvisionLease'
   | 'close'
 >;
 

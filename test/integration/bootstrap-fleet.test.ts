@@ -18,7 +18,8 @@ import { createTestFolder } from '../support/test-folder.ts';
 import { createTestnet, type Testnet } from '../support/testnet.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const WAIT = { timeout: 20_000, interval: 50 };
+/** A hook is told some 15 s after the start: who has it listens for others that do first. */
+const WAIT = { timeout: 30_000, interval: 50 };
 const LOOPBACK: ListenAddress = { host: '127.0.0.1', port: 0 };
 const FLEET = { min: 1, max: 5 };
 const OBJECT = { name: 'nodes', namespace: 'swarm', scalerMetadata: {} };

@@ -9,7 +9,8 @@ import { addModel } from '../support/models.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 import { createTestnet, type Testnet } from '../support/testnet.ts';
 
-const WAIT = { timeout: 20_000, interval: 50 };
+/** A hook is told some 15 s after the start: who has it listens for others that do first. */
+const WAIT = { timeout: 30_000, interval: 50 };
 const FLEET = { min: 1, max: 5 };
 const OBJECT = { name: 'nodes', namespace: 'swarm', scalerMetadata: {} };
 

@@ -2,12 +2,17 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import type { FleetOrder } from '../../../../src/fleet/fleet-sizer.ts';
-import { Provisioner } from '../../../../src/fleet/provisioner.ts';
+import { type HookLease, Provisioner } from '../../../../src/fleet/provisioner.ts';
 import { createTestFolder } from '../../../support/test-folder.ts';
 
 const WAIT = { timeout: 10_000, interval: 10 };
 
-async function open(folder: string, script: string, minIntervalMs: number) {
+async function open(
+  folder: string,
+  script: string,
+  minIntervalMs: number,
+  lease: HookLease = { isHolder: true, stop: async () => {} },
+) {
   const hook = path.join(folder, 'hook.sh');
   const told = path.join(folder, 'told');
   await writeFile(hook, `#!/bin/sh\n${script.replaceAll('TOLD', told)}\n`, { mode: 0o755 });
@@ -15,12 +20,13 @@ async function open(folder: string, script: string, minIntervalMs: number) {
   const warn = vi.fn();
   const provisioner = new Provisioner(
     {
+      order: undefined,
       onLook: (listener) => {
         look = listener;
         return () => {};
       },
     },
-    { hook, minIntervalMs, logger: { info: () => {}, warn } },
+    { hook, minIntervalMs, joinLease: () => lease, logger: { info: () => {}, warn } },
   );
   return {
     provisioner,
@@ -61,6 +67,40 @@ describe.skipIf(process.platform === 'win32')('Provisioner', () => {
     const { provisioner, look, warn } = await open(folder.path, 'exit 3', 0);
     look({ present: 1, wanted: 2 });
     await vi.waitFor(() => expect(warn).toHaveBeenCalledTimes(1), WAIT);
+    await provisioner.stop();
+  });
+
+  it('leaves it to the holder of the lease, until an order has stood for ten minutes', async () => {
+    await using folder = await createTestFolder();
+    const stop = vi.fn(async () => {});
+    const lease = { isHolder: false, stop };
+    const { provisioner, look, told } = await open(folder.path, 'echo "$1" >> TOLD', 0, lease);
+    const clock = vi.spyOn(performance, 'now');
+    const startedAtMs = 1_000_000;
+    const lookAt = (ms: number, order: FleetOrder): void => {
+      clock.mockReturnValueOnce(startedAtMs + ms);
+      look(order);
+    };
+    lookAt(0, { present: 1, wanted: 3 });
+    lookAt(500_000, { present: 3, wanted: 3 });
+    lookAt(500_001, { present: 1, wanted: 4 });
+    lookAt(1_100_000, { present: 1, wanted: 5 });
+    expect(await told()).toEqual(['']);
+    lookAt(1_100_001, { present: 1, wanted: 5 });
+    await vi.waitFor(async () => expect(await told()).toEqual(['5']), WAIT);
+    await provisioner.stop();
+    expect(stop).toHaveBeenCalledOnce();
+    clock.mockRestore();
+  });
+
+  it('tells at the next look once the lease is its own', async () => {
+    await using folder = await createTestFolder();
+    const lease = { isHolder: false, stop: async () => {} };
+    const { provisioner, look, told } = await open(folder.path, 'echo "$1" >> TOLD', 0, lease);
+    look({ present: 1, wanted: 2 });
+    lease.isHolder = true;
+    look({ present: 1, wanted: 2 });
+    await vi.waitFor(async () => expect(await told()).toEqual(['2']), WAIT);
     await provisioner.stop();
   });
 });

@@ -1,7 +1,7 @@
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { NotFoundError } from '../../protocols/errors.ts';
 import type { Manifest } from '../../protocols/manifest/index.ts';
-import { type ModelRef, parseModelRef } from '../../protocols/reference.ts';
+import { formatModelRef, type ModelRef, parseModelRef } from '../../protocols/reference.ts';
 import { createMemorySequenceStore } from '../../protocols/release/index.ts';
 import type { AbortOptions, NodeId, VersionCid } from '../../protocols/types.ts';
 import { resolveScalingInit, type ScalingInit } from '../policy/scaling/scaling-settings.ts';
@@ -33,6 +33,7 @@ import { type InferResult, outputsOf, splitResult } from './infer-result.ts';
 import { failedCall, InferenceCall } from './inference-call.ts';
 import { InferenceRouter } from './inference-router.ts';
 import { ModelResolver, type ResolvedModel } from './model-resolver.ts';
+import { OpenCalls } from './open-calls.ts';
 import { findReleaseStatus, type ReleaseStatus } from './release-status.ts';
 import { type DescribedModel, RemoteModel } from './remote-model.ts';
 import type { RouteExplanation } from './route-explanation.ts';
@@ -50,12 +51,14 @@ export class SwarmClient implements AsyncDisposable {
   readonly #book: EvidenceBook;
   readonly #verifier: Verifier;
   readonly #sampler: AnswerSampler | undefined;
+  readonly #calls: OpenCalls;
 
   /** @param book what is held against nodes, see {@link openEvidence} */
   constructor(peer: SwarmPeer, init: ResolvedClientInit, book: EvidenceBook) {
     this.#init = init;
     this.#peer = peer;
     this.#book = book;
+    this.#calls = new OpenCalls(init.deadlineMs);
     this.#resolver = new ModelResolver(peer, { joinGossip: init.mode === 'full' });
     this.#router = new InferenceRouter(peer, this.#resolver, {
       selector: init.selector,
@@ -96,7 +99,7 @@ export class SwarmClient implements AsyncDisposable {
    * @throws {ERR_BUSY | ERR_LOADING} when every node refused until the deadline.
    * @throws {ERR_DEADLINE} when time ran out; `phase` says where. {AbortError} when `signal` aborted.
    * @throws {ERR_DISAGREEMENT} with `verify`, when the owners that were asked do not agree.
-   * @throws {ERR_EXECUTION | ERR_LIMIT | ERR_FORBIDDEN | ERR_CONNECTION} as docs/errors.md says.
+   * @throws {ERR_EXECUTION | ERR_LIMIT | ERR_FORBIDDEN} as docs/errors.md says; {ERR_CONNECTION} also when the client is closed.
    */
   infer(ref: string | ModelRef, inputs: InferInputs, options: InferOptions = {}): InferenceCall {
     try {
@@ -147,7 +150,7 @@ export class SwarmClient implements AsyncDisposable {
     const given = new SingleInputs(inputs, this.#manifestReader(model));
     const resolved = resolveInferOptions(options, this.#init);
     const clock = new CallClock(resolved.deadlineMs, resolved.signal);
-    return this.#router.explain(model, given, resolved, clock);
+    return this.#calls.run(clock, () => this.#router.explain(model, given, resolved, clock));
   }
 
   /**
@@ -156,7 +159,10 @@ export class SwarmClient implements AsyncDisposable {
    * @throws {ERR_NOT_FOUND} when the model or channel is unknown.
    */
   async resolve(ref: string | ModelRef, options: AbortOptions = {}): Promise<ResolvedModel> {
-    return this.#resolver.resolve(toRef(ref), this.#signal(options));
+    const model = toRef(ref);
+    return this.#calls.within(options, formatModelRef(model), (signal) =>
+      this.#resolver.resolve(model, signal),
+    );
   }
 
   /**
@@ -174,11 +180,12 @@ export class SwarmClient implements AsyncDisposable {
    * @throws {ERR_NOT_FOUND | ERR_NO_NODE} as {@link manifest}.
    */
   async describe(ref: string | ModelRef, options: AbortOptions = {}): Promise<DescribedModel> {
-    const signal = this.#signal(options);
     const model = toRef(ref);
-    const resolved = await this.#resolver.resolve(model, signal);
-    const manifest = await this.#manifestReader(model)(resolved.cid, signal);
-    return { ...resolved, manifest };
+    return this.#calls.within(options, formatModelRef(model), async (signal) => {
+      const resolved = await this.#resolver.resolve(model, signal);
+      const manifest = await this.#manifestReader(model)(resolved.cid, signal);
+      return { ...resolved, manifest };
+    });
   }
 
   /**
@@ -192,9 +199,11 @@ export class SwarmClient implements AsyncDisposable {
     path: string,
     options: ReadFileOptions = {},
   ): Promise<Uint8Array> {
-    const signal = this.#signal(options);
-    const version = await this.describe(ref, { signal });
-    return readVersionFile(this.#peer, version, path, { ...options, signal });
+    const model = toRef(ref);
+    return this.#calls.within(options, formatModelRef(model), async (signal) => {
+      const version = await this.describe(model, { signal });
+      return readVersionFile(this.#peer, version, path, { ...options, signal });
+    });
   }
 
   /**
@@ -203,7 +212,10 @@ export class SwarmClient implements AsyncDisposable {
    * @throws {ERR_NOT_FOUND} when the model is unknown.
    */
   async releaseStatus(ref: string | ModelRef, options: AbortOptions = {}): Promise<ReleaseStatus> {
-    return findReleaseStatus(this.#peer, toRef(ref), this.#signal(options));
+    const model = toRef(ref);
+    return this.#calls.within(options, formatModelRef(model), (signal) =>
+      findReleaseStatus(this.#peer, model, signal),
+    );
   }
 
   /**
@@ -217,7 +229,9 @@ export class SwarmClient implements AsyncDisposable {
     search: CatalogSearch = {},
     options: AbortOptions = {},
   ): Promise<CatalogResult> {
-    return searchCatalog(this.#peer, this.#manifests, search, this.#signal(options));
+    return this.#calls.within(options, 'the catalog', (signal) =>
+      searchCatalog(this.#peer, this.#manifests, search, signal),
+    );
   }
 
   /** What is held against nodes that answered wrongly, the oldest first: this client does not ask them. */
@@ -227,13 +241,13 @@ export class SwarmClient implements AsyncDisposable {
 
   /** The nodes known to this client's peers, each with what it announced of itself. */
   async nodes(options: AbortOptions = {}): Promise<NodeView[]> {
-    await this.#peer.survey({ kind: 'nodes' }, { signal: this.#signal(options) });
+    await this.#survey(options);
     return this.#peer.view.nodes(Date.now());
   }
 
   /** Every replica known: which version, on which node, in which state. */
   async replicas(options: AbortOptions = {}): Promise<ReplicaView[]> {
-    await this.#peer.survey({ kind: 'nodes' }, { signal: this.#signal(options) });
+    await this.#survey(options);
     return this.#peer.view.replicas(Date.now());
   }
 
@@ -256,12 +270,16 @@ export class SwarmClient implements AsyncDisposable {
 
   /** The replicas of one version that answer when they are asked: those that are READY, and cold ones, which are loaded then. */
   servable(cid: VersionCid): ReplicaView[] {
-    const nowMs = Date.now();
-    return [...this.#peer.view.ready(cid, nowMs), ...this.#peer.view.cold(cid, nowMs)];
+    return [...this.ready(cid), ...this.#peer.view.cold(cid, Date.now())];
   }
 
-  /** @throws {ERR_STORE} when evidence could not be written down; the client is closed all the same. */
+  /**
+   * Leaves the swarm. Calls that are under way fail at once, as do those that come later.
+   *
+   * @throws {ERR_STORE} when evidence could not be written down; the client is closed all the same.
+   */
   async close(): Promise<void> {
+    this.#calls.close();
     await this.#sampler?.close();
     await this.#router.close();
     await this.#manifests.close();
@@ -280,7 +298,7 @@ export class SwarmClient implements AsyncDisposable {
   ): { readonly answer: Promise<InferResult>; readonly cancel: (reason: unknown) => void } {
     const resolved = resolveInferOptions(options, this.#init);
     const clock = new CallClock(resolved.deadlineMs, resolved.signal);
-    const answer = this.#answer(model, inputs, resolved, clock);
+    const answer = this.#calls.run(clock, () => this.#answer(model, inputs, resolved, clock));
     return { answer, cancel: (reason) => clock.cancel(reason) };
   }
 
@@ -331,9 +349,10 @@ export class SwarmClient implements AsyncDisposable {
     };
   }
 
-  #signal(options: AbortOptions): AbortSignal {
-    const deadline = AbortSignal.timeout(this.#init.deadlineMs);
-    return options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
+  async #survey(options: AbortOptions): Promise<void> {
+    await this.#calls.within(options, 'the swarm', (signal) =>
+      this.#peer.survey({ kind: 'nodes' }, { signal }),
+    );
   }
 }
 
@@ -347,12 +366,10 @@ export class SwarmClient implements AsyncDisposable {
 export async function createClient(init: SwarmClientInit): Promise<SwarmClient> {
   const resolved = resolveClientInit(init);
   const book = await openEvidence(resolved);
+  const { network, bootstrap, mdns } = resolved;
   const peer = await SwarmPeer.start({
-    network: resolved.network,
+    ...{ network, bootstrap, mdns, dhtMode: 'client' },
     privateKey: resolved.privateKey ?? (await generateKeyPair('Ed25519')),
-    dhtMode: 'client',
-    bootstrap: resolved.bootstrap,
-    mdns: resolved.mdns,
     sequences: createMemorySequenceStore(),
   });
   try {

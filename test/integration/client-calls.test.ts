@@ -54,6 +54,28 @@ describe('A call', () => {
     await expect(call).rejects.toMatchObject({ name: 'AbortError' });
   });
 
+  it('fails at once when its client is closed, and so does what is asked of it later', async () => {
+    const closing = await testnet.addClient();
+    const model = closing.model(`${publisher}/loop`);
+    const sent = Promise.withResolvers<void>();
+    const call = model.infer(
+      { trips: ENDLESS },
+      {
+        deadlineMs: 60_000,
+        onProgress: ({ kind }) => {
+          if (kind === 'sent') sent.resolve();
+        },
+      },
+    );
+    await sent.promise;
+    const [ended] = await Promise.allSettled([call, closing.close()]);
+    expect(ended).toMatchObject({ status: 'rejected', reason: { code: 'ERR_CONNECTION' } });
+    const closed = { code: 'ERR_CONNECTION', message: 'the client is closed' };
+    await expect(model.infer({ trips: 1n })).rejects.toMatchObject(closed);
+    await expect(model.ready()).rejects.toMatchObject(closed);
+    await expect(closing.nodes()).rejects.toMatchObject(closed);
+  });
+
   it('takes plain values of every datatype by the manifest, and answers with them', async () => {
     const values = {
       BOOL: [[true, false]],

@@ -19,6 +19,7 @@ import {
   printReport,
   type Target,
 } from './report.ts';
+import { calibration } from './sim/calibration.ts';
 import {
   diurnal,
   type ExperimentResult,
@@ -43,6 +44,7 @@ const EXPERIMENTS = [
   'gossip',
   'large',
   'reality',
+  'calibration',
 ] as const;
 
 type ExperimentName = (typeof EXPERIMENTS)[number];
@@ -120,6 +122,8 @@ function experiment(
       return large(run, minutes);
     case 'reality':
       return reality(run, host);
+    case 'calibration':
+      return calibration(host);
   }
 }
 

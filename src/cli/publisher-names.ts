@@ -4,6 +4,7 @@ import { z } from 'zod';
 import {
   ConfigError,
   InvalidInputError,
+  isSwarmError,
   NotFoundError,
   StoreError,
 } from '../../protocols/errors.ts';
@@ -76,7 +77,7 @@ export async function resolveModelRef(context: NamesContext, text: string): Prom
  * `publisher/name` of models of which no version is meant.
  *
  * @param where they were written, such as `--models`
- * @throws {ERR_INVALID_INPUT | ERR_NOT_FOUND} as {@link resolveModelRef}, and when a channel or version is named.
+ * @throws {ERR_CONFIG} when one is malformed, or names a channel or version. {ERR_NOT_FOUND} as {@link resolveModelRef}.
  */
 export async function resolveModelNames(
   context: NamesContext,
@@ -84,9 +85,14 @@ export async function resolveModelNames(
   where: string,
 ): Promise<string[]> {
   const names = texts.map(async (text) => {
-    const { publisher, name } = await resolveModelRef(context, text.trim());
+    const { publisher, name } = await resolveModelRef(context, text.trim()).catch(
+      (cause: unknown) => {
+        if (!isSwarmError(cause) || cause.code !== 'ERR_INVALID_INPUT') throw cause;
+        throw new ConfigError(`${where} has '${text.slice(0, 100)}': ${cause.message}`, { cause });
+      },
+    );
     if (!text.includes('@')) return `${publisher}/${name}`;
-    throw new InvalidInputError(`${where} has '${text}', expected no channel nor version`);
+    throw new ConfigError(`${where} has '${text}', expected no channel nor version`);
   });
   return Promise.all(names);
 }

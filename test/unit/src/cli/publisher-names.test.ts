@@ -6,6 +6,7 @@ import { KeyRing } from '../../../../src/cli/key-ring.ts';
 import {
   listPublishers,
   MAX_TRUSTED_PUBLISHERS,
+  resolveModelNames,
   resolveModelRef,
   resolvePublisher,
   TrustedPublishers,
@@ -59,6 +60,18 @@ describe('resolveModelRef', () => {
         code: 'ERR_INVALID_INPUT',
       });
     }
+  });
+});
+
+describe('resolveModelNames', () => {
+  it.each([
+    ['u64', /^--cache-model has 'u64': /],
+    [`${OTHER}/digits@beta`, /expected no channel nor version$/],
+  ])('refuses %s as a fault of its setting', async (text, message) => {
+    const { context } = await createTestContext({ data: '/nowhere' });
+    await expect(resolveModelNames(context, [text], '--cache-model')).rejects.toEqual(
+      refusal('ERR_CONFIG', message),
+    );
   });
 });
 

@@ -1,13 +1,11 @@
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import path from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GrpcCaller } from '../support/grpc-caller.ts';
-import { addModel } from '../support/models.ts';
+import { createShortSwarm, writeHook } from '../support/short-swarm.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
-import { createTestnet, type Testnet } from '../support/testnet.ts';
+import type { Testnet } from '../support/testnet.ts';
 
 /** A hook is told some 15 s after the start: who has it listens for others that do first. */
 const WAIT = { timeout: 30_000, interval: 50 };
@@ -18,13 +16,7 @@ describe('A gateway that says how many nodes there are to be', () => {
   let testnet: Testnet;
 
   beforeAll(async () => {
-    testnet = await createTestnet({
-      ...{ nodes: 1, clients: 0 },
-      node: { scaling: { tickMs: 200 } },
-    });
-    const deployment = { minReplicas: 3, maxReplicas: 3 };
-    const files = { 'swarm.json': JSON.stringify({ deployment }) };
-    await testnet.publish(addModel(), { name: 'thrice', replicas: 1, files });
+    testnet = await createShortSwarm();
   });
   afterAll(async () => {
     await testnet[Symbol.asyncDispose]();
@@ -55,9 +47,7 @@ describe('A gateway that says how many nodes there are to be', () => {
   });
 
   it('has a program told, and an address', async () => {
-    const told = path.join(testnet.folder, 'told');
-    const program = path.join(testnet.folder, 'provision.sh');
-    await writeFile(program, `#!/bin/sh\necho "$1 of $2" >> ${told}\n`, { mode: 0o755 });
+    const { program, told } = await writeHook(testnet);
     const bodies: string[] = [];
     const server = createServer((request, response) => {
       void (async () => {
@@ -77,7 +67,7 @@ describe('A gateway that says how many nodes there are to be', () => {
       });
       expect([first, second].every(({ gateway }) => gateway.ready)).toBe(true);
       await expect.poll(() => bodies, WAIT).toEqual(['POST {"present":1,"wanted":3}']);
-      await expect.poll(() => readFile(told, 'utf8').catch(() => ''), WAIT).toBe('3 of 1\n');
+      await expect.poll(told, WAIT).toEqual(['3 of 1']);
     } finally {
       server.close();
     }

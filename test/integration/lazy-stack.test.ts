@@ -1,6 +1,3 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { noise } from '@chainsafe/libp2p-noise';
 import { yamux } from '@chainsafe/libp2p-yamux';
 import { generateKeyPair } from '@libp2p/crypto/keys';
@@ -13,25 +10,9 @@ import { createLibp2p } from 'libp2p';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createMemorySequenceStore } from '../../protocols/release/index.ts';
 import { createSwarmLibp2p, type SwarmLibp2p } from '../../src/swarm/libp2p.ts';
+import { loadedPackages } from '../support/loaded-packages.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const TCP = '/ip4/127.0.0.1/tcp/0';
-
-/** Prints the packages that an import of the client loads. */
-const PROBE = `
-  import { registerHooks } from 'node:module';
-  const packages = new Set();
-  registerHooks({
-    resolve(specifier, context, next) {
-      const found = next(specifier, context);
-      const name = /node_modules\\/((?:@[^/]+\\/)?[^/]+)\\/(?!.*node_modules)/.exec(found.url)?.[1];
-      if (name !== undefined) packages.add(name);
-      return found;
-    },
-  });
-  await import('gpu-swarm');
-  process.stdout.write(JSON.stringify([...packages]));
-`;
 
 async function swarmPeer(listen: readonly string[] = []): Promise<SwarmLibp2p> {
   const peer = await createSwarmLibp2p({
@@ -92,12 +73,7 @@ describe('A peer that loads rare parts of the stack when it needs them', () => {
 
 describe('An import of the client', () => {
   it('loads no runtime of models, and nothing that a first call does not need', async () => {
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--conditions=swarm-source', '--input-type=module', '--eval', PROBE],
-      { cwd: ROOT, timeout: 60_000 },
-    );
-    const loaded = new Set(JSON.parse(stdout) as string[]);
+    const loaded = new Set(await loadedPackages("await import('gpu-swarm');"));
     expect(loaded).toContain('libp2p');
     const rare = ['@chainsafe/libp2p-noise', '@libp2p/websockets', '@libp2p/mdns', 'sharp'];
     const others = ['onnxruntime-node', 'level', 'datastore-level', 'pino', 'commander'];

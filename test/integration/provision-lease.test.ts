@@ -1,15 +1,11 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { generateKeyPair } from '@libp2p/crypto/keys';
-import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createBootstrapServer } from '../../bootstrap/index.ts';
 import { createClient } from '../../src/client/client.ts';
 import { peerIdText } from '../../src/swarm/identity.ts';
-import { addModel } from '../support/models.ts';
+import { createShortSwarm, startBootstrap, writeHook } from '../support/short-swarm.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
-import { createTestnet, type Testnet } from '../support/testnet.ts';
+import type { Testnet } from '../support/testnet.ts';
 
 const FLEET = { min: 1, max: 5 };
 
@@ -42,36 +38,16 @@ async function startGateway(testnet: Testnet, provision: string): Promise<Teller
   return { id: peerIdText(privateKey), stop: async () => gateway[Symbol.asyncDispose]() };
 }
 
-async function startBootstrap(testnet: Testnet, provision: string): Promise<Teller> {
-  const server = await createBootstrapServer({
-    dataDir: path.join(testnet.folder, 'teller'),
-    network: testnet.network,
-    bootstrap: testnet.bootstrapAddresses,
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    mdns: false,
-    logger: pino({ level: 'silent' }),
-    fleet: FLEET,
-    provision,
-  });
+async function startServer(testnet: Testnet, provision: string): Promise<Teller> {
+  const server = await startBootstrap(testnet, 'teller', { fleet: FLEET, provision });
   return { id: server.id, stop: () => server.stop() };
 }
 
 describe.skipIf(process.platform === 'win32')('Two gateways and a bootstrap server', () => {
   let testnet: Testnet;
-  let program = '';
-  const told = async (): Promise<readonly string[]> =>
-    (await readFile(`${program}.told`, 'utf8').catch(() => '')).split('\n').slice(0, -1);
 
   beforeAll(async () => {
-    testnet = await createTestnet({
-      ...{ nodes: 1, clients: 0 },
-      node: { scaling: { tickMs: 200 } },
-    });
-    const deployment = { minReplicas: 3, maxReplicas: 3 };
-    const files = { 'swarm.json': JSON.stringify({ deployment }) };
-    await testnet.publish(addModel(), { name: 'thrice', replicas: 1, files });
-    program = path.join(testnet.folder, 'provision.sh');
-    await writeFile(program, '#!/bin/sh\necho "$1 of $2" >> "$0.told"\n', { mode: 0o755 });
+    testnet = await createShortSwarm();
   });
   afterAll(async () => {
     await testnet[Symbol.asyncDispose]();
@@ -80,10 +56,11 @@ describe.skipIf(process.platform === 'win32')('Two gateways and a bootstrap serv
   it('with one hook have it told once, and once more by the next when the one that told it stops', {
     timeout: TEST_TIMEOUT_MS,
   }, async () => {
+    const { program, told } = await writeHook(testnet);
     const tellers = await Promise.all([
       startGateway(testnet, program),
       startGateway(testnet, program),
-      startBootstrap(testnet, program),
+      startServer(testnet, program),
     ]);
     const inTurn = tellers.toSorted((a, b) => (a.id < b.id ? -1 : 1));
     try {

@@ -9,7 +9,7 @@ import { COPIES, DIGEST_BYTES } from '../../src/sim/scaling/gossip-ledger.ts';
 import { createSwarmLibp2p, type SwarmLibp2p } from '../../src/swarm/libp2p.ts';
 import type { BenchHost } from '../command.ts';
 import { atMost, rounded, type Target } from '../report.ts';
-import type { ExperimentResult } from './experiments.ts';
+import type { ExperimentResult, SimRow } from './experiments.ts';
 
 const SWARMS = [20, 50, 100] as const;
 
@@ -34,7 +34,8 @@ interface Calibration {
   readonly peers: number;
   /** Times the payload that reached a peer for each message: repeats and what the mesh says of itself included. */
   readonly copies: number;
-  readonly meanDelayMs: number;
+  /** Bytes a second that reached a peer. */
+  readonly bytesPerS: number;
   readonly p99DelayMs: number;
   /** Share of the messages that a peer did not get. */
   readonly lost: number;
@@ -42,21 +43,29 @@ interface Calibration {
 
 /** Real peers in one process on one topic, for the simulator's assumptions about gossip. */
 export async function calibration({ progress, signal }: BenchHost): Promise<ExperimentResult> {
+  const rows: SimRow[] = [];
   const targets: Target[] = [];
   for (const peers of SWARMS) {
     signal.throwIfAborted();
-    progress(`gossip of ${peers} real peers`);
-    const { copies, meanDelayMs, p99DelayMs, lost } = await calibrate(peers);
     const what = `gossip of ${peers} real peers`;
+    progress(what);
+    const found = await calibrate(peers);
+    rows.push(rowOf(what, found));
     targets.push(
-      atMost(`${what}: bytes apart from the simulated`, Math.abs(copies / COPIES - 1), 0.1),
-      atMost(`${what}: lost`, lost, 0.01),
-    );
-    progress(
-      `${what}: ${rounded(copies)} copies, ${rounded(meanDelayMs)} ms, p99 ${rounded(p99DelayMs)} ms`,
+      atMost(`${what}: bytes apart from the simulated`, Math.abs(found.copies / COPIES - 1), 0.1),
+      atMost(`${what}: lost`, found.lost, 0.01),
     );
   }
-  return { rows: [], targets, plots: [] };
+  return { rows, targets, plots: [] };
+}
+
+/** In the columns of the simulated: messages are its requests, p99 is that of their delays. */
+function rowOf(experiment: string, { peers, bytesPerS, p99DelayMs, lost }: Calibration): SimRow {
+  return {
+    ...{ experiment, seed: peers, nodes: peers, requests: MESSAGES, replicas: 0 },
+    ...{ events: 0, eventsPerS: 0, failedShare: rounded(lost), p99Ms: rounded(p99DelayMs) },
+    gossipBytesPerS: rounded(bytesPerS),
+  };
 }
 
 async function calibrate(count: number): Promise<Calibration> {
@@ -88,6 +97,7 @@ async function calibrate(count: number): Promise<Calibration> {
   // Meshes form at heartbeats.
   await sleep(SETTLE_MS);
   bytes = 0;
+  const fromMs = performance.now();
   for (let message = 0; message < MESSAGES; message += 1) {
     const data = randomBytes(DIGEST_BYTES);
     sentAtMs.set(idOf(data), performance.now());
@@ -100,7 +110,7 @@ async function calibrate(count: number): Promise<Calibration> {
   return {
     peers: count,
     copies: bytes / (MESSAGES * DIGEST_BYTES * count),
-    meanDelayMs: delaysMs.reduce((sum, ms) => sum + ms, 0) / delaysMs.length,
+    bytesPerS: bytes / count / ((performance.now() - fromMs) / 1_000),
     p99DelayMs: delaysMs[Math.floor(0.99 * delaysMs.length)] ?? Number.NaN,
     lost: 1 - delaysMs.length / expected,
   };

@@ -38,7 +38,7 @@ interface Share {
   usedMs: number;
   /** Milliseconds of its runs, the last ones counting most; 0 before the first. */
   runMs: number;
-  readonly running: Set<Held>;
+  readonly running: Held[];
   readonly waiting: Waiting[];
 }
 
@@ -76,7 +76,15 @@ export class CoreTurns {
 
   /** Whether any run waits for cores. */
   get contended(): boolean {
-    return [...this.#shares.values()].some(({ waiting }) => waiting.length > 0);
+    for (const { waiting } of this.#shares.values()) if (waiting.length > 0) return true;
+    return false;
+  }
+
+  /** Cores for a run, when nobody waits and as many are free; undefined when it has to wait for them. */
+  takeAtOnce(version: string, cores: number): CoreTurn | undefined {
+    const wanted = Math.min(cores, this.total);
+    if (wanted > this.#free || this.contended) return undefined;
+    return this.#grant(this.#shareOf(version), wanted);
   }
 
   /**
@@ -118,10 +126,10 @@ export class CoreTurns {
     const share: Share = known ?? {
       usedMs: this.#floorMs,
       runMs: 0,
-      running: new Set(),
+      running: [],
       waiting: [],
     };
-    if (share.running.size === 0 && share.waiting.length === 0) {
+    if (share.running.length === 0 && share.waiting.length === 0) {
       share.usedMs = Math.max(share.usedMs, this.#floorMs);
     }
     if (known === undefined) this.#remember(version, share);
@@ -132,7 +140,7 @@ export class CoreTurns {
     this.#shares.set(version, share);
     if (this.#shares.size <= MAX_IDLE_VERSIONS) return;
     for (const [name, { running, waiting }] of this.#shares) {
-      if (name === version || running.size > 0 || waiting.length > 0) continue;
+      if (name === version || running.length > 0 || waiting.length > 0) continue;
       this.#shares.delete(name);
       return;
     }
@@ -161,7 +169,7 @@ export class CoreTurns {
   #share(cores: number, longerThanMs: number): boolean {
     const nowMs = this.#now();
     const long = [...this.#shares.values()]
-      .flatMap(({ running }) => [...running])
+      .flatMap(({ running }) => running)
       .filter((held) => !held.shared && nowMs - held.sinceMs >= longerThanMs)
       .toSorted((a, b) => a.sinceMs - b.sinceMs);
     for (const held of long) {
@@ -187,10 +195,12 @@ export class CoreTurns {
     const held: Held = { cores, sinceMs: this.#now(), shared: false };
     this.#free -= cores;
     this.#floorMs = Math.max(this.#floorMs, share.usedMs);
-    share.running.add(held);
+    share.running.push(held);
     return {
       release: () => {
-        if (!share.running.delete(held)) return;
+        const index = share.running.indexOf(held);
+        if (index < 0) return;
+        share.running.splice(index, 1);
         if (!held.shared) this.#free += cores;
         const runMs = this.#now() - held.sinceMs;
         share.usedMs += cores * runMs;
@@ -207,6 +217,6 @@ function patienceMs({ runMs }: Share): number {
 
 function order(a: Share, b: Share, nowMs: number): number {
   const used = ({ usedMs, running }: Share): number =>
-    [...running].reduce((sum, { cores, sinceMs }) => sum + cores * (nowMs - sinceMs), usedMs);
-  return used(a) - used(b) || a.running.size - b.running.size;
+    running.reduce((sum, { cores, sinceMs }) => sum + cores * (nowMs - sinceMs), usedMs);
+  return used(a) - used(b) || a.running.length - b.running.length;
 }

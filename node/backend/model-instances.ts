@@ -22,8 +22,8 @@ interface Instance {
   inside: number;
   /** At least one while `inside` is not 0. */
   readonly turns: CoreTurn[];
-  /** Settles when the last run that was given to it is inside, or will not come. */
-  entering: Promise<unknown>;
+  /** Settles when the last of the runs that wait to come in is inside, or will not come; undefined when none waits. */
+  entering: Promise<unknown> | undefined;
 }
 
 /**
@@ -60,19 +60,20 @@ export class ModelInstances implements LoadedModel {
   }
 
   get parallel(): number {
-    return Math.max(
-      1,
-      this.#sumOfReady((model) => model.parallel ?? 1),
-    );
+    let runs = 0;
+    for (const { model } of this.#instances) if (isReady(model)) runs += model.parallel ?? 1;
+    return Math.max(1, runs);
   }
 
   get ahead(): number {
-    return this.#sumOfReady((model) => model.ahead ?? 0);
+    let runs = 0;
+    for (const { model } of this.#instances) if (isReady(model)) runs += model.ahead ?? 0;
+    return runs;
   }
 
   get state(): ModelState {
     if (this.#ended !== undefined) return this.#ended;
-    return this.#instances.some(({ model }) => model.state === 'ready') ? 'ready' : 'restarting';
+    return this.#instances.some(({ model }) => isReady(model)) ? 'ready' : 'restarting';
   }
 
   get memoryBytes(): number | null {
@@ -96,7 +97,7 @@ export class ModelInstances implements LoadedModel {
   /** Takes in further models of the same version, loaded alike. */
   add(models: readonly LoadedModel[]): void {
     for (const model of models) {
-      this.#instances.push({ model, runs: 0, inside: 0, turns: [], entering: Promise.resolve() });
+      this.#instances.push({ model, runs: 0, inside: 0, turns: [], entering: undefined });
       model.onStateChange((state, reason) => this.#changed(state, reason));
     }
   }
@@ -113,15 +114,13 @@ export class ModelInstances implements LoadedModel {
     if (this.#ended !== undefined) throw this.#gone(this.#ended);
     const instance = this.#leastBusy();
     instance.runs += 1;
-    const entering = this.#enter(instance, instance.entering, signal);
-    instance.entering = entering.catch(() => {
-      // Its caller hears of it; whoever is next comes in all the same.
-    });
-    try {
-      await entering;
-    } catch (error) {
-      instance.runs -= 1;
-      throw error;
+    if (!this.#entersAtOnce(instance)) {
+      try {
+        await this.#enterInTurn(instance, signal);
+      } catch (error) {
+        instance.runs -= 1;
+        throw error;
+      }
     }
     // Without the signal: an abandoned run has its cores until the process is done with it.
     const running = instance.model.run(inputs, withoutSignal).finally(() => {
@@ -137,24 +136,49 @@ export class ModelInstances implements LoadedModel {
     if (first) this.#tell('unloaded');
   }
 
-  #sumOfReady(runsOf: (model: LoadedModel) => number): number {
-    const ready = this.#instances.filter(({ model }) => model.state === 'ready');
-    return ready.reduce((sum, { model }) => sum + runsOf(model), 0);
-  }
-
+  /** Of those that are ready, if any is, the one that was given fewest runs. */
   #leastBusy(): Instance {
-    const [least] = this.#instances.toSorted(
-      (a, b) =>
-        Number(b.model.state === 'ready') - Number(a.model.state === 'ready') || a.runs - b.runs,
-    );
+    let least: Instance | undefined;
+    for (const instance of this.#instances) {
+      if (least === undefined || isBefore(instance, least)) least = instance;
+    }
     if (least === undefined) throw this.#gone('unloaded');
     return least;
   }
 
-  /** A process that is at work already has its cores; a further run rides along unless another one waits for cores. */
+  /**
+   * Lets a run in that need not wait for anybody; false when it must. Most need not, and a promise for each that waits for the one
+   * before it is not only slower: collections of new objects then keep a tenth of all there are.
+   */
+  #entersAtOnce(instance: Instance): boolean {
+    if (instance.entering !== undefined) return false;
+    const { turns, version, threads } = this.#cores;
+    if (turns.contended) return false;
+    // A process that is at work already has its cores: a further run rides along.
+    if (instance.inside === 0) {
+      const turn = turns.takeAtOnce(version, threads);
+      if (turn === undefined) return false;
+      instance.turns.push(turn);
+    }
+    instance.inside += 1;
+    return true;
+  }
+
+  /** Lets a run in after those that came before it, once there are cores for it. */
+  async #enterInTurn(instance: Instance, signal: AbortSignal | undefined): Promise<void> {
+    const entering = this.#enter(instance, instance.entering, signal);
+    // Its caller hears how it fails; whoever is next comes in all the same.
+    const over = (): void => {
+      if (instance.entering === settled) instance.entering = undefined;
+    };
+    const settled: Promise<void> = entering.then(over, over);
+    instance.entering = settled;
+    return entering;
+  }
+
   async #enter(
     instance: Instance,
-    before: Promise<unknown>,
+    before: Promise<unknown> | undefined,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const { turns, version, threads } = this.#cores;
@@ -182,6 +206,14 @@ export class ModelInstances implements LoadedModel {
   #gone(state: ModelState): NotFoundError {
     return new NotFoundError(`this node serves the version no longer: its model is ${state}`);
   }
+}
+
+function isReady({ state }: LoadedModel): boolean {
+  return state === 'ready';
+}
+
+function isBefore(a: Instance, b: Instance): boolean {
+  return isReady(a.model) === isReady(b.model) ? a.runs < b.runs : isReady(a.model);
 }
 
 function leave(instance: Instance): void {

@@ -57,6 +57,11 @@ export class WaitingRequest implements Turn {
   readonly bytes: number;
   readonly #entry: LineEntry;
   readonly #line: RequestLine;
+  // Not the request itself with a `handleEvent`: what Node binds for that outlives collections of new objects, and the request with it.
+  readonly #onAbort = (): void => {
+    this.#line.leave(this);
+    this.reject(this.#entry.signal?.reason);
+  };
   #disarm = NOTHING;
   #begun = false;
   #settled = false;
@@ -74,7 +79,7 @@ export class WaitingRequest implements Turn {
     this.bytes = bytesOf(entry.inputs);
     this.#entry = entry;
     this.#line = line;
-    entry.signal?.addEventListener('abort', this, { once: true });
+    entry.signal?.addEventListener('abort', this.#onAbort, { once: true });
     if (Number.isFinite(entry.deadlineAtMs)) this.#arm();
   }
 
@@ -108,12 +113,6 @@ export class WaitingRequest implements Turn {
     this.reject(this.#entry.onExpired(this.#begun ? 'execute' : 'queue'));
   }
 
-  /** Called by its signal. */
-  handleEvent(): void {
-    this.#line.leave(this);
-    this.reject(this.#entry.signal?.reason);
-  }
-
   #arm(): void {
     const { clock } = this.#line;
     const restMs = Math.ceil(this.deadlineAtMs - clock.nowMs());
@@ -128,7 +127,7 @@ export class WaitingRequest implements Turn {
   #end(): void {
     this.#settled = true;
     this.#disarm();
-    this.#entry.signal?.removeEventListener('abort', this);
+    this.#entry.signal?.removeEventListener('abort', this.#onAbort);
   }
 }
 
@@ -138,11 +137,11 @@ export class WaitingLine {
   readonly #order = new FairOrder<WaitingRequest>();
   #cost = 0;
   #rows = 0;
-  /** Rows that wait of each form; none is zero. */
-  readonly #formRows = new Map<string, number>();
+  /** Rows that wait of each form; none is zero. In arrays as {@link FairOrder} has it, and for its reason. */
+  readonly #forms: { readonly key: string; rows: number }[] = [];
   #bytes = 0;
-  /** By caller, of those that wait. */
-  readonly #callers = new Map<string, { queued: number; bytes: number }>();
+  /** What each caller has waiting; none has nothing. */
+  readonly #callers: { readonly caller: string; queued: number; bytes: number }[] = [];
 
   constructor(clock: Clock) {
     const leave = (request: WaitingRequest): void => {
@@ -168,8 +167,7 @@ export class WaitingLine {
   /** Whether some wait, and of whichever form the next is there are so many rows: nobody who comes later would join it. */
   fills(maxRows: number): boolean {
     if (this.length === 0) return false;
-    for (const rows of this.#formRows.values()) if (rows < maxRows) return false;
-    return true;
+    return this.#forms.every(({ rows }) => rows >= maxRows);
   }
 
   /** Bytes of the inputs of all that wait. */
@@ -179,8 +177,8 @@ export class WaitingLine {
 
   /** What one caller has waiting; nothing for one that is not named. */
   of(caller: string | undefined): { readonly callerQueued: number; readonly callerBytes: number } {
-    const { queued = 0, bytes = 0 } = this.#callers.get(caller ?? '') ?? {};
-    return { callerQueued: queued, callerBytes: bytes };
+    const own = this.#callers.find((known) => known.caller === caller);
+    return { callerQueued: own?.queued ?? 0, callerBytes: own?.bytes ?? 0 };
   }
 
   /** Adds a request, which leaves by {@link take}, or by itself when its deadline passes or its signal aborts. */
@@ -214,17 +212,26 @@ export class WaitingLine {
 
   #countForm({ form }: WaitingRequest, sign: 1 | -1): void {
     if (form === undefined) return;
-    const rows = (this.#formRows.get(form.key) ?? 0) + sign * form.rows;
-    if (rows === 0) this.#formRows.delete(form.key);
-    else this.#formRows.set(form.key, rows);
+    const index = this.#forms.findIndex(({ key }) => key === form.key);
+    const known = this.#forms[index];
+    if (known === undefined) {
+      this.#forms.push({ key: form.key, rows: form.rows });
+      return;
+    }
+    known.rows += sign * form.rows;
+    if (known.rows === 0) this.#forms.splice(index, 1);
   }
 
   #countCaller({ caller, bytes }: WaitingRequest, sign: 1 | -1): void {
     if (caller === '') return;
-    const own = this.#callers.get(caller) ?? { queued: 0, bytes: 0 };
+    const index = this.#callers.findIndex((known) => known.caller === caller);
+    const own = this.#callers[index];
+    if (own === undefined) {
+      this.#callers.push({ caller, queued: 1, bytes });
+      return;
+    }
     own.queued += sign;
     own.bytes += sign * bytes;
-    if (own.queued === 0) this.#callers.delete(caller);
-    else this.#callers.set(caller, own);
+    if (own.queued === 0) this.#callers.splice(index, 1);
   }
 }

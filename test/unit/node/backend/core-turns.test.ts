@@ -42,6 +42,24 @@ describe('CoreTurns', () => {
     expect(turns.busy).toBe(4);
   });
 
+  test('takeAtOnce gives cores while as many are free and nobody waits, and nothing else', async () => {
+    const { turns, take, end } = createCores(2);
+    const turn = turns.takeAtOnce('a', 2);
+    expect(turns.busy).toBe(2);
+    expect(turns.takeAtOnce('a', 1)).toBeUndefined();
+    turn?.release();
+    expect(turns.busy).toBe(0);
+    void take('b', 1, 'b1');
+    void take('c', 2, 'c1');
+    await settled();
+    // One core is free, and the run that waits for two is not overtaken.
+    expect(turns.takeAtOnce('d', 1)).toBeUndefined();
+    await end('b1', 1);
+    await end('c1', 1);
+    expect(turns.takeAtOnce('d', 8)).toBeDefined();
+    expect(turns.busy).toBe(2);
+  });
+
   test('gives a version with short runs as much time as one with long ones', async () => {
     const { order, take, end } = createCores(1);
     for (const name of ['long1', 'long2']) void take('long', 1, name);

@@ -12,13 +12,7 @@ import { ProvisionLease, type ProvisionLeaseInit } from '../swarm/provision-leas
 import type { NodeView, ReplicaView } from '../swarm/view.ts';
 import { AnswerSampler } from './answer-sampler.ts';
 import { CallClock } from './call-clock.ts';
-import {
-  type CallInputs,
-  type InferInputs,
-  JoinedInputs,
-  type ReadManifest,
-  SingleInputs,
-} from './call-inputs.ts';
+import { type CallInputs, type InferInputs, JoinedInputs, SingleInputs } from './call-inputs.ts';
 import { type CatalogResult, type CatalogSearch, searchCatalog } from './catalog-search.ts';
 import { type ResolvedClientInit, resolveClientInit, type SwarmClientInit } from './client-init.ts';
 import type { Evidence } from './evidence.ts';
@@ -32,6 +26,7 @@ import {
 import { type InferResult, outputsOf, splitResult } from './infer-result.ts';
 import { failedCall, InferenceCall } from './inference-call.ts';
 import { InferenceRouter } from './inference-router.ts';
+import { ModelDescriptions } from './model-descriptions.ts';
 import { ModelResolver, type ResolvedModel } from './model-resolver.ts';
 import { OpenCalls } from './open-calls.ts';
 import { findReleaseStatus, type ReleaseStatus } from './release-status.ts';
@@ -48,6 +43,7 @@ export class SwarmClient implements AsyncDisposable {
   readonly #resolver: ModelResolver;
   readonly #router: InferenceRouter;
   readonly #manifests: ManifestReader;
+  readonly #descriptions: ModelDescriptions;
   readonly #book: EvidenceBook;
   readonly #verifier: Verifier;
   readonly #sampler: AnswerSampler | undefined;
@@ -65,11 +61,14 @@ export class SwarmClient implements AsyncDisposable {
       distrusted: () => book.avoided(Date.now()),
     });
     this.#manifests = new ManifestReader(peer);
+    this.#descriptions = new ModelDescriptions({
+      ...{ peer, resolver: this.#resolver, manifests: this.#manifests },
+    });
     this.#verifier = new Verifier({
       ...{ peer, book },
       resolver: this.#resolver,
       router: this.#router,
-      readManifest: (ref) => this.#manifestReader(ref),
+      readManifest: (ref) => this.#descriptions.readerOf(ref),
     });
     this.#sampler =
       init.sampling &&
@@ -104,7 +103,7 @@ export class SwarmClient implements AsyncDisposable {
   infer(ref: string | ModelRef, inputs: InferInputs, options: InferOptions = {}): InferenceCall {
     try {
       const model = toRef(ref);
-      const given = new SingleInputs(inputs, this.#manifestReader(model));
+      const given = new SingleInputs(inputs, this.#descriptions.readerOf(model));
       const { answer, cancel } = this.#begin(model, given, options);
       return new InferenceCall({ answer, cancel, parts: outputsOf });
     } catch (error) {
@@ -126,7 +125,7 @@ export class SwarmClient implements AsyncDisposable {
   ): InferenceCall<readonly InferResult[], InferResult> {
     try {
       const model = toRef(ref);
-      const joined = new JoinedInputs(requests, this.#manifestReader(model));
+      const joined = new JoinedInputs(requests, this.#descriptions.readerOf(model));
       const { answer, cancel } = this.#begin(model, joined, options);
       const results = answer.then((result) => splitResult(result, joined.rows));
       return new InferenceCall({ answer: results, cancel, parts: (all) => all });
@@ -147,7 +146,7 @@ export class SwarmClient implements AsyncDisposable {
     options: InferOptions = {},
   ): Promise<RouteExplanation> {
     const model = toRef(ref);
-    const given = new SingleInputs(inputs, this.#manifestReader(model));
+    const given = new SingleInputs(inputs, this.#descriptions.readerOf(model));
     const resolved = resolveInferOptions(options, this.#init);
     const clock = new CallClock(resolved.deadlineMs, resolved.signal);
     return this.#calls.run(clock, () => this.#router.explain(model, given, resolved, clock));
@@ -181,11 +180,11 @@ export class SwarmClient implements AsyncDisposable {
    */
   async describe(ref: string | ModelRef, options: AbortOptions = {}): Promise<DescribedModel> {
     const model = toRef(ref);
-    return this.#calls.within(options, formatModelRef(model), async (signal) => {
-      const resolved = await this.#resolver.resolve(model, signal);
-      const manifest = await this.#manifestReader(model)(resolved.cid, signal);
-      return { ...resolved, manifest };
-    });
+    const known = this.#calls.closed ? undefined : this.#descriptions.known(model);
+    if (known !== undefined) return known;
+    return this.#calls.within(options, formatModelRef(model), (signal) =>
+      this.#descriptions.find(model, signal),
+    );
   }
 
   /**
@@ -337,16 +336,6 @@ export class SwarmClient implements AsyncDisposable {
       });
     }
     return result;
-  }
-
-  #manifestReader(model: ModelRef): ReadManifest {
-    return async (cid, signal) => {
-      if (this.#peer.view.holders(cid, Date.now()).length === 0) {
-        // What was resolved a moment ago may be on nodes that were heard of since.
-        await this.#resolver.refresh(model, cid, signal);
-      }
-      return this.#manifests.read(cid, signal);
-    };
   }
 
   async #survey(options: AbortOptions): Promise<void> {

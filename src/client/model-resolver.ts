@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { BoundedMap } from '../../protocols/bounded-map.ts';
 import { capacityBucket } from '../../protocols/capacity/index.ts';
 import { NotFoundError } from '../../protocols/errors.ts';
-import type { ModelRef } from '../../protocols/reference.ts';
+import type { ModelRef, ModelSelector } from '../../protocols/reference.ts';
 import type { ReleaseRecord } from '../../protocols/release/index.ts';
 import type { RoutingQuery } from '../../protocols/routing/index.ts';
 import type { NodeId, PublisherId, VersionCid } from '../../protocols/types.ts';
@@ -60,6 +60,8 @@ export interface ResolvedModel {
 
 type ModelQuery = RoutingQuery & { readonly kind: 'model' };
 
+type ChannelSelector = ModelSelector & { readonly kind: 'channel' };
+
 /** When the peers around were last asked about a reference, and about the hint of an answer. */
 interface Asked {
   atMs: number;
@@ -85,25 +87,17 @@ export class ModelResolver {
    * @throws {ERR_NOT_FOUND} when the model or the channel is unknown.
    */
   async resolve(ref: ModelRef, signal: AbortSignal, share = 1): Promise<ResolvedModel> {
-    await this.#askWhenDue(ref, signal);
+    return this.known(ref, share) ?? this.#resolve(ref, signal, share);
+  }
+
+  /** What {@link resolve} says without asking anybody; undefined where it has to ask, or knows no such channel. */
+  known(ref: ModelRef, share = 1): ResolvedModel | undefined {
+    const askedAtMs = this.#asked.get(keyOf(ref))?.atMs ?? Number.NEGATIVE_INFINITY;
+    if (Date.now() - askedAtMs > ASK_INTERVAL_MS) return undefined;
     const { publisher, name, selector } = ref;
-    if (selector.kind === 'version') {
-      this.#joinVersion(selector.cid);
-      return { publisher, name, cid: selector.cid, sequence: 0, channel: null, fellBack: false };
-    }
-    const record = await this.#record(ref, signal);
-    const target = selectTarget(record, selector, {
-      share,
-      isTripped: (channel) => this.#peer.outcomes.tripOf(record, channel) !== undefined,
-    });
-    if (target === undefined) {
-      const channels = Object.keys(record.channels).join(', ') || 'none';
-      throw new NotFoundError(
-        `model ${publisher}/${name} has no channel '${selector.channel}', it has: ${channels}`,
-      );
-    }
-    this.#joinVersion(target.cid);
-    return { publisher, name, sequence: record.sequence, ...target };
+    if (selector.kind === 'version') return this.#versionOf(ref, selector.cid);
+    const record = this.#peer.releases.cached(publisher, name)?.record;
+    return record && this.#targetOf(record, selector, share);
   }
 
   /** Asks again who serves a version, for a call that ran out of nodes; those whom the DHT names when nobody around knows one. */
@@ -126,6 +120,40 @@ export class ModelResolver {
     this.#peer.snapshot(node, modelQuery(ref), AbortSignal.timeout(HINT_TIMEOUT_MS)).catch(() => {
       // It may have lied or gone: the peers around are asked within seconds in any case.
     });
+  }
+
+  async #resolve(ref: ModelRef, signal: AbortSignal, share: number): Promise<ResolvedModel> {
+    await this.#askWhenDue(ref, signal);
+    const { publisher, name, selector } = ref;
+    if (selector.kind === 'version') return this.#versionOf(ref, selector.cid);
+    const record = await this.#record(ref, signal);
+    const target = this.#targetOf(record, selector, share);
+    if (target !== undefined) return target;
+    const channels = Object.keys(record.channels).join(', ') || 'none';
+    throw new NotFoundError(
+      `model ${publisher}/${name} has no channel '${selector.channel}', it has: ${channels}`,
+    );
+  }
+
+  #versionOf({ publisher, name }: ModelRef, cid: VersionCid): ResolvedModel {
+    this.#joinVersion(cid);
+    return { publisher, name, cid, sequence: 0, channel: null, fellBack: false };
+  }
+
+  /** Undefined when the record lacks the channel. */
+  #targetOf(
+    record: ReleaseRecord,
+    selector: ChannelSelector,
+    share: number,
+  ): ResolvedModel | undefined {
+    const target = selectTarget(record, selector, {
+      share,
+      isTripped: (channel) => this.#peer.outcomes.tripOf(record, channel) !== undefined,
+    });
+    if (target === undefined) return undefined;
+    this.#joinVersion(target.cid);
+    const { publisher, name, sequence } = record;
+    return { publisher, name, sequence, ...target };
   }
 
   async #record({ publisher, name }: ModelRef, signal: AbortSignal): Promise<ReleaseRecord> {

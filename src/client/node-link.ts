@@ -146,7 +146,7 @@ export class NodeLink {
     record.reserve(sentAtMs);
     this.#sentAtMs = performance.now();
     try {
-      const connection = await abandonable(this.#connected(), signal);
+      const connection = this.#open ?? (await abandonable(this.#connected(), signal));
       // After the dial, which is paid once: what follows tells of the path.
       const startedAt = performance.now();
       const { onOutput, onTransfer } = init;

@@ -16,6 +16,10 @@ export class OpenCalls {
     this.#deadlineMs = deadlineMs;
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /**
    * Works on a call with a clock of its own, which belongs to the work.
    *

@@ -22,6 +22,8 @@ const MIN_HEDGE_MS = 2;
  */
 export class HedgeTimes {
   readonly #forms = new BoundedMap<string, LatencyQuantile>(MAX_FORMS);
+  /** The form used last. */
+  #last = '';
 
   /** An answer to a request of so many bytes came after so many milliseconds. */
   answered(version: VersionCid, bodyBytes: number, latencyMs: number): void {
@@ -29,7 +31,8 @@ export class HedgeTimes {
     const known = this.#forms.get(form) ?? new LatencyQuantile(HEDGE_QUANTILE);
     known.add(latencyMs);
     // Also for what was known already: the form used last is forgotten last.
-    this.#forms.set(form, known);
+    if (form !== this.#last) this.#forms.set(form, known);
+    this.#last = form;
   }
 
   /** Milliseconds after which to ask a second node, when the first was expected to take so long; null when nothing is known yet. */

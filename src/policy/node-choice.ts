@@ -1,5 +1,5 @@
 import type { NodeId } from '../../protocols/types.ts';
-import { contenders, isNews } from './probe-plan.ts';
+import { ALL_PROBED, contenders, isNews } from './probe-plan.ts';
 import {
   bestKnown,
   type Candidate,
@@ -77,11 +77,11 @@ export function judgeCandidates<C extends Candidate>(
     const estimate = estimateCompletion(candidate, request.bodyBytes, fallback);
     return { candidate, estimate, verdict };
   });
-  const chosen = choose(
-    judged.filter(({ candidate }) => open.includes(candidate)),
-    request,
-    context,
-  );
+  const left =
+    open.length === judged.length
+      ? judged
+      : judged.filter(({ candidate }) => open.includes(candidate));
+  const chosen = choose(left, request, context);
   if (chosen !== undefined) chosen.verdict = 'chosen';
   return judged;
 }
@@ -115,6 +115,7 @@ export function selectable<C extends Candidate>(
   nowMs: number,
 ): readonly C[] {
   const eligible = candidates.filter((candidate) => barredBy(candidate, request) === undefined);
+  if (eligible.every((candidate) => ailment(candidate, nowMs) === undefined)) return eligible;
   for (const accepted of ACCEPTED_AILMENTS) {
     const found = eligible.filter((candidate) => accepted.includes(ailment(candidate, nowMs)));
     if (found.length > 0) return found;
@@ -149,10 +150,11 @@ function choose<C extends Candidate>(
   request: RoutingRequest,
   { nowMs, random }: RoutingContext,
 ): Judgement<C> | undefined {
-  const untilMs = Math.min(...open.map(({ candidate }) => candidate.coolingUntilMs));
+  if (open.length === 0) return undefined;
+  const untilMs = leastOf(open, ({ candidate }) => candidate.coolingUntilMs);
   // All cool: the least bad one is tried, and only that one.
   if (untilMs > nowMs) return open.find(({ candidate }) => candidate.coolingUntilMs === untilMs);
-  return open.length === 0 ? undefined : bestOf(narrow(open, request, random), request, random);
+  return bestOf(narrow(open, request, random), request, random);
 }
 
 /** Leaves out whom others are better than for other reasons than time; what is left is never empty. */
@@ -163,19 +165,20 @@ function narrow<C extends Candidate>(
 ): readonly Judgement<C>[] {
   const { bodyBytes, remainingMs, failedOwners } = request;
   let left = leaveOut(open, 'too small', ({ refusedBytes }) => bodyBytes < refusedBytes);
-  const inTime = left.filter(({ estimate }) => estimate.totalMs <= remainingMs);
-  const most = Math.max(0, ...inTime.map(({ candidate }) => candidate.wishesMet));
+  const most = -leastOf(left, ({ estimate, candidate }) =>
+    estimate.totalMs <= remainingMs ? -candidate.wishesMet : 0,
+  );
   left = leaveOut(left, 'not preferred', ({ wishesMet }) => wishesMet >= most);
   left = leaveOut(left, 'same owner', ({ owner }) => !failedOwners.has(owner));
   // All shares as parts of the largest: to a client that has just begun all nodes are new, and none of them is a newcomer.
-  const largest = Math.max(...left.map(({ candidate }) => candidate.startShare));
+  const largest = -leastOf(left, ({ candidate }) => -candidate.startShare);
   left = leaveOut(
     left,
     'starting',
     ({ startShare }) => startShare >= largest || random() * largest < startShare,
   );
   const { affinity } = request;
-  if (affinity !== undefined) return left;
+  if (affinity !== undefined || left.length <= ALL_PROBED) return left;
   const drawn = new Set<Candidate>(
     contenders(
       left.map(({ candidate }) => candidate),
@@ -190,10 +193,22 @@ function leaveOut<C extends Candidate>(
   verdict: Verdict,
   keeps: (candidate: C) => boolean,
 ): readonly Judgement<C>[] {
-  const kept = new Set(judged.filter(({ candidate }) => keeps(candidate)));
-  if (kept.size === 0) return judged;
-  for (const judgement of judged) if (!kept.has(judgement)) judgement.verdict = verdict;
-  return [...kept];
+  const kept = judged.filter(({ candidate }) => keeps(candidate));
+  if (kept.length === 0 || kept.length === judged.length) return judged;
+  // In the order of all: the next one kept is met before any after it.
+  let next = 0;
+  for (const judgement of judged) {
+    if (judgement === kept[next]) next += 1;
+    else judgement.verdict = verdict;
+  }
+  return kept;
+}
+
+/** The least value; infinite of none. */
+function leastOf<T>(items: readonly T[], valueOf: (item: T) => number): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const item of items) least = Math.min(least, valueOf(item));
+  return least;
 }
 
 function bestOf<C extends Candidate>(
@@ -201,9 +216,10 @@ function bestOf<C extends Candidate>(
   request: RoutingRequest,
   random: () => number,
 ): Judgement<C> | undefined {
+  if (judged.length === 1) return judged[0];
   const cold = leaveOutHot(judged);
-  const bestMs = Math.min(...cold.map(({ estimate }) => estimate.totalMs));
   if (request.affinity !== undefined) {
+    const bestMs = leastOf(cold, ({ estimate }) => estimate.totalMs);
     const boundMs = Math.max(bestMs + TIE_MS, AFFINITY_RATIO * bestMs);
     return affine(
       cold.filter(({ estimate }) => estimate.totalMs <= boundMs),
@@ -215,7 +231,7 @@ function bestOf<C extends Candidate>(
     const { queueMs, totalMs } = judgement.estimate;
     return { judgement, queueMs: queueMs - doubtMs, totalMs: totalMs - doubtMs };
   });
-  const leastMs = Math.min(...certain.map(({ totalMs }) => totalMs));
+  const leastMs = leastOf(certain, ({ totalMs }) => totalMs);
   const tied = certain
     .filter(({ queueMs, totalMs }) => {
       const share = queueMs === 0 ? IDLE_TIE_SHARE : TIE_SHARE;
@@ -272,7 +288,7 @@ function longestRested<C extends Candidate>(
   tied: readonly Judgement<C>[],
   random: () => number,
 ): Judgement<C> | undefined {
-  const oldestMs = Math.min(...tied.map(({ candidate }) => candidate.lastSentAtMs));
+  const oldestMs = leastOf(tied, ({ candidate }) => candidate.lastSentAtMs);
   const rested = tied.filter(({ candidate }) => candidate.lastSentAtMs === oldestMs);
   return rested[Math.floor(random() * rested.length)];
 }

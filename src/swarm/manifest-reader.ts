@@ -24,7 +24,7 @@ export class ManifestReader {
    * @throws {ERR_NO_NODE} when no known holder answered; `details.failures` says why each did not.
    */
   async read(cid: VersionCid, signal: AbortSignal): Promise<Manifest> {
-    const cached = this.#cache.get(cid);
+    const cached = this.cached(cid);
     if (cached !== undefined) return cached;
     const manifest = await askHolders(
       this.#peer,
@@ -36,6 +36,11 @@ export class ManifestReader {
     );
     this.#cache.set(cid, manifest);
     return manifest;
+  }
+
+  /** The manifest where it was read before. */
+  cached(cid: VersionCid): Manifest | undefined {
+    return this.#cache.get(cid);
   }
 
   async close(): Promise<void> {

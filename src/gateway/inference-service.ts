@@ -121,7 +121,10 @@ export class InferenceService {
     this.#inFlight += 1;
     metrics.begin();
     try {
-      model = await this.#find(call);
+      const { signal } = call;
+      const found = await this.#components.directory.find(call.model, call.version, { signal });
+      checkMayUse(call.caller, found.name);
+      model = found;
       metrics.began(model);
       const request = call.parse(model);
       const { answer, node, cacheMs } = await this.#answer(
@@ -130,9 +133,8 @@ export class InferenceService {
       );
       const outcome: AnsweredRequest = {
         protocol: call.protocol,
-        rows: rowsOf(request.inputs),
+        ...sizeOf(request.inputs),
         latencyMs: performance.now() - startedMs,
-        requestBytes: bytesOf(Object.values(request.inputs).map((tensor) => ({ tensor }))),
         responseBytes: bytesOf(answer.outputs),
         node,
         cacheMs,
@@ -152,12 +154,6 @@ export class InferenceService {
       if (this.#inFlight === 0) this.#idle?.resolve();
       if (this.#inFlight === 0) this.#idle = undefined;
     }
-  }
-
-  async #find({ model, version, caller, signal }: InferenceCall): Promise<ServedModel> {
-    const found = await this.#components.directory.find(model, version, { signal });
-    checkMayUse(caller, found.name);
-    return found;
   }
 
   /** From the cache where that keeps the model's answers and has this one, else from a node. */
@@ -283,8 +279,16 @@ function attributesOf(
   };
 }
 
-/** Requests of no batch count one. */
-function rowsOf(inputs: Readonly<Record<string, Tensor>>): number {
-  const [first] = Object.values(inputs);
-  return first?.shape[0] ?? 1;
+/** Rows by the first input, of no batch one; and the bytes of all. */
+function sizeOf(
+  inputs: Readonly<Record<string, Tensor>>,
+): Pick<AnsweredRequest, 'rows' | 'requestBytes'> {
+  let rows: number | undefined;
+  let requestBytes = 0;
+  for (const name in inputs) {
+    const tensor = inputs[name];
+    rows ??= tensor?.shape[0] ?? 1;
+    requestBytes += tensor?.bytes.byteLength ?? 0;
+  }
+  return { rows: rows ?? 1, requestBytes };
 }

@@ -23,12 +23,15 @@ import type {
   GrpcStreamResponse,
 } from './grpc-messages.ts';
 import { formatGrpcResponse, parametersOf, parseGrpcRequest } from './grpc-request.ts';
-import { answerRequestId } from './grpc-request-id.ts';
+import { answerRequestId, requestIdOfCall, sendRequestId } from './grpc-request-id.ts';
 import { InferenceStream } from './grpc-stream.ts';
 
 const SHARED_MEMORY_METHODS = ['System', 'Cuda'].flatMap((kind) =>
   ['Status', 'Register', 'Unregister'].map((what) => `${kind}SharedMemory${what}`),
 );
+
+/** Why a call ends that its caller leaves. One for all: the library says so of each call that has ended, answered ones too. */
+const CANCELLED = new DOMException('the call was cancelled', 'AbortError');
 
 export interface GrpcServiceComponents extends ApiComponents {
   readonly keys: ApiKeys;
@@ -140,15 +143,22 @@ export class GrpcService {
     door: 'open' | 'key' = 'key',
   ) {
     return (call: ServerUnaryCall<Request, object>, reply: sendUnaryData<object>): void => {
-      const requestId = answerRequestId(call);
+      const requestId = requestIdOfCall(call);
       this.#readerOf(call, requestId);
       const answered = async (): Promise<object> => {
         const opened = await this.#open(call, { group, door, requestId });
         return answer(call.request, opened);
       };
+      // The headers go with the answer: sent ahead of it they are a packet, and a system call, of their own.
       answered().then(
-        (value) => reply(null, value),
-        (error: unknown) => reply(this.#status(error, requestId)),
+        (value) => {
+          sendRequestId(call, requestId);
+          reply(null, value);
+        },
+        (error: unknown) => {
+          sendRequestId(call, requestId);
+          reply(this.#status(error, requestId));
+        },
       );
     };
   }
@@ -165,8 +175,7 @@ export class GrpcService {
     const { keys, restricted } = this.#components;
     restricted.checkGrpc(group, (key) => metadata.get(key).map(String)[0]);
     const leaving = new AbortController();
-    const leave = (): void =>
-      leaving.abort(new DOMException('the call was cancelled', 'AbortError'));
+    const leave = (): void => leaving.abort(CANCELLED);
     if (call.cancelled) leave();
     call.once('cancelled', leave);
     const [authorization] = metadata.get('authorization').map(String);
@@ -227,8 +236,11 @@ export class GrpcService {
   /** Has whoever takes nothing of a call's answers dropped. */
   #readerOf(call: object, requestId: string): CallReader {
     const { readerTimeoutMs: timeoutMs } = this.#components;
-    const late = new GatewayRefusal('exhausted', `no answer was read for ${timeoutMs} ms`);
-    return new CallReader(call, { timeoutMs, onLate: () => void this.#status(late, requestId) });
+    const onLate = (): void => {
+      const late = new GatewayRefusal('exhausted', `no answer was read for ${timeoutMs} ms`);
+      this.#status(late, requestId);
+    };
+    return new CallReader(call, { timeoutMs, onLate });
   }
 
   #status(error: unknown, requestId: string): { readonly code: status; readonly details: string } {

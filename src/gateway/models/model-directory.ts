@@ -80,7 +80,10 @@ export class ModelDirectory {
     version: string,
     { signal, unserved = false }: FindOptions,
   ): Promise<ServedModel> {
-    const { publisher, name } = await this.#publisherOf(asked, signal);
+    const slash = asked.indexOf('/');
+    const publisher =
+      slash < 0 ? await this.#soleOf(asked, signal) : this.#publisherOf(asked, slash);
+    const name = asked.slice(slash + 1);
     if (!unserved && this.isRefused(`${publisher}/${name}`)) {
       throw new NotFoundError(
         `Request for unknown model: ${shown(asked)} has no available versions`,
@@ -124,16 +127,12 @@ export class ModelDirectory {
     this.#refused.delete(name);
   }
 
-  async #publisherOf(
-    asked: string,
-    signal: AbortSignal,
-  ): Promise<{ publisher: PublisherId; name: string }> {
-    const slash = asked.indexOf('/');
-    if (slash < 0) return { publisher: await this.#soleOf(asked, signal), name: asked };
-    const [who, name] = [asked.slice(0, slash), asked.slice(slash + 1)];
-    const publisher = this.#publishers.get(who);
+  /** Who stands before the slash. @throws {ERR_NOT_FOUND} when nobody does, or no name after it. */
+  #publisherOf(asked: string, slash: number): PublisherId {
+    const who = asked.slice(0, slash);
     try {
-      return { publisher: publisher ?? parsePublisherId(who), name: parseName(name, 'model') };
+      parseName(asked.slice(slash + 1), 'model');
+      return this.#publishers.get(who) ?? parsePublisherId(who);
     } catch (cause) {
       if (!(cause instanceof InvalidInputError)) throw cause;
       throw unknownModel(asked, { cause });

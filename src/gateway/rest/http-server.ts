@@ -70,8 +70,9 @@ export class HttpServer {
     this.#app.setErrorHandler((error, request, reply) => this.#refuse(error, request, reply));
     this.#app.addHook('onRequest', async (request, reply) => this.#begin(request, reply));
     // A client that keeps its connection would find out only when it is gone, and be waited for until then.
-    this.#app.addHook('onSend', async (_request, reply) => {
+    this.#app.addHook('onSend', (_request, reply, _payload, done) => {
       if (components.readiness.draining) void reply.header('connection', 'close');
+      done();
     });
     this.#app.all('/*', (request, reply) => this.#serve(request, reply));
     // A method that the HTTP library has no routes for.

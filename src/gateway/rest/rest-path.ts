@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../../protocols/bounded-map.ts';
 import type { ApiGroup } from '../access/restricted-groups.ts';
 
 /** What a path of the REST API names; the method is checked by whoever serves it. */
@@ -37,6 +38,12 @@ const FIXED: Readonly<Record<string, RestRoute['kind']>> = {
 
 /** The repository that Triton's routes may name is the swarm, whatever it is called. */
 const REPOSITORY_MODEL = /^repository\/(?:[^/]+\/)?models\/(.+)\/(load|unload)$/;
+
+/** Routes of paths that were read, and characters of such a path at most: the same few are asked again and again. */
+const MAX_KEPT = 256;
+const MAX_KEPT_LENGTH = 256;
+
+const ROUTES = new BoundedMap<string, RestRoute>(MAX_KEPT);
 
 /** The group of the API that each route is of. */
 const GROUPS: Readonly<Record<RestRoute['kind'], ApiGroup>> = {
@@ -83,6 +90,14 @@ export function methodOf({ kind }: RestRoute): 'GET' | 'POST' {
  * word of the API.
  */
 export function parseRestPath(path: string): RestRoute | undefined {
+  const known = ROUTES.get(path);
+  if (known !== undefined) return known;
+  const route = readPath(path);
+  if (route !== undefined && path.length <= MAX_KEPT_LENGTH) ROUTES.set(path, route);
+  return route;
+}
+
+function readPath(path: string): RestRoute | undefined {
   if (path === '/openapi.json') return { kind: 'api-description' };
   if (path !== '/v2' && !path.startsWith('/v2/')) return undefined;
   const rest = path.slice('/v2/'.length).replace(/\/$/, '');

@@ -360,7 +360,8 @@ export class SwarmClient implements AsyncDisposable {
  * Joins the swarm and resolves once a first peer is connected. Close it, or declare it with `await using`.
  *
  * @throws {ERR_CONFIG} when a setting is wrong.
- * @throws {ERR_CONNECTION} when no peer answers within `joinTimeoutMs`.
+ * @throws {ERR_CONNECTION} when each address refused, or none answered in the 10 s that a dial may take. {ERR_DEADLINE} when
+ * `joinTimeoutMs` ended before that was known.
  * @throws {ERR_STORE} when the evidence in `dataDir` cannot be read.
  */
 export async function createClient(init: SwarmClientInit): Promise<SwarmClient> {

@@ -129,6 +129,13 @@ describe('swarm, given something wrong,', () => {
       }),
     ));
 
+  it('says that the time was too short to reach anybody', () =>
+    refuses(
+      [...infer(), '--deadline', '1'],
+      { code: 'ERR_DEADLINE', exit: 6, says: ' ms' },
+      request({}),
+    ));
+
   it.each([
     [['frobnicate'], 'unknown command'],
     [['infer'], 'missing required argument'],

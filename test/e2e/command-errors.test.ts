@@ -98,6 +98,16 @@ describe('swarm, given something wrong,', () => {
     refuses(infer(), { code: 'ERR_INVALID_INPUT', exit: 5, says }, text),
   );
 
+  it.each([
+    ['{"inputs" []}', "request file wrong.json: not JSON: Expected ':'", /position 10\b/],
+    ['{"inputs": {}}', 'request file wrong.json: inputs: expected an array', /./],
+  ])('names the file of request %j, and the place in it', async (text, says, place) => {
+    await writeFile(path.join(testnet.folder, 'wrong.json'), text);
+    const args = ['infer', reference, '--request', 'wrong.json', ...join];
+    await refuses(args, { code: 'ERR_INVALID_INPUT', exit: 5, says });
+    expect((await runSwarm(args, { cwd: testnet.folder })).stderr).toMatch(place);
+  });
+
   it('says that a request file is not there', () =>
     refuses(['infer', reference, '--request', 'nothing.json', ...join], {
       code: 'ERR_NOT_FOUND',

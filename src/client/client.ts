@@ -1,7 +1,6 @@
 import { generateKeyPair } from '@libp2p/crypto/keys';
-import { NotFoundError } from '../../protocols/errors.ts';
 import type { Manifest } from '../../protocols/manifest/index.ts';
-import { formatModelRef, type ModelRef, parseModelRef } from '../../protocols/reference.ts';
+import { formatModelRef, type ModelRef } from '../../protocols/reference.ts';
 import { createMemorySequenceStore } from '../../protocols/release/index.ts';
 import type { AbortOptions, NodeId, VersionCid } from '../../protocols/types.ts';
 import { resolveScalingInit, type ScalingInit } from '../policy/scaling/scaling-settings.ts';
@@ -24,6 +23,7 @@ import { type ResolvedClientInit, resolveClientInit, type SwarmClientInit } from
 import type { Evidence } from './evidence.ts';
 import { EvidenceBook } from './evidence-book.ts';
 import { EvidenceFolder } from './evidence-folder.ts';
+import { toModelRef } from './given-ref.ts';
 import {
   type InferOptions,
   type ResolvedInferOptions,
@@ -39,7 +39,7 @@ import { type DescribedModel, RemoteModel } from './remote-model.ts';
 import type { RouteExplanation } from './route-explanation.ts';
 import { SampledInputs } from './sampled-inputs.ts';
 import { Verifier } from './verifier.ts';
-import { type ReadFileOptions, readVersionFile } from './version-file.ts';
+import { checkReadFileOptions, type ReadFileOptions, readVersionFile } from './version-file.ts';
 
 /** A client of the swarm: finds a model's version, picks a node, sends tensors, retries elsewhere. */
 export class SwarmClient implements AsyncDisposable {
@@ -81,9 +81,13 @@ export class SwarmClient implements AsyncDisposable {
     return this.#peer.id;
   }
 
-  /** A model by its reference, to be called again and again. Asks nobody: what is wrong with it, its calls say. */
+  /**
+   * A model by its reference, to be called again and again. Asks nobody: whether there is one, its calls say.
+   *
+   * @throws {ERR_INVALID_INPUT} when it is no reference.
+   */
   model(ref: string | ModelRef): RemoteModel {
-    return new RemoteModel(this, toRef(ref));
+    return new RemoteModel(this, toModelRef(ref));
   }
 
   /**
@@ -103,7 +107,7 @@ export class SwarmClient implements AsyncDisposable {
    */
   infer(ref: string | ModelRef, inputs: InferInputs, options: InferOptions = {}): InferenceCall {
     try {
-      const model = toRef(ref);
+      const model = toModelRef(ref);
       const given = new SingleInputs(inputs, this.#manifestReader(model));
       const { answer, cancel } = this.#begin(model, given, options);
       return new InferenceCall({ answer, cancel, parts: outputsOf });
@@ -125,7 +129,7 @@ export class SwarmClient implements AsyncDisposable {
     options: InferOptions = {},
   ): InferenceCall<readonly InferResult[], InferResult> {
     try {
-      const model = toRef(ref);
+      const model = toModelRef(ref);
       const joined = new JoinedInputs(requests, this.#manifestReader(model));
       const { answer, cancel } = this.#begin(model, joined, options);
       const results = answer.then((result) => splitResult(result, joined.rows));
@@ -146,7 +150,7 @@ export class SwarmClient implements AsyncDisposable {
     inputs: InferInputs,
     options: InferOptions = {},
   ): Promise<RouteExplanation> {
-    const model = toRef(ref);
+    const model = toModelRef(ref);
     const given = new SingleInputs(inputs, this.#manifestReader(model));
     const resolved = resolveInferOptions(options, this.#init);
     const clock = new CallClock(resolved.deadlineMs, resolved.signal);
@@ -159,7 +163,7 @@ export class SwarmClient implements AsyncDisposable {
    * @throws {ERR_NOT_FOUND} when the model or channel is unknown.
    */
   async resolve(ref: string | ModelRef, options: AbortOptions = {}): Promise<ResolvedModel> {
-    const model = toRef(ref);
+    const model = toModelRef(ref);
     return this.#calls.within(options, formatModelRef(model), (signal) =>
       this.#resolver.resolve(model, signal),
     );
@@ -180,7 +184,7 @@ export class SwarmClient implements AsyncDisposable {
    * @throws {ERR_NOT_FOUND | ERR_NO_NODE} as {@link manifest}.
    */
   async describe(ref: string | ModelRef, options: AbortOptions = {}): Promise<DescribedModel> {
-    const model = toRef(ref);
+    const model = toModelRef(ref);
     return this.#calls.within(options, formatModelRef(model), async (signal) => {
       const resolved = await this.#resolver.resolve(model, signal);
       const manifest = await this.#manifestReader(model)(resolved.cid, signal);
@@ -199,8 +203,10 @@ export class SwarmClient implements AsyncDisposable {
     path: string,
     options: ReadFileOptions = {},
   ): Promise<Uint8Array> {
-    const model = toRef(ref);
-    return this.#calls.within(options, formatModelRef(model), async (signal) => {
+    const model = toModelRef(ref);
+    checkReadFileOptions(options);
+    const { signal: given } = options;
+    return this.#calls.within({ signal: given }, formatModelRef(model), async (signal) => {
       const version = await this.describe(model, { signal });
       return readVersionFile(this.#peer, version, path, { ...options, signal });
     });
@@ -212,7 +218,7 @@ export class SwarmClient implements AsyncDisposable {
    * @throws {ERR_NOT_FOUND} when the model is unknown.
    */
   async releaseStatus(ref: string | ModelRef, options: AbortOptions = {}): Promise<ReleaseStatus> {
-    const model = toRef(ref);
+    const model = toModelRef(ref);
     return this.#calls.within(options, formatModelRef(model), (signal) =>
       findReleaseStatus(this.#peer, model, signal),
     );
@@ -391,10 +397,4 @@ export async function openEvidence({
   dataDir,
 }: Pick<ResolvedClientInit, 'dataDir'>): Promise<EvidenceBook> {
   return EvidenceBook.open(dataDir === undefined ? undefined : new EvidenceFolder(dataDir));
-}
-
-function toRef(ref: string | ModelRef): ModelRef {
-  if (typeof ref === 'string') return parseModelRef(ref);
-  if (ref === null || typeof ref !== 'object') throw new NotFoundError('no model reference given');
-  return ref;
 }

@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { NodeId } from '../protocols/types.ts';
 import type { FleetAddresses, FleetService } from '../src/fleet/fleet-service.ts';
+import { ensureFolder } from '../src/model/ensured-folder.ts';
 import { loadOrCreateKey } from '../src/swarm/identity.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
 import { RecordStore } from '../src/swarm/record-store.ts';
@@ -69,7 +69,7 @@ export async function createBootstrapServer(
   bootstrapInit: BootstrapInit,
 ): Promise<BootstrapServer> {
   const init = resolveBootstrapInit(bootstrapInit);
-  await mkdir(init.dataDir, { recursive: true, mode: 0o700 });
+  await ensureFolder(init.dataDir, 0o700);
   const privateKey = await loadOrCreateKey(path.join(init.dataDir, 'bootstrap.key'), {
     onWarning: (message) => init.logger.warn(message),
   });

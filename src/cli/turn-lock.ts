@@ -1,10 +1,11 @@
 import { createHash, randomBytes, randomInt } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { StoreError } from '../../protocols/errors.ts';
+import { ensureFolder } from '../model/ensured-folder.ts';
 
 /** How long another process is waited for: a turn takes the seconds of a DHT look-up and a put. */
 const DEFAULT_WAIT_MS = 20_000;
@@ -56,8 +57,8 @@ export async function takeTurn(folder: string, options: TurnOptions): Promise<As
 }
 
 async function putDown(file: string, holder: string): Promise<void> {
+  await ensureFolder(path.dirname(file), 0o700);
   try {
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     await writeFile(file, JSON.stringify({ holder, since: new Date().toISOString() }), {
       flag: 'wx',
       mode: 0o600,

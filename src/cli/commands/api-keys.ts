@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidInputError, NotFoundError } from '../../../protocols/errors.ts';
 import {
@@ -7,6 +6,7 @@ import {
   MAX_API_KEYS,
   readApiKeys,
 } from '../../gateway/access/api-key-file.ts';
+import { ensureFolder } from '../../model/ensured-folder.ts';
 import { writeDurably } from '../../swarm/durable-file.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
@@ -113,7 +113,7 @@ async function parseGrants(
 
 async function change(context: CommandContext, edit: (keys: Keys) => Keys): Promise<void> {
   const file = apiKeyFile(context);
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  await ensureFolder(path.dirname(file), 0o700);
   const { signal } = context;
   // Two at once would each write what the other had not yet written.
   await using _turn = await takeTurn(`${file}.turn`, { holder: 'swarm keys api', signal });

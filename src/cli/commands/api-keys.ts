@@ -60,7 +60,7 @@ export async function runKeysApi(
   return EXIT.ok;
 }
 
-/** `swarm keys api-list`: whose keys there are, and what they are for. */
+/** `swarm keys api-ls`: whose keys there are, and what they are for. */
 export async function runKeysApiList(context: CommandContext): Promise<number> {
   const { terminal } = context;
   const keys = Object.entries(await readApiKeys(apiKeyFile(context)));

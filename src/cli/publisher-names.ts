@@ -162,7 +162,9 @@ export class TrustedPublishers {
   ): Promise<void> {
     await ensureFolder(path.dirname(this.#file), 0o700);
     // Two at once would each write what the other had not yet written.
-    await using _turn = await takeTurn(`${this.#file}.turn`, { holder: 'swarm keys', signal });
+    await using _turn = await takeTurn(`${this.#file}.turn`, {
+      ...{ holder: 'swarm keys', doing: 'is changing the petnames', signal },
+    });
     const entries = await this.#read(signal);
     change(entries);
     const text = `${JSON.stringify(Object.fromEntries(entries), null, 2)}\n`;

@@ -116,7 +116,9 @@ async function change(context: CommandContext, edit: (keys: Keys) => Keys): Prom
   await ensureFolder(path.dirname(file), 0o700);
   const { signal } = context;
   // Two at once would each write what the other had not yet written.
-  await using _turn = await takeTurn(`${file}.turn`, { holder: 'swarm keys api', signal });
+  await using _turn = await takeTurn(`${file}.turn`, {
+    ...{ holder: 'swarm keys api', doing: 'is changing the API keys', signal },
+  });
   const keys = edit(await readApiKeys(file));
   await writeDurably(file, Buffer.from(`${JSON.stringify(keys, null, 2)}\n`), 0o600);
 }

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { NodeId } from '../protocols/types.ts';
 import type { FleetAddresses, FleetService } from '../src/fleet/fleet-service.ts';
+import { checkProvisionHook } from '../src/fleet/hook-check.ts';
 import { ensureFolder } from '../src/model/ensured-folder.ts';
 import { loadOrCreateKey } from '../src/swarm/identity.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
@@ -69,6 +70,7 @@ export async function createBootstrapServer(
   bootstrapInit: BootstrapInit,
 ): Promise<BootstrapServer> {
   const init = resolveBootstrapInit(bootstrapInit);
+  await checkProvisionHook(init.provision);
   await ensureFolder(init.dataDir, 0o700);
   const privateKey = await loadOrCreateKey(path.join(init.dataDir, 'bootstrap.key'), {
     onWarning: (message) => init.logger.warn(message),

@@ -90,10 +90,11 @@ export async function createBootstrapServer(
       mdns: init.mdns,
       maxConnections: init.maxConnections,
     });
-    peer.gossip.joinAll();
-    peer.releaseGossip.joinAll();
-    peer.outcomes.joinAll();
-    peer.demand.joinAll();
+    const forGood = Number.POSITIVE_INFINITY;
+    peer.gossip.joinAll(forGood);
+    peer.releaseGossip.joinAll(forGood);
+    peer.outcomes.joinAll(forGood);
+    peer.demand.joinAll(forGood);
     peer.recruits.join();
     peer.provisions.join();
     await serveRouting(peer);

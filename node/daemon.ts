@@ -329,6 +329,7 @@ async function assemble(
     },
     { timeoutMs: init.handoverTimeoutMs },
   );
+  peer.topics.keep(() => replicas.announced());
   const changed = (): void => {
     for (const { publisher, name, cid } of replicas.announced()) {
       peer.follow(publisher, name);

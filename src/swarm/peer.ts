@@ -32,6 +32,7 @@ import { ProvisionGossip } from './provision-gossip.ts';
 import { RecruitGossip } from './recruit-gossip.ts';
 import { ReleaseGossip } from './release-gossip.ts';
 import { ReleaseDirectory } from './releases.ts';
+import { TopicMembership } from './topic-membership.ts';
 import { SwarmView } from './view.ts';
 import { WayIn } from './way-in.ts';
 
@@ -93,6 +94,7 @@ export class SwarmPeer {
   readonly demand: DemandWatch;
   readonly recruits: RecruitGossip;
   readonly provisions: ProvisionGossip;
+  readonly topics: TopicMembership;
   readonly #wayIn: WayIn;
   readonly #startedAtMs = performance.now();
   /** Peers that did not answer when they were last asked for a snapshot. */
@@ -148,6 +150,7 @@ export class SwarmPeer {
     this.provisions = new ProvisionGossip(libp2p, { network, privateKey });
     this.liveness = new Liveness(this);
     this.gossip = capacityGossip(this);
+    this.topics = new TopicMembership(this);
     this.#wayIn = new WayIn(libp2p, parts);
     this.#wayIn.start();
   }
@@ -271,14 +274,15 @@ export class SwarmPeer {
     return requestCatalog(stream, query, signal);
   }
 
-  /** Hears at once of a model's releases, and of how its guarded ones fare. */
-  follow(publisher: string, name: string): void {
-    this.releaseGossip.join(publisher, name);
-    this.outcomes.join(publisher, name);
+  /** Hears at once of a model's releases, and of how its guarded ones fare; for how long, {@link GossipTopics.join} says. */
+  follow(publisher: string, name: string, nowMs?: number): void {
+    this.releaseGossip.join(publisher, name, nowMs);
+    this.outcomes.join(publisher, name, nowMs);
   }
 
   async stop(): Promise<void> {
     this.#wayIn.stop();
+    await this.topics.stop();
     this.liveness.stop();
     this.releases.stop();
     await this.outcomes.stop();

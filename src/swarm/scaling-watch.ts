@@ -50,7 +50,7 @@ export class ScalingWatch {
     return this.#versions.version(cid);
   }
 
-  /** All that is known now. A swarm that is small enough is heard whole from the first call on. */
+  /** All that is known now. A swarm that is small enough is heard whole while it is asked. */
   view(nowMs: number): ScalingView {
     const { view, libp2p } = this.#peer;
     const nodes = view.nodes(nowMs);

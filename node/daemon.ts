@@ -363,6 +363,7 @@ async function assemble(
         devices: devices.devices,
         cores: { total: cores.total, busy: cores.busy },
         memory: replicas.ledger.memory,
+        ...{ costPerHour: init.costPerHour ?? null, watts: init.watts ?? null },
         plan: scaler?.plan ?? [],
       }),
     }),

@@ -1,7 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { NodeId } from '../protocols/types.ts';
 import type { FleetAddresses, FleetService } from '../src/fleet/fleet-service.ts';
+import { checkProvisionHook } from '../src/fleet/hook-check.ts';
+import { ensureFolder } from '../src/model/ensured-folder.ts';
 import { loadOrCreateKey } from '../src/swarm/identity.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
 import { RecordStore } from '../src/swarm/record-store.ts';
@@ -69,7 +70,8 @@ export async function createBootstrapServer(
   bootstrapInit: BootstrapInit,
 ): Promise<BootstrapServer> {
   const init = resolveBootstrapInit(bootstrapInit);
-  await mkdir(init.dataDir, { recursive: true, mode: 0o700 });
+  await checkProvisionHook(init.provision);
+  await ensureFolder(init.dataDir, 0o700);
   const privateKey = await loadOrCreateKey(path.join(init.dataDir, 'bootstrap.key'), {
     onWarning: (message) => init.logger.warn(message),
   });
@@ -88,10 +90,11 @@ export async function createBootstrapServer(
       mdns: init.mdns,
       maxConnections: init.maxConnections,
     });
-    peer.gossip.joinAll();
-    peer.releaseGossip.joinAll();
-    peer.outcomes.joinAll();
-    peer.demand.joinAll();
+    const forGood = Number.POSITIVE_INFINITY;
+    peer.gossip.joinAll(forGood);
+    peer.releaseGossip.joinAll(forGood);
+    peer.outcomes.joinAll(forGood);
+    peer.demand.joinAll(forGood);
     peer.recruits.join();
     peer.provisions.join();
     await serveRouting(peer);

@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { signOwnerCertificate } from '../protocols/capacity/index.ts';
 import type { NodeId, OwnerId } from '../protocols/types.ts';
+import { ensureFolder } from '../src/model/ensured-folder.ts';
 import { loadOrCreateKey } from '../src/swarm/identity.ts';
 import { parseServingHours } from '../src/policy/serving-hours.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
@@ -215,7 +215,7 @@ async function assemble(
   opened: (() => Promise<void>)[],
 ): Promise<NodeParts> {
   const { dataDir, logger } = init;
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await ensureFolder(dataDir, 0o700);
   const privateKey = await loadOrCreateKey(path.join(dataDir, 'node.key'), {
     onWarning: (message) => logger.warn(message),
   });
@@ -329,6 +329,7 @@ async function assemble(
     },
     { timeoutMs: init.handoverTimeoutMs },
   );
+  peer.topics.keep(() => replicas.announced());
   const changed = (): void => {
     for (const { publisher, name, cid } of replicas.announced()) {
       peer.follow(publisher, name);
@@ -362,6 +363,7 @@ async function assemble(
         devices: devices.devices,
         cores: { total: cores.total, busy: cores.busy },
         memory: replicas.ledger.memory,
+        ...{ costPerHour: init.costPerHour ?? null, watts: init.watts ?? null },
         plan: scaler?.plan ?? [],
       }),
     }),

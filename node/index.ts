@@ -17,6 +17,7 @@ export { findNode, type NodeControl } from './control/control-client.ts';
 export type { ControlRequest } from './control/control-verb.ts';
 export { storeVerbs } from './control/store-verbs.ts';
 export { createNode, SwarmNode } from './daemon.ts';
+export { MAX_PRICE_PER_KWH, MAX_WATTS, type NodeCostInit } from './node-cost.ts';
 export {
   type AllowList,
   DEFAULT_ANNOUNCE_INTERVAL_MS,

@@ -1,6 +1,6 @@
 import type { PrivateKey } from '@libp2p/interface';
 import type { Logger } from 'pino';
-import { MAX_COST_PER_HOUR, MAX_TAGS, TAG } from '../protocols/capacity/index.ts';
+import { MAX_TAGS, TAG } from '../protocols/capacity/index.ts';
 import { ConfigError } from '../protocols/errors.ts';
 import { DEFAULT_MAX_REQUEST_BYTES } from '../protocols/limits.ts';
 import { DEFAULT_NETWORK, parseNetwork } from '../protocols/protocol-id.ts';
@@ -23,6 +23,7 @@ import type { InferenceBackend } from './backend/backend.ts';
 import { ISOLATION_MODES, type IsolationMode } from './backend/isolation.ts';
 import { DEFAULT_LOOP_LIMIT_MS, defaultMaxCores } from './backend/onnx-init.ts';
 import { hostMemoryBytes } from './device/host-memory.ts';
+import { type NodeCostInit, resolveNodeCost } from './node-cost.ts';
 
 /** How often a node announces itself when nothing changes; the lease is three of these. */
 export const DEFAULT_ANNOUNCE_INTERVAL_MS = 10_000;
@@ -42,7 +43,7 @@ export const MAX_RATE_BYTES = 2 ** 40;
 /** Who is served: everyone, or the ids listed. An empty list serves nobody. */
 export type AllowList = 'any' | readonly string[];
 
-export interface NodeInit {
+export interface NodeInit extends NodeCostInit {
   /** Folder that holds the node's key, records and models; made when missing. */
   readonly dataDir: string;
   /** Multiaddrs with `/p2p/<id>` of peers to join by. @default [] */
@@ -65,8 +66,6 @@ export interface NodeInit {
   readonly allowCallers?: AllowList | undefined;
   /** Where the node is, in its owner's words; replicas are spread over zones. @default '' */
   readonly zone?: string | undefined;
-  /** What an hour of this host costs, in money or watts: the same for all nodes of a swarm. @default untold */
-  readonly costPerHour?: number | undefined;
   /** What else callers may prefer it for, in its owner's words: at most 8, each as {@link TAG} has it. @default [] */
   readonly tags?: readonly string[] | undefined;
   /** The owner's key. @default the node's own key: it is its own owner */
@@ -116,7 +115,7 @@ export interface NodeInit {
 }
 
 /** {@link NodeInit} with every default filled in. */
-export type ResolvedNodeInit = Resolved<Omit<NodeInit, Unset | 'scaling'>> &
+export type ResolvedNodeInit = Resolved<Omit<NodeInit, Unset | 'scaling' | 'pricePerKwh'>> &
   Pick<NodeInit, Unset> & {
     /** Undefined where the node holds only what publishers place. */
     readonly scaling: ScalingSettings | undefined;
@@ -127,6 +126,7 @@ type Unset =
   | 'announce'
   | 'backend'
   | 'costPerHour'
+  | 'watts'
   | 'ownerKey'
   | 'servingHours'
   | 'storeQuotaBytes'
@@ -155,7 +155,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     zone: init.zone ?? '',
     tags: init.tags ?? [],
     ownerKey: init.ownerKey,
-    costPerHour: init.costPerHour,
+    ...resolveNodeCost(init),
     maxCores,
     threads: init.threads ?? Math.min(maxCores, MAX_THREADS),
     maxMemoryBytes: init.maxMemoryBytes ?? Math.floor((hostMemoryBytes() * 3) / 4),
@@ -202,10 +202,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
   if (storeQuotaBytes !== undefined) {
     checkRange('storeQuotaBytes', storeQuotaBytes, 0, Number.MAX_SAFE_INTEGER);
   }
-  const { costPerHour, allowVersions } = resolved;
-  if (costPerHour !== undefined && !(costPerHour >= 0 && costPerHour <= MAX_COST_PER_HOUR)) {
-    throw new ConfigError(`costPerHour is ${costPerHour}, expected 0 to ${MAX_COST_PER_HOUR}`);
-  }
+  const { allowVersions } = resolved;
   for (const cid of allowVersions === 'any' ? [] : allowVersions) {
     if (parseVersionCid(cid) !== undefined) continue;
     throw new ConfigError(`allowVersions has ${quoted(cid)}, expected CIDs, bafyrei…`);

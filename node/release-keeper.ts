@@ -30,6 +30,7 @@ export class ReleaseKeeper {
   readonly #work: BackgroundWork;
   #timer: NodeJS.Timeout | undefined;
   #unsubscribe: (() => void) | undefined;
+  #forgetTopics: (() => void) | undefined;
 
   constructor(components: ReleaseKeeperComponents) {
     this.#components = components;
@@ -49,6 +50,9 @@ export class ReleaseKeeper {
       REPUBLISH_INTERVAL_MS,
     );
     this.#timer.unref();
+    this.#forgetTopics ??= peer.topics.keep(async () => {
+      return (await store.wanted()).map(({ publisher, name }) => ({ publisher, name }));
+    });
     for (const { publisher, name, release, cid } of await store.wanted()) {
       peer.follow(publisher, name);
       if (release === null) continue;
@@ -76,6 +80,7 @@ export class ReleaseKeeper {
 
   async stop(): Promise<void> {
     this.#unsubscribe?.();
+    this.#forgetTopics?.();
     clearInterval(this.#timer);
     await this.#work.stop();
   }

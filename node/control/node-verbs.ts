@@ -22,6 +22,9 @@ export interface NodeStatus {
   /** That models may compute on together, and those that runs have now. */
   readonly cores: { readonly total: number; readonly busy: number };
   readonly memory: readonly MemoryStatus[];
+  /** What an hour of it costs as others hear it, and the watts that this is made of; null when nobody said. */
+  readonly costPerHour: number | null;
+  readonly watts: number | null;
   readonly versions: readonly VersionStatus[];
   /** How the versions stand in the swarm, as far as this node knows; empty where it follows no demand. */
   readonly plan: readonly PlannedVersion[];
@@ -56,7 +59,10 @@ export interface NodeVerbsComponents {
   };
   readonly orders: Pick<OperatorOrders, 'cordoned' | 'pinned' | 'forbidden'>;
   readonly handover: Pick<Handover, 'leaving'>;
-  readonly facts: () => Pick<NodeStatus, 'node' | 'devices' | 'cores' | 'memory' | 'plan'>;
+  readonly facts: () => Pick<
+    NodeStatus,
+    'node' | 'devices' | 'cores' | 'memory' | 'costPerHour' | 'watts' | 'plan'
+  >;
   readonly replicas: () => readonly Replica[];
 }
 

@@ -44,7 +44,7 @@ export class ReplicaSet {
   readonly #init: ReplicaSetInit;
   readonly #components: ReplicaSetComponents;
   readonly #holdings = new Map<VersionCid, Holding>();
-  readonly #gone = new GoneVersions();
+  readonly #gone = new GoneVersions((cid) => this.#holdings.has(cid));
   readonly #stopping = new AbortController();
   readonly #loader: ReplicaLoader;
   readonly #leaving: MemoryLeaveComponents;

@@ -33,6 +33,9 @@ const JITTER = 0.2;
 /** Milliseconds between two looks at least: what was just announced must be heard before it can be counted. */
 const MIN_WAIT_MS = 50;
 
+/** Share of a tick after which it is looked again where a holder has died: others die with it, and all are one look. */
+const LOSS_PAUSE = 0.05;
+
 export interface ScalerComponents {
   readonly peer: SwarmPeer;
   readonly watch: ScalingWatch;
@@ -63,7 +66,9 @@ export class Scaler {
   readonly #failed = new FailedClaims();
   /** Versions that are claimed as soon as the one has left whose place they take. */
   readonly #moving = new Set<VersionCid>();
-  #started = false;
+  /** Aborted once a holder has died since the last look began. */
+  #lost = new AbortController();
+  #unsubscribe: (() => void) | undefined;
 
   constructor(components: ScalerComponents, init: ScalerInit) {
     this.#components = components;
@@ -88,15 +93,20 @@ export class Scaler {
   }
 
   start(): void {
-    if (this.#started) return;
-    this.#started = true;
-    this.#components.peer.recruits.join();
+    if (this.#unsubscribe !== undefined) return;
+    const { peer } = this.#components;
+    this.#unsubscribe = peer.liveness.onDeath((_node, held) => {
+      // What nobody held is missed by nobody.
+      if (held.length > 0) this.#lost.abort();
+    });
+    peer.recruits.join();
     this.#work.run(() => this.#keepLooking());
   }
 
   /** Plans nothing more from the call on; resolves when what is leaving has left, which takes as long as the requests it runs. */
   async stop(): Promise<void> {
     const { prefetcher, watch } = this.#components;
+    this.#unsubscribe?.();
     await Promise.all([this.#work.stop(), prefetcher.stop(), watch.stop()]);
   }
 
@@ -123,8 +133,9 @@ export class Scaler {
     const { tickMs } = this.#init.settings;
     let waitMs = tickMs;
     while (!signal.aborted) {
-      await delay(waitMs * (1 + JITTER * (Math.random() - 0.5)), undefined, { signal, ref: false });
+      await this.#pause(waitMs * (1 + JITTER * (Math.random() - 0.5)));
       waitMs = tickMs;
+      this.#lost = new AbortController();
       try {
         const lookAtMs = (await this.#look()) ?? Number.POSITIVE_INFINITY;
         waitMs = Math.min(tickMs, Math.max(MIN_WAIT_MS, lookAtMs - Date.now()));
@@ -133,6 +144,17 @@ export class Scaler {
         this.#components.logger.warn({ err: error }, 'plan could not be followed; the next one is');
       }
     }
+  }
+
+  /** Waits for the next look, which comes soon where a holder has died: who is next in order is then found as ever. */
+  async #pause(ms: number): Promise<void> {
+    const { signal } = this.#work;
+    const ending = AbortSignal.any([signal, this.#lost.signal]);
+    await delay(ms, undefined, { signal: ending, ref: false }).catch(() => undefined);
+    signal.throwIfAborted();
+    if (!this.#lost.signal.aborted) return;
+    const pauseMs = Math.max(MIN_WAIT_MS, LOSS_PAUSE * this.#init.settings.tickMs);
+    await delay(pauseMs, undefined, { signal, ref: false });
   }
 
   /** Does what the plan gives this node; returns when it is worth to look before the next tick. */

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 import {
   InvalidInputError,
+  isSwarmError,
   LimitError,
   NotFoundError,
   StoreError,
@@ -77,4 +78,18 @@ function codeOf(error: unknown): unknown {
 export function decodeText(bytes: Uint8Array, what: string): string {
   if (!isUtf8(bytes)) throw new InvalidInputError(`${what} is not UTF-8`);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+}
+
+/**
+ * Reads what a file says: `parse` of a library knows only what is wrong, not in which file.
+ *
+ * @throws {ERR_INVALID_INPUT} as `parse` does, its message after `what`.
+ */
+export function parseContents<T>(what: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    if (!isSwarmError(cause) || cause.code !== 'ERR_INVALID_INPUT') throw cause;
+    throw new InvalidInputError(`${what}: ${cause.message}`, { cause, details: cause.details });
+  }
 }

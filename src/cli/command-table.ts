@@ -67,6 +67,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       'tag',
       'ownerKey',
       'costPerHour',
+      'watts',
+      'pricePerKwh',
       'maxCores',
       'threads',
       'maxMemory',

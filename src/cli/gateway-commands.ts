@@ -67,10 +67,10 @@ export const API_KEY_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/api-keys.ts')).runKeysApi,
   },
   {
-    path: 'keys api-list',
+    path: 'keys api-ls',
     summary: 'list the API keys of the gateway, never the keys themselves',
     settings: ['data'],
-    examples: ['keys api-list', 'keys api-list --json'],
+    examples: ['keys api-ls', 'keys api-ls --json'],
     load: async () => (await import('./commands/api-keys.ts')).runKeysApiList,
   },
   {

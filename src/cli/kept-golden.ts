@@ -1,7 +1,8 @@
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidModelError, StoreError } from '../../protocols/errors.ts';
 import { MAX_GOLDEN_BYTES } from '../../protocols/manifest/index.ts';
+import { ensureFolder } from '../model/ensured-folder.ts';
 import { goldenMadeFor, readGoldenFile } from '../model/golden-file.ts';
 import type { ModelInterface } from '../model/model-scan.ts';
 import { writeDurably } from '../swarm/durable-file.ts';
@@ -48,8 +49,8 @@ export class KeptGolden {
   /** Keeps vectors over a power loss. @returns the file */
   async keep(digest: string, bytes: Uint8Array): Promise<string> {
     const file = this.fileOf(digest);
+    await ensureFolder(this.#folder, 0o700);
     try {
-      await mkdir(this.#folder, { recursive: true, mode: 0o700 });
       await writeDurably(file, bytes);
       return file;
     } catch (cause) {

@@ -1,9 +1,9 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { StoreError } from '../../protocols/errors.ts';
 import { MAX_RELEASE_BYTES } from '../../protocols/limits.ts';
 import { decodeRelease, type ReleaseRecord } from '../../protocols/release/index.ts';
 import type { ReleaseTurn } from '../client/release-move.ts';
+import { ensureFolder } from '../model/ensured-folder.ts';
 import { writeDurably } from '../swarm/durable-file.ts';
 import { readBoundedFile } from './bounded-file.ts';
 import { type TurnOptions, takeTurn } from './turn-lock.ts';
@@ -87,8 +87,8 @@ export class KeptReleases {
    */
   async write(key: KeptReleaseKey, record: Uint8Array): Promise<void> {
     const file = this.fileOf(key);
+    await ensureFolder(path.dirname(file), 0o700);
     try {
-      await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
       await writeDurably(file, record);
     } catch (cause) {
       throw new StoreError(`release record ${file} cannot be written: ${String(cause)}`, { cause });

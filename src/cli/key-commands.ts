@@ -28,10 +28,10 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/keys.ts')).runKeysCreate,
   },
   {
-    path: 'keys list',
+    path: 'keys ls',
     summary: 'list your keys, and the publishers you have named',
     settings: ['data', 'key', 'publishers'],
-    examples: ['keys list', 'keys list --json'],
+    examples: ['keys ls', 'keys ls --json'],
     load: async () => (await import('./commands/keys.ts')).runKeysList,
   },
   {

@@ -59,10 +59,17 @@ export function createProgram(host: CommandHost, done: (exitCode: number) => voi
       groups.set(group, parent);
     }
     const command = createCommand(name, spec, host, done);
+    const other = otherName(name);
+    if (other !== undefined) command.alias(other);
     parent.addCommand(command);
     if (words.length === 1) groups.set(name, command.enablePositionalOptions());
   }
   return program;
+}
+
+/** What lists is `ls`, and answers to `list` too: nobody should have to remember which of the two a program has. */
+function otherName(name: string): string | undefined {
+  return /^(?:.+-)?ls$/.test(name) ? name.replace(/ls$/, 'list') : undefined;
 }
 
 /** A group has no code of its own: its description is what it holds. */

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import {
@@ -11,6 +10,7 @@ import {
 import { type ModelRef, parseModelRef, parsePublisherId } from '../../protocols/reference.ts';
 import { describeSchemaIssue } from '../../protocols/schema-issue.ts';
 import type { PublisherId } from '../../protocols/types.ts';
+import { ensureFolder } from '../model/ensured-folder.ts';
 import { writeDurably } from '../swarm/durable-file.ts';
 import { readBoundedFile } from './bounded-file.ts';
 import type { CommandContext } from './command-context.ts';
@@ -160,9 +160,11 @@ export class TrustedPublishers {
     signal: AbortSignal,
     change: (entries: Map<string, PublisherId>) => void,
   ): Promise<void> {
-    await mkdir(path.dirname(this.#file), { recursive: true, mode: 0o700 });
+    await ensureFolder(path.dirname(this.#file), 0o700);
     // Two at once would each write what the other had not yet written.
-    await using _turn = await takeTurn(`${this.#file}.turn`, { holder: 'swarm keys', signal });
+    await using _turn = await takeTurn(`${this.#file}.turn`, {
+      ...{ holder: 'swarm keys', doing: 'is changing the petnames', signal },
+    });
     const entries = await this.#read(signal);
     change(entries);
     const text = `${JSON.stringify(Object.fromEntries(entries), null, 2)}\n`;

@@ -109,7 +109,21 @@ export const SETTINGS = {
     flags: '--cost-per-hour <n>',
     env: 'SWARM_COST_PER_HOUR',
     about:
-      'what an hour of this machine costs, in money or watts, the same for all nodes of a swarm: dear ones are freed first',
+      'what an hour of this machine costs, in the money of all nodes of a swarm: dear ones are freed first',
+  },
+  watts: {
+    kind: 'text',
+    flags: '--watts <n>',
+    env: 'SWARM_WATTS',
+    about:
+      'watts that this machine draws while models compute, instead of --cost-per-hour: what they cost by --price-per-kwh',
+  },
+  pricePerKwh: {
+    kind: 'text',
+    flags: '--price-per-kwh <n>',
+    env: 'SWARM_PRICE_PER_KWH',
+    about: 'what a kilowatt-hour costs, for --watts',
+    fallback: '0.3',
   },
   maxCores: {
     kind: 'integer',
@@ -337,6 +351,8 @@ export interface Settings extends GatewaySettings, ScalingSettings {
   readonly tag: readonly string[];
   readonly ownerKey: string | undefined;
   readonly costPerHour: string | undefined;
+  readonly watts: string | undefined;
+  readonly pricePerKwh: string;
   readonly maxCores: number | undefined;
   readonly threads: number | undefined;
   readonly maxMemory: string | undefined;

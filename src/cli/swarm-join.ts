@@ -18,7 +18,8 @@ export interface JoinedSwarm extends AsyncDisposable {
  *
  * Without a bootstrap address peers are looked for on the local network. `dataDir` is where evidence against nodes is kept.
  *
- * @throws {ERR_CONFIG} when there is no way in. {ERR_CONNECTION} when no peer answers in time.
+ * @throws {ERR_CONFIG} when there is no way in. {ERR_CONNECTION} when no peer can be reached. {ERR_DEADLINE} when the time ended
+ * before that was known.
  */
 export async function joinSwarm(
   context: CommandContext,

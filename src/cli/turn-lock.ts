@@ -1,10 +1,11 @@
 import { createHash, randomBytes, randomInt } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { StoreError } from '../../protocols/errors.ts';
+import { ensureFolder } from '../model/ensured-folder.ts';
 
 /** How long another process is waited for: a turn takes the seconds of a DHT look-up and a put. */
 const DEFAULT_WAIT_MS = 20_000;
@@ -15,6 +16,8 @@ const RETRY_MS = [20, 120] as const;
 export interface TurnOptions {
   /** Who holds the turn, for those who wait: `swarm release set`. */
   readonly holder: string;
+  /** What whoever has the turn does with it, for those who wait. @default 'is signing a release of this model' */
+  readonly doing?: string | undefined;
   readonly signal: AbortSignal;
   /** @default 20000 */
   readonly waitMs?: number | undefined;
@@ -41,6 +44,7 @@ const noteSchema = z.object({ holder: z.string().max(200), since: z.string().max
  */
 export async function takeTurn(folder: string, options: TurnOptions): Promise<AsyncDisposable> {
   const { signal, holder, waitMs = DEFAULT_WAIT_MS } = options;
+  const { doing = 'is signing a release of this model' } = options;
   const until = performance.now() + waitMs;
   const name = `${process.pid}-${await startTicks(process.pid)}-${randomBytes(6).toString('hex')}@${hostTag()}`;
   const own = path.join(folder, name);
@@ -50,14 +54,14 @@ export async function takeTurn(folder: string, options: TurnOptions): Promise<As
     const other = await findOther(folder, name);
     if (other === undefined) return { [Symbol.asyncDispose]: () => rm(own, { force: true }) };
     await rm(own, { force: true });
-    if (performance.now() >= until) throw await busy(folder, other);
+    if (performance.now() >= until) throw await busy(path.join(folder, other), doing);
     await delay(randomInt(...RETRY_MS), undefined, { signal });
   }
 }
 
 async function putDown(file: string, holder: string): Promise<void> {
+  await ensureFolder(path.dirname(file), 0o700);
   try {
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     await writeFile(file, JSON.stringify({ holder, since: new Date().toISOString() }), {
       flag: 'wx',
       mode: 0o600,
@@ -113,9 +117,8 @@ async function startTicks(pid: number): Promise<string> {
   }
 }
 
-async function busy(folder: string, name: string): Promise<StoreError> {
-  const file = path.join(folder, name);
-  const pid = Number(ENTRY.exec(name)?.[1]);
+async function busy(file: string, doing: string): Promise<StoreError> {
+  const pid = Number(ENTRY.exec(path.basename(file))?.[1]);
   let note: z.infer<typeof noteSchema> | undefined;
   try {
     note = noteSchema.parse(JSON.parse(await readFile(file, 'utf8')));
@@ -124,7 +127,7 @@ async function busy(folder: string, name: string): Promise<StoreError> {
   }
   const who = note === undefined ? '' : ` (${note.holder}, since ${note.since})`;
   return new StoreError(
-    `process ${pid}${who} is signing a release of this model: wait for it to end; when it runs on another machine and is gone, remove ${file}`,
+    `process ${pid}${who} ${doing}: wait for it to end; when it runs on another machine and is gone, remove ${file}`,
     { details: { pid, holder: note?.holder ?? null, since: note?.since ?? null, file } },
   );
 }

@@ -1,5 +1,5 @@
 import * as dagCbor from '@ipld/dag-cbor';
-import { isSwarmError, LimitError } from '../../protocols/errors.ts';
+import { InvalidInputError, isSwarmError, LimitError } from '../../protocols/errors.ts';
 import { decodeRelease, type ReleaseRecord } from '../../protocols/release/index.ts';
 import type { CatalogEntry, CatalogMetadata, CatalogQuery } from '../../protocols/routing/index.ts';
 import type { NodeId, PublisherId, VersionCid } from '../../protocols/types.ts';
@@ -8,6 +8,7 @@ import { type CatalogHolder, selectCatalogPeers } from '../policy/catalog-peers.
 import { catalogMetadata, releasedVersion } from '../swarm/catalog.ts';
 import type { ManifestReader } from '../swarm/manifest-reader.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
+import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
 
 /** Peers asked which nodes there are. */
 const SURVEYED_PEERS = 3;
@@ -33,6 +34,10 @@ export interface CatalogSearch {
   /** Labels that must all be there with these values. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
 }
+
+const FIELDS: FieldsOf<CatalogSearch> = {
+  ...{ text: true, task: true, publisher: true, labels: true },
+};
 
 /** A model found in the catalogs of peers. */
 export interface FoundModel {
@@ -64,7 +69,7 @@ interface Candidate {
  * Gathers the catalogs of peers: those this one is connected to, and nodes that hold what the others do not. What they say is
  * checked: the record by its signature, the metadata against the manifest where a holder can be reached.
  *
- * @throws {ERR_LIMIT} when the search is longer than a query may be.
+ * @throws {ERR_LIMIT} when the search is longer than a query may be. {ERR_INVALID_INPUT} for a field there is none of.
  */
 export async function searchCatalog(
   peer: SwarmPeer,
@@ -72,6 +77,8 @@ export async function searchCatalog(
   search: CatalogSearch,
   signal: AbortSignal,
 ): Promise<CatalogResult> {
+  const fault = describeUnknownFields(search, FIELDS);
+  if (fault !== undefined) throw new InvalidInputError(`search: ${fault}`);
   const query = toQuery(search);
   await peer.survey({ kind: 'nodes' }, { signal, atMost: SURVEYED_PEERS });
   const connected = peer.libp2p.getPeers().map(String);

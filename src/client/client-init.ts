@@ -1,7 +1,9 @@
 import type { PrivateKey } from '@libp2p/interface';
 import { ConfigError } from '../../protocols/errors.ts';
 import { DEFAULT_NETWORK, parseNetwork } from '../../protocols/protocol-id.ts';
+import { quoted } from '../../protocols/quoted.ts';
 import type { NodeSelector } from '../policy/routing.ts';
+import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
 import {
   type ResolvedSamplingInit,
   resolveSamplingInit,
@@ -43,6 +45,13 @@ export interface SwarmClientInit {
   readonly sampling?: SamplingInit | undefined;
 }
 
+const FIELDS: FieldsOf<SwarmClientInit> = {
+  ...{ bootstrap: true, network: true, mdns: true, mode: true, privateKey: true },
+  ...{ deadlineMs: true, joinTimeoutMs: true, selector: true, dataDir: true, sampling: true },
+};
+
+const MODES: readonly unknown[] = ['full', 'light'] satisfies SwarmClientInit['mode'][];
+
 /** {@link SwarmClientInit} with every default filled in. */
 export interface ResolvedClientInit {
   readonly bootstrap: readonly string[];
@@ -60,9 +69,11 @@ export interface ResolvedClientInit {
 /**
  * Fills in defaults and checks ranges and relations.
  *
- * @throws {ERR_CONFIG} naming the field that is wrong.
+ * @throws {ERR_CONFIG} naming the field that is wrong, or that there is none of.
  */
 export function resolveClientInit(init: SwarmClientInit): ResolvedClientInit {
+  const fault = describeUnknownFields(init, FIELDS);
+  if (fault !== undefined) throw new ConfigError(`client: ${fault}`);
   const resolved: ResolvedClientInit = {
     bootstrap: init.bootstrap ?? [],
     network: parseNetwork(init.network ?? DEFAULT_NETWORK),
@@ -80,6 +91,9 @@ export function resolveClientInit(init: SwarmClientInit): ResolvedClientInit {
     if (!(value > 0 && value <= 86_400_000)) {
       throw new ConfigError(`${field} is ${value}, expected more than 0 and at most 86400000 ms`);
     }
+  }
+  if (!MODES.includes(resolved.mode)) {
+    throw new ConfigError(`mode is ${quoted(resolved.mode)}, expected 'full' or 'light'`);
   }
   if (resolved.selector !== undefined && typeof resolved.selector !== 'function') {
     throw new ConfigError(`selector is of type ${typeof resolved.selector}, expected a function`);

@@ -1,7 +1,6 @@
 import { generateKeyPair } from '@libp2p/crypto/keys';
-import { NotFoundError } from '../../protocols/errors.ts';
 import type { Manifest } from '../../protocols/manifest/index.ts';
-import { formatModelRef, type ModelRef, parseModelRef } from '../../protocols/reference.ts';
+import { formatModelRef, type ModelRef } from '../../protocols/reference.ts';
 import { createMemorySequenceStore } from '../../protocols/release/index.ts';
 import type { AbortOptions, NodeId, VersionCid } from '../../protocols/types.ts';
 import { resolveScalingInit, type ScalingInit } from '../policy/scaling/scaling-settings.ts';
@@ -18,6 +17,7 @@ import { type ResolvedClientInit, resolveClientInit, type SwarmClientInit } from
 import type { Evidence } from './evidence.ts';
 import { EvidenceBook } from './evidence-book.ts';
 import { EvidenceFolder } from './evidence-folder.ts';
+import { toModelRef } from './given-ref.ts';
 import {
   type InferOptions,
   type ResolvedInferOptions,
@@ -34,7 +34,7 @@ import { type DescribedModel, RemoteModel } from './remote-model.ts';
 import type { RouteExplanation } from './route-explanation.ts';
 import { SampledInputs } from './sampled-inputs.ts';
 import { Verifier } from './verifier.ts';
-import { type ReadFileOptions, readVersionFile } from './version-file.ts';
+import { checkReadFileOptions, type ReadFileOptions, readVersionFile } from './version-file.ts';
 
 /** A client of the swarm: finds a model's version, picks a node, sends tensors, retries elsewhere. */
 export class SwarmClient implements AsyncDisposable {
@@ -80,9 +80,13 @@ export class SwarmClient implements AsyncDisposable {
     return this.#peer.id;
   }
 
-  /** A model by its reference, to be called again and again. Asks nobody: what is wrong with it, its calls say. */
+  /**
+   * A model by its reference, to be called again and again. Asks nobody: whether there is one, its calls say.
+   *
+   * @throws {ERR_INVALID_INPUT} when it is no reference.
+   */
   model(ref: string | ModelRef): RemoteModel {
-    return new RemoteModel(this, toRef(ref));
+    return new RemoteModel(this, toModelRef(ref));
   }
 
   /**
@@ -102,7 +106,7 @@ export class SwarmClient implements AsyncDisposable {
    */
   infer(ref: string | ModelRef, inputs: InferInputs, options: InferOptions = {}): InferenceCall {
     try {
-      const model = toRef(ref);
+      const model = toModelRef(ref);
       const given = new SingleInputs(inputs, this.#descriptions.readerOf(model));
       const { answer, cancel } = this.#begin(model, given, options);
       return new InferenceCall({ answer, cancel, parts: outputsOf });
@@ -124,7 +128,7 @@ export class SwarmClient implements AsyncDisposable {
     options: InferOptions = {},
   ): InferenceCall<readonly InferResult[], InferResult> {
     try {
-      const model = toRef(ref);
+      const model = toModelRef(ref);
       const joined = new JoinedInputs(requests, this.#descriptions.readerOf(model));
       const { answer, cancel } = this.#begin(model, joined, options);
       const results = answer.then((result) => splitResult(result, joined.rows));
@@ -145,7 +149,7 @@ export class SwarmClient implements AsyncDisposable {
     inputs: InferInputs,
     options: InferOptions = {},
   ): Promise<RouteExplanation> {
-    const model = toRef(ref);
+    const model = toModelRef(ref);
     const given = new SingleInputs(inputs, this.#descriptions.readerOf(model));
     const resolved = resolveInferOptions(options, this.#init);
     const clock = new CallClock(resolved.deadlineMs, resolved.signal);
@@ -158,7 +162,7 @@ export class SwarmClient implements AsyncDisposable {
    * @throws {ERR_NOT_FOUND} when the model or channel is unknown.
    */
   async resolve(ref: string | ModelRef, options: AbortOptions = {}): Promise<ResolvedModel> {
-    const model = toRef(ref);
+    const model = toModelRef(ref);
     return this.#calls.within(options, formatModelRef(model), (signal) =>
       this.#resolver.resolve(model, signal),
     );
@@ -179,7 +183,7 @@ export class SwarmClient implements AsyncDisposable {
    * @throws {ERR_NOT_FOUND | ERR_NO_NODE} as {@link manifest}.
    */
   async describe(ref: string | ModelRef, options: AbortOptions = {}): Promise<DescribedModel> {
-    const model = toRef(ref);
+    const model = toModelRef(ref);
     const known = this.#calls.closed ? undefined : this.#descriptions.known(model);
     if (known !== undefined) return known;
     return this.#calls.within(options, formatModelRef(model), (signal) =>
@@ -198,8 +202,10 @@ export class SwarmClient implements AsyncDisposable {
     path: string,
     options: ReadFileOptions = {},
   ): Promise<Uint8Array> {
-    const model = toRef(ref);
-    return this.#calls.within(options, formatModelRef(model), async (signal) => {
+    const model = toModelRef(ref);
+    checkReadFileOptions(options);
+    const { signal: given } = options;
+    return this.#calls.within({ signal: given }, formatModelRef(model), async (signal) => {
       const version = await this.describe(model, { signal });
       return readVersionFile(this.#peer, version, path, { ...options, signal });
     });
@@ -211,7 +217,7 @@ export class SwarmClient implements AsyncDisposable {
    * @throws {ERR_NOT_FOUND} when the model is unknown.
    */
   async releaseStatus(ref: string | ModelRef, options: AbortOptions = {}): Promise<ReleaseStatus> {
-    const model = toRef(ref);
+    const model = toModelRef(ref);
     return this.#calls.within(options, formatModelRef(model), (signal) =>
       findReleaseStatus(this.#peer, model, signal),
     );
@@ -349,7 +355,8 @@ export class SwarmClient implements AsyncDisposable {
  * Joins the swarm and resolves once a first peer is connected. Close it, or declare it with `await using`.
  *
  * @throws {ERR_CONFIG} when a setting is wrong.
- * @throws {ERR_CONNECTION} when no peer answers within `joinTimeoutMs`.
+ * @throws {ERR_CONNECTION} when each address refused, or none answered in the 10 s that a dial may take. {ERR_DEADLINE} when
+ * `joinTimeoutMs` ended before that was known.
  * @throws {ERR_STORE} when the evidence in `dataDir` cannot be read.
  */
 export async function createClient(init: SwarmClientInit): Promise<SwarmClient> {
@@ -379,10 +386,4 @@ export async function openEvidence({
   dataDir,
 }: Pick<ResolvedClientInit, 'dataDir'>): Promise<EvidenceBook> {
   return EvidenceBook.open(dataDir === undefined ? undefined : new EvidenceFolder(dataDir));
-}
-
-function toRef(ref: string | ModelRef): ModelRef {
-  if (typeof ref === 'string') return parseModelRef(ref);
-  if (ref === null || typeof ref !== 'object') throw new NotFoundError('no model reference given');
-  return ref;
 }

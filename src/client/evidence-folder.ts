@@ -1,6 +1,7 @@
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidRecordError, StoreError } from '../../protocols/errors.ts';
+import { ensureFolder } from '../model/ensured-folder.ts';
 import { writeDurably } from '../swarm/durable-file.ts';
 import { decodeEvidence, type Evidence, encodeEvidence, MAX_EVIDENCE_BYTES } from './evidence.ts';
 import { type EvidenceStore, MAX_EVIDENCE } from './evidence-book.ts';
@@ -40,8 +41,8 @@ export class EvidenceFolder implements EvidenceStore {
   /** @throws {ERR_STORE} when it cannot be written. */
   async keep(evidence: Evidence): Promise<void> {
     const file = path.join(this.#folder, nameOf(evidence));
+    await ensureFolder(this.#folder, 0o700);
     try {
-      await mkdir(this.#folder, { recursive: true, mode: 0o700 });
       // It holds what the user asked: for nobody else's eyes.
       await writeDurably(file, encodeEvidence(evidence), 0o600);
       await this.#trim();

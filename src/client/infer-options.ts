@@ -4,6 +4,7 @@ import { MAX_TRACESTATE_BYTES } from '../../protocols/trace-context.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
 import type { VerificationRule } from '../policy/verification.ts';
 import { type ProgressListener, ProgressReporter } from './call-progress.ts';
+import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
 import {
   type NodePreference,
   type ResolvedNodePreference,
@@ -59,6 +60,12 @@ export interface InferOptions extends AbortOptions {
   readonly onProgress?: ProgressListener | undefined;
 }
 
+const FIELDS: FieldsOf<InferOptions> = {
+  ...{ signal: true, deadlineMs: true, priority: true, outputs: true, traceparent: true },
+  ...{ tracestate: true, key: true, affinity: true, prefer: true, receipt: true },
+  ...{ verify: true, onProgress: true },
+};
+
 /** {@link InferOptions} with every default filled in, but for what is not there when it is not given. */
 export interface ResolvedInferOptions {
   readonly signal: AbortSignal | undefined;
@@ -78,12 +85,14 @@ export interface ResolvedInferOptions {
 /**
  * Fills in defaults and checks ranges.
  *
- * @throws {ERR_INVALID_INPUT} naming the option that is wrong, what was expected and what was found.
+ * @throws {ERR_INVALID_INPUT} naming the option that is wrong, what was expected and what was found, or that there is none of.
  */
 export function resolveInferOptions(
   options: InferOptions,
   defaults: { readonly deadlineMs: number },
 ): ResolvedInferOptions {
+  const fault = describeUnknownFields(options, FIELDS);
+  if (fault !== undefined) throw new InvalidInputError(`infer options: ${fault}`);
   const { signal, traceparent = '', tracestate, key, affinity } = options;
   const { outputs = [], priority = 0 } = options;
   const deadlineMs = options.deadlineMs ?? defaults.deadlineMs;

@@ -1,4 +1,5 @@
 import { InvalidInputError } from '../../protocols/errors.ts';
+import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
 
 /** Names in one list of a preference. */
 const MAX_NAMES = 32;
@@ -31,6 +32,10 @@ const LISTS = [
   'tags',
 ] as const satisfies readonly (keyof NodePreference)[];
 
+const FIELDS: FieldsOf<NodePreference> = {
+  ...{ zones: true, owners: true, nodes: true, providers: true, tags: true },
+};
+
 /** {@link NodePreference} with every list there; an empty one asks for nothing. */
 export type ResolvedNodePreference = {
   readonly [List in (typeof LISTS)[number]]: readonly string[];
@@ -52,6 +57,8 @@ export const NO_PREFERENCE: ResolvedNodePreference = {
  */
 export function resolveNodePreference(prefer: NodePreference | undefined): ResolvedNodePreference {
   if (prefer === undefined) return NO_PREFERENCE;
+  const fault = describeUnknownFields(prefer, FIELDS);
+  if (fault !== undefined) throw new InvalidInputError(`infer option prefer: ${fault}`);
   for (const list of LISTS) checkNames(`prefer.${list}`, prefer[list] ?? []);
   const { zones = [], owners = [], nodes = [], providers = [], tags = [] } = prefer;
   return { zones, owners, nodes, providers, tags };

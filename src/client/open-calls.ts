@@ -1,7 +1,8 @@
-import { ConnectionError } from '../../protocols/errors.ts';
+import { ConnectionError, InvalidInputError } from '../../protocols/errors.ts';
 import { IdTable } from '../../protocols/id-table.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
 import { CallClock } from './call-clock.ts';
+import { describeUnknownFields } from './known-fields.ts';
 
 /** What of a client is under way, so that it ends when the client is closed. */
 export class OpenCalls {
@@ -43,13 +44,16 @@ export class OpenCalls {
    * Asks something of the swarm, within the client's deadline.
    *
    * @param what for the message
-   * @throws {ERR_DEADLINE} when the time is up. {ERR_CONNECTION} when the client is closed, or is meanwhile.
+   * @throws {ERR_INVALID_INPUT} for an option there is none of. {ERR_DEADLINE} when the time is up. {ERR_CONNECTION} when the client is closed, or is meanwhile.
    */
   async within<T>(
-    { signal }: AbortOptions,
+    options: AbortOptions,
     what: string,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
+    const fault = describeUnknownFields<AbortOptions>(options, { signal: true });
+    if (fault !== undefined) throw new InvalidInputError(`options: ${fault}`);
+    const { signal } = options;
     using clock = new CallClock(this.#deadlineMs, signal);
     try {
       return await this.run(clock, () => work(clock.signal));

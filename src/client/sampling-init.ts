@@ -1,4 +1,5 @@
 import { ConfigError } from '../../protocols/errors.ts';
+import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
 
 /** First answers of a node that are all checked: enough that one who lies at every fifth is found by two in three clients. */
 export const DEFAULT_FIRST_ANSWERS = 5;
@@ -19,6 +20,8 @@ export interface SamplingInit {
   readonly budget?: number | undefined;
 }
 
+const FIELDS: FieldsOf<SamplingInit> = { firstAnswers: true, share: true, budget: true };
+
 /** {@link SamplingInit} with every default filled in. */
 export interface ResolvedSamplingInit {
   readonly firstAnswers: number;
@@ -32,6 +35,8 @@ export interface ResolvedSamplingInit {
  * @throws {ERR_CONFIG} naming the field that is wrong.
  */
 export function resolveSamplingInit(init: SamplingInit): ResolvedSamplingInit {
+  const fault = describeUnknownFields(init, FIELDS);
+  if (fault !== undefined) throw new ConfigError(`sampling: ${fault}`);
   const resolved = {
     firstAnswers: init.firstAnswers ?? DEFAULT_FIRST_ANSWERS,
     share: init.share ?? DEFAULT_SAMPLING_SHARE,

@@ -1,5 +1,10 @@
 import { digestOfCid, sameBytes, sha256 } from '../../protocols/digest.ts';
-import { InvalidRecordError, LimitError, NotFoundError } from '../../protocols/errors.ts';
+import {
+  InvalidInputError,
+  InvalidRecordError,
+  LimitError,
+  NotFoundError,
+} from '../../protocols/errors.ts';
 import { MAX_CHUNK_LIST_BYTES } from '../../protocols/limits.ts';
 import {
   chunkListBytes,
@@ -12,6 +17,7 @@ import type { TransferConnection } from '../../protocols/transfer/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import { askHolders } from '../swarm/ask-holders.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
+import { describeUnknownFields } from './known-fields.ts';
 
 /** Bytes of a file that is read into memory, where the caller sets no bound. */
 const DEFAULT_MAX_FILE_BYTES = 64 * 1024 * 1024;
@@ -20,6 +26,12 @@ export interface ReadFileOptions {
   readonly signal?: AbortSignal | undefined;
   /** Bytes of the file at most. @default 67108864 */
   readonly maxBytes?: number | undefined;
+}
+
+/** @throws {ERR_INVALID_INPUT} for an option that there is none of. */
+export function checkReadFileOptions(options: ReadFileOptions): void {
+  const fault = describeUnknownFields<ReadFileOptions>(options, { signal: true, maxBytes: true });
+  if (fault !== undefined) throw new InvalidInputError(`options: ${fault}`);
 }
 
 /**

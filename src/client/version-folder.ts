@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rm, statfs } from 'node:fs/promises';
+import { open, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type BlockCid, sameBytes } from '../../protocols/digest.ts';
@@ -12,6 +12,7 @@ import {
   manifestBytes,
 } from '../../protocols/manifest/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
+import { ensureFolder } from '../model/ensured-folder.ts';
 import type { ChunkPlace, VersionSink, VersionTarget } from '../swarm/version-sink.ts';
 
 /**
@@ -32,7 +33,7 @@ export class VersionFolder implements VersionTarget {
   async begin(cid: VersionCid, bytes: Uint8Array): Promise<VersionSink> {
     const manifest = decodeManifest(bytes, cid);
     return guard(`version ${cid} cannot be written to '${this.#folder}'`, async () => {
-      await mkdir(this.#folder, { recursive: true });
+      await ensureFolder(this.#folder);
       const { bavail, bsize } = await statfs(this.#folder);
       const neededBytes = manifestBytes(manifest);
       if (neededBytes > bavail * bsize) {

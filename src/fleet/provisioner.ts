@@ -5,6 +5,7 @@ import { ConnectionError } from '../../protocols/errors.ts';
 import { mayTellHook } from '../policy/provision-lease.ts';
 import type { ProvisionLease, ProvisionLeaseInit } from '../swarm/provision-lease.ts';
 import type { FleetOrder, FleetSizer } from './fleet-sizer.ts';
+import { isHookAddress } from './hook-check.ts';
 
 /** Milliseconds between two orders: a cloud takes minutes for a machine. */
 const MIN_INTERVAL_MS = 30_000;
@@ -83,7 +84,7 @@ export class Provisioner {
     const { hook, logger } = this.#init;
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(HOOK_TIMEOUT_MS)]);
     try {
-      if (/^https?:/i.test(hook)) await post(hook, order, signal);
+      if (isHookAddress(hook)) await post(hook, order, signal);
       else await run(hook, order, signal);
       logger.info(order, 'told how many nodes there are to be');
     } catch (error) {

@@ -1,6 +1,7 @@
 import { DEFAULT_DEADLINE_MS } from '../client/client-init.ts';
 import { ExternalScaler } from '../fleet/external-scaler.ts';
 import { FleetSizer } from '../fleet/fleet-sizer.ts';
+import { checkProvisionHook } from '../fleet/hook-check.ts';
 import { Provisioner } from '../fleet/provisioner.ts';
 import { MetricsServer } from '../swarm/metrics-server.ts';
 import { SpanExporter } from '../swarm/span-exporter.ts';
@@ -44,13 +45,14 @@ export interface GatewayParts {
 /**
  * Puts a gateway together. It reads files and listens nowhere yet.
  *
- * @throws {ERR_CONFIG} when it would serve strangers without keys, or a setting is out of range.
+ * @throws {ERR_CONFIG} when it would serve strangers without keys, a setting is out of range, or a file or program is not there.
  * @throws {ERR_STORE} when the file of keys is damaged.
  */
 export async function createGatewayParts(init: GatewayInit): Promise<GatewayParts> {
   const { logger, version, maxBodyBytes = DEFAULT_MAX_BODY_BYTES, insecure = false } = init;
   const { readerTimeoutMs = DEFAULT_READER_TIMEOUT_MS } = init;
   checkGatewayInit({ ...init, maxBodyBytes, readerTimeoutMs });
+  await checkProvisionHook(init.provision);
   const keys = new ApiKeys(init.keyFile);
   checkPublic([init.http, init.grpc, init.metrics], { hasKeys: await keys.required(), insecure });
   const tls =

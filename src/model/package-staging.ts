@@ -1,11 +1,12 @@
 import { constants, createReadStream, createWriteStream } from 'node:fs';
-import { copyFile, link, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, link, open, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { InvalidInputError, InvalidModelError, StoreError } from '../../protocols/errors.ts';
 import { fileNameFault, fileNameKey, MAX_FILES } from '../../protocols/manifest/index.ts';
 import { quoted } from '../../protocols/quoted.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
+import { ensureFolder } from './ensured-folder.ts';
 import { FORMAT_HEAD_BYTES, foreignFormat } from './foreign-format.ts';
 import { measureFile } from './package-folder.ts';
 
@@ -44,8 +45,8 @@ export class PackageStaging {
    * @throws {ERR_INVALID_INPUT} when something is in it. {ERR_STORE} when it cannot be made.
    */
   static async create(folder: string, options: StagingOptions = {}): Promise<PackageStaging> {
+    await ensureFolder(folder);
     try {
-      await mkdir(folder, { recursive: true });
       const found = await readdir(folder);
       if (found.length === 0) return new PackageStaging(folder, options);
       throw new InvalidInputError(
@@ -53,7 +54,7 @@ export class PackageStaging {
       );
     } catch (cause) {
       if (cause instanceof InvalidInputError) throw cause;
-      throw new StoreError(`folder '${folder}' cannot be made: ${systemCode(cause)}`, { cause });
+      throw new StoreError(`folder '${folder}' cannot be read: ${systemCode(cause)}`, { cause });
     }
   }
 

@@ -92,12 +92,17 @@ export class DemandWatch {
   }
 
   /** Hears, relays and sends what is said of a version. */
-  join(cid: VersionCid): void {
-    this.#topics.join(demandBucket(cid));
+  join(cid: VersionCid, nowMs?: number): void {
+    this.#topics.join(demandBucket(cid), nowMs);
   }
 
-  joinAll(): void {
-    this.#topics.joinAll();
+  joinAll(nowMs?: number): void {
+    this.#topics.joinAll(nowMs);
+  }
+
+  /** As {@link GossipTopics.leaveUnused}. */
+  leaveUnused(sinceMs: number): void {
+    this.#topics.leaveUnused(sinceMs);
   }
 
   /**

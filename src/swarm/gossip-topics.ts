@@ -14,21 +14,27 @@ export interface GossipTopicsInit {
   ) => Promise<TopicValidatorResult>;
 }
 
-/** The gossip topics of one kind of record, one for each bucket. */
+/** The gossip topics of one kind of record, one for each bucket: each is heard while somebody needs it, see {@link TopicMembership}. */
 export class GossipTopics {
   readonly #libp2p: SwarmLibp2p;
   readonly #init: GossipTopicsInit;
-  readonly #joined = new Set<number>();
+  /** When each was last needed, by `performance.now()`; infinity for those that are for good. */
+  readonly #joined = new Map<number, number>();
 
   constructor(libp2p: SwarmLibp2p, init: GossipTopicsInit) {
     this.#libp2p = libp2p;
     this.#init = init;
   }
 
-  /** Hears and relays what comes in a bucket's topic. */
-  join(bucket: number): void {
-    if (this.#joined.has(bucket)) return;
-    this.#joined.add(bucket);
+  /**
+   * Hears and relays what comes in a bucket's topic, for some minutes: who needs it for longer joins again.
+   *
+   * @param nowMs by `performance.now()`; infinity for good
+   */
+  join(bucket: number, nowMs = performance.now()): void {
+    const known = this.#joined.get(bucket);
+    this.#joined.set(bucket, Math.max(known ?? 0, nowMs));
+    if (known !== undefined) return;
     const { gossip } = this.#libp2p.services;
     const topic = this.#init.topicOf(bucket);
     gossip.topicValidators.set(topic, async (peer, message) =>
@@ -37,8 +43,21 @@ export class GossipTopics {
     gossip.subscribe(topic);
   }
 
-  joinAll(): void {
-    for (let bucket = 0; bucket < this.#init.count; bucket += 1) this.join(bucket);
+  /** @param nowMs as of {@link join} */
+  joinAll(nowMs = performance.now()): void {
+    for (let bucket = 0; bucket < this.#init.count; bucket += 1) this.join(bucket, nowMs);
+  }
+
+  /** Leaves those that nobody has needed since. */
+  leaveUnused(sinceMs: number): void {
+    const { gossip } = this.#libp2p.services;
+    for (const [bucket, neededAtMs] of [...this.#joined]) {
+      if (neededAtMs >= sinceMs) continue;
+      this.#joined.delete(bucket);
+      const topic = this.#init.topicOf(bucket);
+      gossip.unsubscribe(topic);
+      gossip.topicValidators.delete(topic);
+    }
   }
 
   has(bucket: number): boolean {

@@ -1,9 +1,10 @@
-import { mkdir, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys';
 import type { Ed25519PrivateKey, PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { StoreError } from '../../protocols/errors.ts';
+import { ensureFolder } from '../model/ensured-folder.ts';
 import { createDurably } from './durable-file.ts';
 
 /** Bytes of an Ed25519 private key in libp2p's protobuf form are 68; anything near this is no key. */
@@ -49,8 +50,8 @@ export async function loadKey(
  * @throws {ERR_STORE} when it cannot be written.
  */
 export async function createKeyFile(file: string, key: PrivateKey): Promise<boolean> {
+  await ensureFolder(path.dirname(file), 0o700);
   try {
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     return await createDurably(file, privateKeyToProtobuf(key), 0o600);
   } catch (cause) {
     throw new StoreError(`key file ${file} cannot be written: ${reason(cause)}`, { cause });

@@ -32,6 +32,9 @@ const MAX_STREAMS = 4;
 /** Buried nodes looked for at once by who needs one. */
 const MAX_SOUGHT = 8;
 
+/** Hears which node is gone, and which versions it was known to hold. */
+export type DeathListener = (node: NodeId, held: readonly VersionCid[]) => void;
+
 export type LivenessPeer = Pick<SwarmPeer, 'libp2p' | 'network' | 'view' | 'gossip' | 'openStream'>;
 
 /**
@@ -49,7 +52,7 @@ export class Liveness {
   readonly #check: NodeCheck;
   readonly #reports: DeathReports;
   readonly #stopping = new AbortController();
-  readonly #listeners = new Set<(node: NodeId) => void>();
+  readonly #listeners = new Set<DeathListener>();
   readonly #seeking = new Map<NodeId, Promise<boolean>>();
   readonly #flaps = new BoundedMap<NodeId, number>(MAX_FLAPPING);
   readonly #plans: (() => ReadonlySet<NodeId>)[] = [];
@@ -112,7 +115,7 @@ export class Liveness {
   }
 
   /** Calls back for each node that was found gone, after it has left the view; returns what ends it. */
-  onDeath(listener: (node: NodeId) => void): () => void {
+  onDeath(listener: DeathListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -166,7 +169,7 @@ export class Liveness {
     const held = view.versionsOf(node, nowMs);
     if (view.bury(node, nowMs) === undefined) return;
     this.#reports.tell(node, held);
-    for (const listener of this.#listeners) listener(node);
+    for (const listener of this.#listeners) listener(node, held);
   }
 
   /** Looks for a buried node, by its latest word and once a second at most; true when it was found. Never rejects. */

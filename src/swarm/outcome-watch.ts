@@ -103,12 +103,17 @@ export class OutcomeWatch {
   }
 
   /** Hears, relays and sends the digests of a model. */
-  join(publisher: string, name: string): void {
-    this.#topics.join(outcomeBucket(publisher, name));
+  join(publisher: string, name: string, nowMs?: number): void {
+    this.#topics.join(outcomeBucket(publisher, name), nowMs);
   }
 
-  joinAll(): void {
-    this.#topics.joinAll();
+  joinAll(nowMs?: number): void {
+    this.#topics.joinAll(nowMs);
+  }
+
+  /** As {@link GossipTopics.leaveUnused}. */
+  leaveUnused(sinceMs: number): void {
+    this.#topics.leaveUnused(sinceMs);
   }
 
   /** Counts one request. `caller` is given where requests come from several. */

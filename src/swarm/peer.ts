@@ -32,12 +32,9 @@ import { ProvisionGossip } from './provision-gossip.ts';
 import { RecruitGossip } from './recruit-gossip.ts';
 import { ReleaseGossip } from './release-gossip.ts';
 import { ReleaseDirectory } from './releases.ts';
+import { TopicMembership } from './topic-membership.ts';
 import { SwarmView } from './view.ts';
-
-/** How often a peer that lost all others tries the way in again. */
-const REJOIN_INTERVAL_MS = 2_000;
-
-const JOIN_TIMEOUT_MS = 10_000;
+import { WayIn } from './way-in.ts';
 
 /** How long after its start a peer waits for a first DHT server. */
 const JOIN_GRACE_MS = 5_000;
@@ -97,12 +94,11 @@ export class SwarmPeer {
   readonly demand: DemandWatch;
   readonly recruits: RecruitGossip;
   readonly provisions: ProvisionGossip;
-  readonly #bootstrap: readonly Multiaddr[];
-  readonly #stopping = new AbortController();
+  readonly topics: TopicMembership;
+  readonly #wayIn: WayIn;
   readonly #startedAtMs = performance.now();
   /** Peers that did not answer when they were last asked for a snapshot. */
   readonly #mute = new BoundedMap<string, true>(MAX_MUTE_PEERS);
-  #rejoin: NodeJS.Timeout | undefined;
 
   /**
    * Starts libp2p and begins to join; {@link connected} tells when a first peer is there.
@@ -154,16 +150,9 @@ export class SwarmPeer {
     this.provisions = new ProvisionGossip(libp2p, { network, privateKey });
     this.liveness = new Liveness(this);
     this.gossip = capacityGossip(this);
-    this.#bootstrap = parts.bootstrap;
-    libp2p.addEventListener('peer:discovery', ({ detail }) => {
-      if (libp2p.getConnections().length >= 8) return;
-      libp2p.dial(detail.id, { signal: this.#deadline(JOIN_TIMEOUT_MS) }).catch(() => {
-        // A peer that mDNS saw may be of another network or gone: it is one of many ways in.
-      });
-    });
-    this.#join();
-    this.#rejoin = setInterval(() => this.#join(), REJOIN_INTERVAL_MS);
-    this.#rejoin.unref();
+    this.topics = new TopicMembership(this);
+    this.#wayIn = new WayIn(libp2p, parts);
+    this.#wayIn.start();
   }
 
   get id(): NodeId {
@@ -180,35 +169,9 @@ export class SwarmPeer {
     return this.libp2p.getMultiaddrs().map(String);
   }
 
-  /**
-   * Resolves once connected to at least one peer.
-   *
-   * @throws {ERR_CONNECTION} when the signal aborts first; names the addresses tried.
-   */
+  /** Resolves once connected to at least one peer. @throws {ERR_CONNECTION | ERR_DEADLINE} as {@link WayIn.connected} */
   async connected(signal: AbortSignal): Promise<void> {
-    if (this.libp2p.getPeers().length > 0) return;
-    await new Promise<void>((resolve, reject) => {
-      const settle = (): void => {
-        this.libp2p.removeEventListener('peer:connect', onConnect);
-        signal.removeEventListener('abort', onAbort);
-      };
-      const onConnect = (): void => {
-        settle();
-        resolve();
-      };
-      const onAbort = (): void => {
-        settle();
-        const tried = this.#bootstrap.map(String).join(', ') || 'mDNS only';
-        reject(
-          new ConnectionError(
-            `no peer of network '${this.network}' could be reached (tried ${tried})`,
-          ),
-        );
-      };
-      if (signal.aborted) return onAbort();
-      this.libp2p.addEventListener('peer:connect', onConnect);
-      signal.addEventListener('abort', onAbort);
-    });
+    await this.#wayIn.connected(signal);
   }
 
   /**
@@ -293,7 +256,7 @@ export class SwarmPeer {
   /**
    * Waits for a first peer, then for what all that are asked come to: who does not answer is not needed.
    *
-   * @throws {ERR_CONNECTION} when no peer was there before the signal aborted; the signal's reason when it aborts later.
+   * @throws {ERR_CONNECTION | ERR_DEADLINE} when no peer was there before the signal aborted; its reason when it aborts later.
    */
   async survey(
     query: RoutingQuery,
@@ -311,42 +274,15 @@ export class SwarmPeer {
     return requestCatalog(stream, query, signal);
   }
 
-  /** Hears at once of a model's releases, and of how its guarded ones fare. */
-  follow(publisher: string, name: string): void {
-    this.releaseGossip.join(publisher, name);
-    this.outcomes.join(publisher, name);
-  }
-
-  /** A signal that aborts after `ms`, or when this peer stops. */
-  #deadline(ms: number): AbortSignal {
-    return AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(ms)]);
-  }
-
-  /** Dials the way in when nobody is connected: at start, and again whenever all peers vanished. */
-  #join(): void {
-    if (this.libp2p.getPeers().length > 0 || this.#stopping.signal.aborted) return;
-    for (const address of this.#bootstrap) {
-      this.libp2p.dial(address, { signal: this.#deadline(JOIN_TIMEOUT_MS) }).catch(() => {
-        // Tried again at the next interval for as long as nobody is connected.
-      });
-    }
-    void this.#redialKnown();
-  }
-
-  /** A swarm outlives its bootstrap servers: the peers met before are ways in too. */
-  async #redialKnown(): Promise<void> {
-    const known = await this.libp2p.peerStore.all();
-    for (const peer of known.slice(0, 16)) {
-      if (peer.id.equals(this.libp2p.peerId)) continue;
-      this.libp2p.dial(peer.id, { signal: this.#deadline(JOIN_TIMEOUT_MS) }).catch(() => {
-        // As above.
-      });
-    }
+  /** Hears at once of a model's releases, and of how its guarded ones fare; for how long, {@link GossipTopics.join} says. */
+  follow(publisher: string, name: string, nowMs?: number): void {
+    this.releaseGossip.join(publisher, name, nowMs);
+    this.outcomes.join(publisher, name, nowMs);
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#rejoin);
-    this.#stopping.abort();
+    this.#wayIn.stop();
+    await this.topics.stop();
     this.liveness.stop();
     this.releases.stop();
     await this.outcomes.stop();

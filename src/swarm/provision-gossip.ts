@@ -57,7 +57,7 @@ export class ProvisionGossip {
 
   /** Hears and relays. */
   join(): void {
-    this.#topics.join(0);
+    this.#topics.join(0, Number.POSITIVE_INFINITY);
   }
 
   /** Calls back for each heartbeat of others that know a hook; returns the function that ends it. */

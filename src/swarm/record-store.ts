@@ -31,12 +31,11 @@ export class RecordStore {
   static async open(folder: string): Promise<RecordStore> {
     const datastore = new LevelDatastore(folder);
     try {
+      // The database first: the datastore keeps nothing of why it did not open.
+      await datastore.db.open();
       await datastore.open();
     } catch (cause) {
-      throw new StoreError(
-        `records in ${folder} cannot be opened, is another process using the folder? (${cause instanceof Error ? cause.message : String(cause)})`,
-        { cause },
-      );
+      throw openFailure(folder, cause);
     }
     const store = new RecordStore(datastore);
     await store.#trim(Date.now(), MAX_SEQUENCES);
@@ -85,6 +84,16 @@ export class RecordStore {
     dead.push(...excess.map(({ key }) => key));
     if (dead.length > 0) await db.batch(dead.map((key) => ({ type: 'del', key }) as const));
   }
+}
+
+function openFailure(folder: string, error: unknown): StoreError {
+  // LevelDB's own word is the cause of one that only says that it is not open.
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const isLocked = cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED';
+  const message = isLocked
+    ? 'are in use by another process: stop it, or give this one another data folder'
+    : `cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`;
+  return new StoreError(`records in ${folder} ${message}`, { cause });
 }
 
 function decodeSeen(bytes: Uint8Array): SeenRelease | undefined {

@@ -51,7 +51,7 @@ export class RecruitGossip {
 
   /** Hears and relays. */
   join(): void {
-    this.#topics.join(0);
+    this.#topics.join(0, Number.POSITIVE_INFINITY);
   }
 
   /** Calls back for each notice of another peer; returns the function that ends it. */

@@ -46,12 +46,17 @@ export class ReleaseGossip {
   }
 
   /** Hears and relays the records of a model's bucket. */
-  join(publisher: string, name: string): void {
-    this.#topics.join(releaseBucket(publisher, name));
+  join(publisher: string, name: string, nowMs?: number): void {
+    this.#topics.join(releaseBucket(publisher, name), nowMs);
   }
 
-  joinAll(): void {
-    this.#topics.joinAll();
+  joinAll(nowMs?: number): void {
+    this.#topics.joinAll(nowMs);
+  }
+
+  /** As {@link GossipTopics.leaveUnused}. */
+  leaveUnused(sinceMs: number): void {
+    this.#topics.leaveUnused(sinceMs);
   }
 
   /** Tells the peers of the model's topic; with nobody there it is a no-op. Never rejects: the DHT has the record. */

@@ -22,6 +22,7 @@ export interface ScalingPicture {
 
 /** Plans as the nodes do and does nothing: for those who want to see how a swarm stands, or to tell others. */
 export class ScalingOnlooker {
+  readonly #peer: SwarmPeer;
   readonly #manifests: ManifestReader;
   readonly #watch: ScalingWatch;
   readonly #node: ScalingNode;
@@ -30,8 +31,8 @@ export class ScalingOnlooker {
 
   /** Joins all that is said of capacity, demand and shortage. */
   constructor(peer: SwarmPeer, settings: ScalingSettings) {
-    peer.gossip.joinAll();
-    peer.demand.joinAll();
+    this.#peer = peer;
+    this.#hearAll();
     peer.recruits.join();
     this.#manifests = new ManifestReader(peer);
     this.#watch = new ScalingWatch(peer, (cid, signal) => this.#manifests.read(cid, signal));
@@ -46,6 +47,7 @@ export class ScalingOnlooker {
 
   /** Looks; to be called regularly, for delays are counted from look to look. */
   look(nowMs: number): ScalingPicture {
+    this.#hearAll();
     const view = this.#watch.view(nowMs);
     const plan = planReplicas(
       view,
@@ -65,6 +67,12 @@ export class ScalingOnlooker {
       return { ...version, publisher: scaled.publisher, name: scaled.name };
     });
     return { view, versions };
+  }
+
+  /** Again with each look: topics are heard for as long as somebody needs them. */
+  #hearAll(): void {
+    this.#peer.gossip.joinAll();
+    this.#peer.demand.joinAll();
   }
 
   async stop(): Promise<void> {

@@ -21,6 +21,9 @@ import type { NodeView, ReplicaView } from './view.ts';
 /** Nodes up to which each hears of all: then nobody has to estimate, and it costs less than one request a second. */
 const SMALL_SWARM_NODES = 64;
 
+/** Milliseconds of hearing all after which all have been heard of: a node speaks anew to whoever comes, and every 10 s by default. */
+const HEARD_ALL_MS = 10_000;
+
 interface Since {
   readonly state: PlannedReplica['state'];
   readonly atMs: number;
@@ -33,6 +36,8 @@ export class ScalingWatch {
   readonly #unsubscribe: () => void;
   /** Since when each node's part in a version has been as it is. */
   #since = new Map<string, Since>();
+  /** Since when all of a small swarm is heard; undefined while it is not. */
+  #hearsAllSinceMs: number | undefined;
 
   constructor(peer: SwarmPeer, readManifest: ReadManifest) {
     this.#peer = peer;
@@ -50,12 +55,11 @@ export class ScalingWatch {
     return this.#versions.version(cid);
   }
 
-  /** All that is known now. A swarm that is small enough is heard whole from the first call on. */
+  /** All that is known now. A swarm that is small enough is heard whole while it is asked. */
   view(nowMs: number): ScalingView {
     const { view, libp2p } = this.#peer;
     const nodes = view.nodes(nowMs);
-    const population = Math.max(nodes.length, estimatePopulation(libp2p));
-    if (population <= SMALL_SWARM_NODES) this.#hearAll();
+    const population = this.#population(nodes.length, estimatePopulation(libp2p), nowMs);
     const replicas = Map.groupBy(view.replicas(nowMs), ({ version }) => version.cid);
     for (const holders of replicas.values()) {
       for (const origin of originsOf(holders)) this.#versions.get(origin);
@@ -80,9 +84,20 @@ export class ScalingWatch {
     await this.#versions.stop();
   }
 
-  #hearAll(): void {
+  /**
+   * How many nodes there are. The DHT's estimate holds bootstrap servers and those who have died of late too: where a few are all,
+   * whoever counts on them waits for others who will never act.
+   */
+  #population(known: number, estimated: number, nowMs: number): number {
+    const most = Math.max(known, estimated);
+    if (most > SMALL_SWARM_NODES) {
+      this.#hearsAllSinceMs = undefined;
+      return most;
+    }
     this.#peer.gossip.joinAll();
     this.#peer.demand.joinAll();
+    this.#hearsAllSinceMs ??= nowMs;
+    return nowMs - this.#hearsAllSinceMs >= HEARD_ALL_MS ? known : most;
   }
 
   #versionView(

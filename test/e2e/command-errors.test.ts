@@ -98,6 +98,16 @@ describe('swarm, given something wrong,', () => {
     refuses(infer(), { code: 'ERR_INVALID_INPUT', exit: 5, says }, text),
   );
 
+  it.each([
+    ['{"inputs" []}', "request file wrong.json: not JSON: Expected ':'", /position 10\b/],
+    ['{"inputs": {}}', 'request file wrong.json: inputs: expected an array', /./],
+  ])('names the file of request %j, and the place in it', async (text, says, place) => {
+    await writeFile(path.join(testnet.folder, 'wrong.json'), text);
+    const args = ['infer', reference, '--request', 'wrong.json', ...join];
+    await refuses(args, { code: 'ERR_INVALID_INPUT', exit: 5, says });
+    expect((await runSwarm(args, { cwd: testnet.folder })).stderr).toMatch(place);
+  });
+
   it('says that a request file is not there', () =>
     refuses(['infer', reference, '--request', 'nothing.json', ...join], {
       code: 'ERR_NOT_FOUND',
@@ -127,6 +137,13 @@ describe('swarm, given something wrong,', () => {
       JSON.stringify({
         inputs: [{ name: 'trips', shape: [], datatype: 'INT64', data: [2_000_000_000] }],
       }),
+    ));
+
+  it('says that the time was too short to reach anybody', () =>
+    refuses(
+      [...infer(), '--deadline', '1'],
+      { code: 'ERR_DEADLINE', exit: 6, says: ' ms' },
+      request({}),
     ));
 
   it.each([

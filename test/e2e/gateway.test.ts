@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SwarmProcess } from '../../src/cli/up/swarm-process.ts';
 import { addModel } from '../support/models.ts';
+import { ownEnvironment } from '../support/own-environment.ts';
 import { ProcessSwarm } from '../support/process-swarm.ts';
 import { runSwarm } from '../support/swarm-command.ts';
 
@@ -22,7 +23,7 @@ describe('swarm gateway', () => {
         ...['gateway', ...swarm.join, ...data, ...OFF, '--http', '127.0.0.1:0'],
         ...['--require-model', reference, '--drain-delay', '1000'],
       ],
-      env: process.env,
+      env: ownEnvironment(),
       cwd: swarm.folder,
     });
     try {

@@ -7,6 +7,7 @@ import { LocalSwarm } from '../../src/cli/up/local-swarm.ts';
 import { createClient, Tensor } from '../../src/index.ts';
 import { startLoad } from '../support/load.ts';
 import { loopModel } from '../support/models.ts';
+import { ownEnvironment } from '../support/own-environment.ts';
 import { runSwarm } from '../support/swarm-command.ts';
 
 const NETWORK = 'test-local-fleet';
@@ -53,7 +54,7 @@ describe.skipIf(process.platform === 'win32')('A local swarm with --max-nodes', 
         ...[`--scaling-tick=${SCALING.tickMs}`, `--up-delay=${SCALING.upDelayMs}`],
         `--down-delay=${SCALING.downDelayMs}`,
       ],
-      env: process.env,
+      env: ownEnvironment(),
       onReady: () => {},
       onLost: (name, why) => expect.fail(`${name} ended by itself: ${why}`),
     });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
+import { ownEnvironment } from '../support/own-environment.ts';
 import { runSwarm, SWARM } from '../support/swarm-command.ts';
 import { createTestFolder } from '../support/test-folder.ts';
 
@@ -55,7 +56,7 @@ describe.skipIf(process.platform !== 'linux')('npm start (needs /proc)', () => {
     await using folder = await createTestFolder();
     const child = spawn(process.execPath, [SWARM, 'up', '--demo', '--json'], {
       cwd: folder.path,
-      env: { ...process.env, TMPDIR: folder.path },
+      env: { ...ownEnvironment(), TMPDIR: folder.path },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const ended = once(child, 'close');

@@ -1,8 +1,13 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
 import { status } from '@grpc/grpc-js';
+import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createBootstrapServer } from '../../bootstrap/index.ts';
 import { formatAddress, type ListenAddress } from '../../src/swarm/listen-address.ts';
 import { GrpcCaller } from '../support/grpc-caller.ts';
 import { loadedPackages } from '../support/loaded-packages.ts';
+import { refusal } from '../support/refusal.ts';
 import { createShortSwarm, startBootstrap, writeHook } from '../support/short-swarm.ts';
 import { createTestFolder } from '../support/test-folder.ts';
 import type { Testnet } from '../support/testnet.ts';
@@ -91,6 +96,21 @@ describe('A bootstrap server that says how many nodes there are to be', () => {
 });
 
 describe('A bootstrap server', () => {
+  it('refuses to start with a hook that cannot be run, before it makes anything', async () => {
+    await using folder = await createTestFolder();
+    const dataDir = path.join(folder.path, 'data');
+    const provision = path.join(folder.path, 'gone');
+    await expect(
+      createBootstrapServer({
+        dataDir,
+        fleet: FLEET,
+        provision,
+        logger: pino({ level: 'silent' }),
+      }),
+    ).rejects.toEqual(refusal('ERR_CONFIG', /^--provision '.*' does not exist, expected/));
+    expect(await readdir(folder.path)).toEqual([]);
+  });
+
   it.each([
     [{}, []],
     [{ metrics: LOOPBACK }, ['prom-client']],

@@ -1,4 +1,5 @@
 import { SwarmProcess } from '../../src/cli/up/swarm-process.ts';
+import { ownEnvironment } from '../support/own-environment.ts';
 import type { ProcessSwarm } from '../support/process-swarm.ts';
 
 const START_TIMEOUT_MS = 60_000;
@@ -24,7 +25,7 @@ export class LoadGateway implements AsyncDisposable {
         ...['--grpc', 'off', '--metrics', 'off'],
         ...models.flatMap(({ reference }) => ['--require-model', reference]),
       ],
-      env: process.env,
+      env: ownEnvironment(),
       cwd: swarm.folder,
     });
     const signal = AbortSignal.timeout(START_TIMEOUT_MS);

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { ownEnvironment } from './own-environment.ts';
 import { SWARM } from './swarm-command.ts';
 
 /** A command does nothing that takes longer, on a busy machine too. */
@@ -29,7 +30,7 @@ export async function runDoomed(
   const startedAtMs = performance.now();
   const child = spawn(process.execPath, [SWARM, ...args], {
     cwd,
-    env: { ...process.env, NODE_OPTIONS: '' },
+    env: { ...ownEnvironment(), NODE_OPTIONS: '' },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });

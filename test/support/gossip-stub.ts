@@ -16,6 +16,7 @@ export class GossipStub {
     const gossip = {
       topicValidators: this.#validators,
       subscribe: (topic: string) => this.topics.add(topic),
+      unsubscribe: (topic: string) => this.topics.delete(topic),
       publish: async (topic: string, bytes: Uint8Array) => {
         this.published.push({ topic, bytes });
         const recipients = [...this.subscribers].filter(([, { reachable }]) => reachable);

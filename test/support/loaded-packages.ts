@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { ownEnvironment } from './own-environment.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -31,7 +32,7 @@ export async function loadedPackages(
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--conditions=swarm-source', '--input-type=module', '--eval', whole],
-    { cwd: ROOT, timeout: 60_000, env: { ...process.env, ...env } },
+    { cwd: ROOT, timeout: 60_000, env: { ...ownEnvironment(), ...env } },
   );
   return JSON.parse(stdout) as string[];
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { SwarmProcess } from '../../src/cli/up/swarm-process.ts';
+import { ownEnvironment } from './own-environment.ts';
 
 /** The command of this checkout. */
 export const SWARM = fileURLToPath(new URL('../../bin/swarm.js', import.meta.url));
@@ -40,7 +41,7 @@ export async function runCommand(
 ): Promise<CommandResult> {
   const child = spawn(command, [...args], {
     cwd,
-    env: { ...process.env, NODE_OPTIONS: '', ...env },
+    env: { ...ownEnvironment(), NODE_OPTIONS: '', ...env },
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
   });
@@ -76,7 +77,7 @@ export async function startDaemon(args: readonly string[], cwd: string): Promise
   const child = new SwarmProcess({
     name: args.join(' '),
     args: [...args, '--json', '--no-mdns', '--log-level', 'warn'],
-    env: process.env,
+    env: ownEnvironment(),
     cwd,
   });
   const { id, addresses } = await child.ready(AbortSignal.timeout(COMMAND_TIMEOUT_MS));

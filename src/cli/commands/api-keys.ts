@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidInputError, NotFoundError } from '../../../protocols/errors.ts';
 import {
@@ -7,6 +6,7 @@ import {
   MAX_API_KEYS,
   readApiKeys,
 } from '../../gateway/access/api-key-file.ts';
+import { ensureFolder } from '../../model/ensured-folder.ts';
 import { writeDurably } from '../../swarm/durable-file.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
@@ -60,7 +60,7 @@ export async function runKeysApi(
   return EXIT.ok;
 }
 
-/** `swarm keys api-list`: whose keys there are, and what they are for. */
+/** `swarm keys api-ls`: whose keys there are, and what they are for. */
 export async function runKeysApiList(context: CommandContext): Promise<number> {
   const { terminal } = context;
   const keys = Object.entries(await readApiKeys(apiKeyFile(context)));
@@ -113,10 +113,12 @@ async function parseGrants(
 
 async function change(context: CommandContext, edit: (keys: Keys) => Keys): Promise<void> {
   const file = apiKeyFile(context);
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  await ensureFolder(path.dirname(file), 0o700);
   const { signal } = context;
   // Two at once would each write what the other had not yet written.
-  await using _turn = await takeTurn(`${file}.turn`, { holder: 'swarm keys api', signal });
+  await using _turn = await takeTurn(`${file}.turn`, {
+    ...{ holder: 'swarm keys api', doing: 'is changing the API keys', signal },
+  });
   const keys = edit(await readApiKeys(file));
   await writeDurably(file, Buffer.from(`${JSON.stringify(keys, null, 2)}\n`), 0o600);
 }

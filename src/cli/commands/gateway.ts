@@ -12,6 +12,7 @@ import { formatAddress, parseListenAddress } from '../../swarm/listen-address.ts
 import type { CommandContext } from '../command-context.ts';
 import { type Daemon, serveUntilTold } from '../daemon.ts';
 import { fleetInit } from '../fleet-settings.ts';
+import { holdIdentity } from '../identity-turn.ts';
 import { isTerminated } from '../interrupt.ts';
 import { openKey } from '../key-file.ts';
 import { packageVersion } from '../package-root.ts';
@@ -32,14 +33,15 @@ export async function runGateway(context: CommandContext): Promise<number> {
       'there is no way into the swarm: give --bootstrap, or leave out --no-mdns',
     );
   }
-  const privateKey =
-    settings.identity === undefined
-      ? await generateKeyPair('Ed25519')
-      : (await openKey(context, settings.identity)).key;
+  const named =
+    settings.identity === undefined ? undefined : await openKey(context, settings.identity);
+  const privateKey = named?.key ?? (await generateKeyPair('Ed25519'));
+  await using _held =
+    named && (await holdIdentity(context, { id: named.id, holder: 'swarm gateway' }));
   const publishers = new Map(
     (await listPublishers(context)).map(({ petname, id }) => [petname, id] as const),
   );
-  return serveUntilTold<GatewayDaemon>(context, {
+  return await serveUntilTold<GatewayDaemon>(context, {
     role: 'gateway',
     start: async (logger) => {
       const gateway = await startGateway({

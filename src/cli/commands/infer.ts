@@ -8,7 +8,7 @@ import { imageToTensor, MAX_IMAGE_BYTES } from '../../client/image-input.ts';
 import type { InferResult } from '../../client/infer-result.ts';
 import { formatInferenceResponse, parseInferenceRequest } from '../../client/open-inference.ts';
 import { MAX_VERIFY_REPLICAS } from '../../policy/verification.ts';
-import { decodeText, readBounded, readBoundedFile } from '../bounded-file.ts';
+import { decodeText, parseContents, readBounded, readBoundedFile } from '../bounded-file.ts';
 import { callNotes } from '../call-notes.ts';
 import { clientFolder } from '../client-folder.ts';
 import type { CommandContext } from '../command-context.ts';
@@ -28,7 +28,7 @@ export const MAX_REQUEST_JSON_BYTES = 256 * 1024 * 1024;
 
 /** What the command was given to run the model on. */
 type Source =
-  | { readonly kind: 'request'; readonly text: string }
+  | { readonly kind: 'request'; readonly text: string; readonly what: string }
   | { readonly kind: 'image'; readonly bytes: Uint8Array };
 
 interface Call {
@@ -129,7 +129,7 @@ async function readSource(
       maxBytes: MAX_REQUEST_JSON_BYTES,
       signal,
     });
-    return { kind: 'request', text: decodeText(bytes, what) };
+    return { kind: 'request', text: decodeText(bytes, what), what };
   }
   if (request !== undefined) {
     const what = `request file ${String(request)}`;
@@ -138,7 +138,7 @@ async function readSource(
       maxBytes: MAX_REQUEST_JSON_BYTES,
       signal,
     });
-    return { kind: 'request', text: decodeText(bytes, what) };
+    return { kind: 'request', text: decodeText(bytes, what), what };
   }
   const bytes = await readBoundedFile(path.resolve(cwd, String(image)), {
     what: `image file ${String(image)}`,
@@ -149,7 +149,10 @@ async function readSource(
 }
 
 async function toCall(source: Source, manifest: Manifest): Promise<Call> {
-  if (source.kind === 'request') return parseInferenceRequest(source.text, manifest.inputs);
+  if (source.kind === 'request') {
+    const { text, what } = source;
+    return parseContents(what, () => parseInferenceRequest(text, manifest.inputs));
+  }
   const { preprocessing } = manifest;
   if (preprocessing === undefined) {
     const inputs = manifest.inputs.map(({ name }) => `'${printable(name, 80)}'`).join(', ');

@@ -25,7 +25,7 @@ export async function runKeysCreate(
   return EXIT.ok;
 }
 
-/** `swarm keys list`: one's own keys and the publishers that have a petname. */
+/** `swarm keys ls`: one's own keys and the publishers that have a petname. */
 export async function runKeysList(context: CommandContext): Promise<number> {
   const { terminal, settings } = context;
   const { key = DEFAULT_KEY } = settings;

@@ -38,6 +38,14 @@ function describeState({ paused, leaving, cordoned }: NodeStatus): string {
   return cordoned ? 'serving, and takes no further versions: it is cordoned' : 'serving';
 }
 
+function describeCost({ costPerHour, watts }: NodeStatus): (readonly [string, string])[] {
+  // A node that has run since before there were costs says nothing of them.
+  if (typeof costPerHour !== 'number') return [];
+  // Six digits tell any two prices apart that somebody would set.
+  const cost = String(Number(costPerHour.toPrecision(6)));
+  return [['cost per hour', watts === null ? cost : `${cost}, of ${watts} W`]];
+}
+
 function tell({ terminal }: CommandContext, status: NodeStatus): number {
   terminal.event({ event: 'node', ...status });
   printPairs(terminal, [
@@ -45,6 +53,7 @@ function tell({ terminal }: CommandContext, status: NodeStatus): number {
     ['state', describeState(status)],
     ...status.pinned.map((cid) => ['pinned', cid] as const),
     ...status.forbidden.map((cid) => ['forbidden', cid] as const),
+    ...describeCost(status),
     ['cores', `${status.cores.busy} of ${status.cores.total} busy`],
     ...status.memory.map(
       ({ pool, usedBytes, totalBytes }) =>

@@ -1,5 +1,12 @@
 import path from 'node:path';
-import { type AllowList, createNode, type SwarmNode } from '../../../node/index.ts';
+import {
+  type AllowList,
+  createNode,
+  MAX_PRICE_PER_KWH,
+  MAX_WATTS,
+  type NodeCostInit,
+  type SwarmNode,
+} from '../../../node/index.ts';
 import { MAX_COST_PER_HOUR } from '../../../protocols/capacity/index.ts';
 import { ConfigError } from '../../../protocols/errors.ts';
 import { parsePublisherId } from '../../../protocols/reference.ts';
@@ -28,6 +35,7 @@ export async function runNode(context: CommandContext): Promise<number> {
   const storeQuotaBytes = byteSetting(context, 'storeQuota');
   const uploadLimitBytes = byteSetting(context, 'uploadLimit');
   const downloadLimitBytes = byteSetting(context, 'downloadLimit');
+  const cost = nodeCost(settings);
   const owner =
     settings.ownerKey === undefined ? undefined : await openKey(context, settings.ownerKey);
   if (owner?.made === true) {
@@ -50,7 +58,7 @@ export async function runNode(context: CommandContext): Promise<number> {
         allowVersions: anyOr(settings.allowVersion),
         allowTasks: anyOr(settings.allowTask),
         zone: settings.zone,
-        costPerHour: costPerHour(settings),
+        ...cost,
         tags: settings.tag,
         ownerKey: owner?.key,
         maxCores: settings.maxCores,
@@ -112,10 +120,18 @@ function anyOr(names: readonly string[]): AllowList {
   return names.includes('any') ? 'any' : names;
 }
 
-function costPerHour({ costPerHour: text }: CommandContext['settings']): number | undefined {
-  return text === undefined
-    ? undefined
-    : parseNumber(text, '--cost-per-hour', [0, MAX_COST_PER_HOUR]);
+function nodeCost(settings: CommandContext['settings']): NodeCostInit {
+  const { costPerHour, watts, pricePerKwh } = settings;
+  if (costPerHour !== undefined && watts !== undefined) {
+    throw new ConfigError('--cost-per-hour and --watts are both set, expected one of them');
+  }
+  const number = (text: string | undefined, flag: string, max: number): number | undefined =>
+    text === undefined ? undefined : parseNumber(text, flag, [0, max]);
+  return {
+    costPerHour: number(costPerHour, '--cost-per-hour', MAX_COST_PER_HOUR),
+    watts: number(watts, '--watts', MAX_WATTS),
+    pricePerKwh: number(pricePerKwh, '--price-per-kwh', MAX_PRICE_PER_KWH),
+  };
 }
 
 /** `any` wins over ids beside it; an id that is none is an error here, not a caller who is never served. */

@@ -6,7 +6,7 @@ import { parseVersionCid } from '../../../protocols/reference.ts';
 import type { NamedTensor, Tensor } from '../../../protocols/tensor.ts';
 import type { NodeId, VersionCid } from '../../../protocols/types.ts';
 import { parseInferenceRequest, parseInferenceResponse } from '../../client/open-inference.ts';
-import { decodeText, readBoundedFile } from '../bounded-file.ts';
+import { decodeText, parseContents, readBoundedFile } from '../bounded-file.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
 import { EXIT } from '../exit-code.ts';
@@ -50,14 +50,15 @@ export async function runReceiptVerify(
 }
 
 async function readKnown(context: CommandContext, options: CommandOptions): Promise<Known> {
-  const request = await readText(context, 'request', options['request']);
-  const response = await readText(context, 'response', options['response']);
-  const answer = response === undefined ? undefined : parseInferenceResponse(response);
+  const request = await readJson(context, 'request', options['request'], (text) =>
+    parseInferenceRequest(text, []),
+  );
+  const answer = await readJson(context, 'response', options['response'], parseInferenceResponse);
   return {
     node: given(options['node'], answer?.node),
     caller: given(options['caller']),
     version: given(cidOf(options['cid']), answer?.modelVersion),
-    inputs: request === undefined ? undefined : named(parseInferenceRequest(request, []).inputs),
+    inputs: request && named(request.inputs),
     outputs: answer && named(answer.outputs),
   };
 }
@@ -140,14 +141,17 @@ function cidOf(text: string | boolean | undefined): VersionCid | undefined {
   );
 }
 
-async function readText(
+async function readJson<T>(
   context: CommandContext,
   kind: 'request' | 'response',
   file: string | boolean | undefined,
-): Promise<string | undefined> {
+  parse: (text: string) => T,
+): Promise<T | undefined> {
   if (file === undefined) return undefined;
-  const bounds = { what: `${kind} file ${String(file)}`, maxBytes: MAX_REQUEST_JSON_BYTES };
-  return decodeText(await read(context, String(file), bounds), bounds.what);
+  const what = `${kind} file ${String(file)}`;
+  const bytes = await read(context, String(file), { what, maxBytes: MAX_REQUEST_JSON_BYTES });
+  const text = decodeText(bytes, what);
+  return parseContents(what, () => parse(text));
 }
 
 async function read(

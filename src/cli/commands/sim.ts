@@ -17,6 +17,7 @@ import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-table.ts';
 import { parseInteger } from '../config.ts';
 import { EXIT } from '../exit-code.ts';
+import { counted } from '../figures.ts';
 import { checkNewFile, writeNewFile } from '../new-file.ts';
 import { formatDuration, parseDuration, parseNumber, parseShare, type Range } from '../quantity.ts';
 import { printTable } from '../table.ts';
@@ -44,6 +45,12 @@ export async function runSim(
   const plotFile = options['plot'];
   const plot = typeof plotFile === 'string' ? path.resolve(cwd, plotFile) : undefined;
   if (plot !== undefined) await checkNewFile(plot);
+  if (!terminal.json) {
+    // Large ones take minutes, of which a terminal alone hears.
+    terminal.note(
+      `simulating ${formatDuration(init.durationMs)} of ${counted(init.nodes, 'node')}, ${counted(init.clients, 'client')} and ${counted(init.versions, 'version')}; --help says how to have others`,
+    );
+  }
   const startMs = performance.now();
   const simulation = new SwarmSimulation(createScenario(init));
   while (simulation.step()) {

@@ -1,9 +1,10 @@
 import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { PrivateKey } from '@libp2p/interface';
 import { ConfigError, InternalError } from '../../../protocols/errors.ts';
+import { ensureFolder } from '../../model/ensured-folder.ts';
 import { loadOrCreateKey, peerIdText } from '../../swarm/identity.ts';
 import { SETTING_KEYS, settingSpec } from '../settings.ts';
 import { SwarmProcess } from './swarm-process.ts';
@@ -76,7 +77,7 @@ export class LocalSwarm implements AsyncDisposable {
         `--nodes is ${init.nodes}, expected an integer from 1 to ${MAX_LOCAL_NODES}`,
       );
     }
-    if (init.data !== undefined) await mkdir(init.data, { recursive: true, mode: 0o700 });
+    if (init.data !== undefined) await ensureFolder(init.data, 0o700);
     const folder = init.data ?? (await mkdtemp(path.join(os.tmpdir(), 'gpu-swarm-up-')));
     return new LocalSwarm(init, folder);
   }

@@ -62,6 +62,13 @@ export class RestrictedGroups {
   }
 }
 
+const FAULTS: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist',
+  ENOTDIR: 'does not exist',
+  EISDIR: 'is a folder',
+  EACCES: 'may not be read by this user',
+};
+
 /**
  * Reads restrictions, one a line as Triton's options write them: `model-repository,statistics:admin-key=secret`. What begins with `#` and
  * empty lines say nothing.
@@ -69,14 +76,7 @@ export class RestrictedGroups {
  * @throws {ERR_CONFIG} naming the file and the line.
  */
 export async function readRestrictions(file: string): Promise<RestrictedGroups> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new ConfigError(`file of restricted groups ${file} cannot be read: ${String(cause)}`, {
-      cause,
-    });
-  }
+  const text = await readText(file);
   const restrictions = new Map<ApiGroup, Restriction>();
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     if (line.trim() === '' || line.startsWith('#')) continue;
@@ -97,6 +97,19 @@ export async function readRestrictions(file: string): Promise<RestrictedGroups> 
     }
   }
   return new RestrictedGroups(restrictions);
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+    const fault = FAULTS[code] ?? `cannot be read (${code})`;
+    throw new ConfigError(
+      `--restrict-file ${file} ${fault}, expected a file of lines groups:header=value`,
+      { cause },
+    );
+  }
 }
 
 function isGroup(text: string): text is ApiGroup {

@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidInputError, StoreError } from '../../../protocols/errors.ts';
 import { GOLDEN_FILE_NAME } from '../../../protocols/manifest/index.ts';
 import type { AbortOptions } from '../../../protocols/types.ts';
+import { ensureFolder } from '../ensured-folder.ts';
 import { readPackage } from '../package-contents.ts';
 import { PackageStaging, type StagingOptions } from '../package-staging.ts';
 import { importHubModel } from './hub-import.ts';
@@ -182,8 +183,8 @@ function checkChoices(
 
 /** A folder that bears this process's id, so that what a killed process left can be told from what is in use. */
 async function makeFolder(parent: string): Promise<string> {
+  await ensureFolder(parent);
   try {
-    await mkdir(parent, { recursive: true });
     for (const name of await readdir(parent)) {
       const owner = OWNED.exec(name)?.[1];
       if (owner === undefined || isRunning(Number(owner))) continue;

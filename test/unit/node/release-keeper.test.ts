@@ -13,6 +13,7 @@ describe('ReleaseKeeper', () => {
     const keeper = new ReleaseKeeper({
       peer: {
         follow: (_publisher: string, name: string) => followed.push(name),
+        topics: { keep: () => () => {} },
         releases: { onChange: () => () => {}, cached: () => ({ bytes: new Uint8Array(1) }) },
       },
       store: { wanted: async () => [of('first'), of('second')], want: async () => {} },

@@ -10,6 +10,7 @@ import type {
   ScalingNode,
   ScalingSelf,
 } from '../../../../src/policy/scaling/scaling-view.ts';
+import type { DeathListener } from '../../../../src/swarm/liveness.ts';
 import { present } from '../../../support/present.ts';
 
 vi.mock('../../../../src/policy/scaling/plan-replicas.ts');
@@ -19,12 +20,19 @@ const [A, B] = ['a', 'b'] as unknown as [VersionCid, VersionCid];
 const because = { reason: 'the test says so' };
 
 /** A scaler whose plan is what a test says, of two versions of which `a` is READY here. */
-function prepare({ pinned = [] }: { readonly pinned?: readonly VersionCid[] } = {}) {
+function prepare({
+  pinned = [],
+  tickMs = 100,
+}: {
+  readonly pinned?: readonly VersionCid[];
+  readonly tickMs?: number;
+} = {}) {
   const looks: ScalingSelf[] = [];
   const actions: ReplicaAction[] = [];
   const done: string[] = [];
   const leaving = Promise.withResolvers<void>();
   let prefetchFailed: (() => void) | undefined;
+  const deaths = new Set<DeathListener>();
   vi.mocked(planReplicas).mockImplementation((_view, self) => {
     looks.push(self);
     const plan = { versions: [], notices: [], lookAtMs: null, memory: EMPTY_SCALING_MEMORY };
@@ -43,7 +51,15 @@ function prepare({ pinned = [] }: { readonly pinned?: readonly VersionCid[] } = 
     },
   };
   const components = {
-    peer: { id: NODE, recruits: { join: () => {} }, view: { holders: () => [] } },
+    peer: {
+      ...{ id: NODE, recruits: { join: () => {} }, view: { holders: () => [] } },
+      liveness: {
+        onDeath: (listener: DeathListener) => {
+          deaths.add(listener);
+          return () => deaths.delete(listener);
+        },
+      },
+    },
     watch: {
       view: () => ({
         versions: [{ cid: A }, { cid: B }],
@@ -66,7 +82,7 @@ function prepare({ pinned = [] }: { readonly pinned?: readonly VersionCid[] } = 
     policy: { refusal: () => undefined, taskRefusal: () => undefined, pinned },
     logger: pino({ level: 'silent' }),
   } as unknown as ScalerComponents;
-  const scaler = new Scaler(components, { settings: resolveScalingInit({ tickMs: 100 }) });
+  const scaler = new Scaler(components, { settings: resolveScalingInit({ tickMs }) });
   const nextLook = async (): Promise<ScalingSelf> => {
     const before = looks.length;
     await vi.waitFor(() => expect(looks.length).toBeGreaterThan(before), { timeout: 5_000 });
@@ -74,7 +90,7 @@ function prepare({ pinned = [] }: { readonly pinned?: readonly VersionCid[] } = 
   };
   scaler.start();
   return {
-    ...{ actions, done, nextLook, left: leaving.resolve },
+    ...{ actions, done, nextLook, looks, deaths, left: leaving.resolve },
     failPrefetch: () => present(prefetchFailed)(),
     async [Symbol.asyncDispose]() {
       leaving.resolve();
@@ -93,6 +109,23 @@ describe('Scaler', () => {
     await vi.waitFor(() => expect(done).toEqual(['leave a']));
     await nextLook();
     await nextLook();
+  });
+
+  it('looks at once, and once, when holders die, and not when nodes do that held nothing', async () => {
+    // No look of its own accord before the test is over.
+    await using made = prepare({ tickMs: 20_000 });
+    const { deaths, looks, nextLook } = made;
+    const [die] = deaths;
+    present(die)(NODE, []);
+    const next = nextLook();
+    for (const held of [[A], [A, B], [B]]) present(die)(NODE, held);
+    await next;
+    expect(looks).toHaveLength(1);
+    const second = nextLook();
+    present(die)(NODE, [A]);
+    await second;
+    await made[Symbol.asyncDispose]();
+    expect([looks.length, deaths.size]).toEqual([2, 0]);
   });
 
   it('claims in a move once, when its place is free, and counts it as loading until then', async () => {

@@ -1,7 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { decodeText, readBounded, readBoundedFile } from '../../../../src/cli/bounded-file.ts';
+import { parseExactJson } from '../../../../protocols/exact-json.ts';
+import {
+  decodeText,
+  parseContents,
+  readBounded,
+  readBoundedFile,
+} from '../../../../src/cli/bounded-file.ts';
 import { refusal } from '../../../support/refusal.ts';
 import { createTestFolder } from '../../../support/test-folder.ts';
 
@@ -62,5 +68,23 @@ describe('decodeText', () => {
     expect(() => decodeText(Buffer.from('é', 'latin1'), 'the file')).toThrow(
       'the file is not UTF-8',
     );
+  });
+});
+
+describe('parseContents', () => {
+  it('says in which file that is which cannot be read, and where in it', () => {
+    const parse = () => parseContents('request file x.json', () => parseExactJson('{"a" 1}'));
+    expect(parse).toThrow(
+      refusal('ERR_INVALID_INPUT', /^request file x\.json: not JSON: .* position 5 /),
+    );
+  });
+
+  it('leaves what is no fault of the input as it is', () => {
+    const bug = new TypeError('a bug');
+    const parse = () =>
+      parseContents('the file', () => {
+        throw bug;
+      });
+    expect(parse).toThrow(bug);
   });
 });

@@ -61,6 +61,18 @@ describe('runCommandLine', () => {
     },
   );
 
+  it.each(COMMANDS.filter(({ path: words }) => words.endsWith('ls')))(
+    'takes `list` for the end of `swarm $path`, and says so in its help',
+    async ({ path: words }) => {
+      const { code, help } = await runForHelp(`${words.replace(/ls$/, 'list')} --help`);
+      expect([code, help]).toEqual([0, expect.stringMatching(/^Usage: swarm .*ls\|.*list/)]);
+    },
+  );
+
+  it('calls by one name what lists', () => {
+    expect(COMMANDS.filter(({ path: words }) => words.endsWith('list'))).toEqual([]);
+  });
+
   it('prints the version of package.json', async () => {
     const { code, help } = await runForHelp('--version');
     expect([code, help]).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+\n$/)]);

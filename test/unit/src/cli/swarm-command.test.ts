@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { runCommand, runSwarm, SWARM } from '../../../support/swarm-command.ts';
 
 describe('bin/swarm.js', () => {
@@ -23,6 +23,14 @@ describe('bin/swarm.js', () => {
       0,
       '{"event":"setting","name":"zone","value":"attic","source":"flag"}\n',
     ]);
+  });
+
+  it('has nothing here of the settings that whoever runs the tests has exported', async () => {
+    vi.stubEnv('SWARM_DEADLINE_MS', 'nonsense');
+    vi.stubEnv('SWARM_CONFIG', '/gone.json');
+    const { code, stdout } = await runSwarm(['config', '--json', '--zone', 'attic']);
+    vi.unstubAllEnvs();
+    expect([code, stdout.trimEnd().split('\n').length]).toEqual([0, 1]);
   });
 
   it('writes an error without a stack and ends with its exit code', async () => {

@@ -4,6 +4,7 @@ import {
   DEFAULT_JOIN_TIMEOUT_MS,
   resolveClientInit,
 } from '../../../../src/client/client-init.ts';
+import { refusal } from '../../../support/refusal.ts';
 
 const BOOTSTRAP = [
   '/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5',
@@ -44,6 +45,23 @@ describe('resolveClientInit', () => {
       );
     }
     expect(resolveClientInit({ mdns: true }).bootstrap).toEqual([]);
+  });
+
+  it('names a setting that there is none of, and those there are', () => {
+    for (const [init, message] of [
+      [{ deadlineMS: 5 }, /^client: unknown 'deadlineMS', known are: bootstrap, .*deadlineMs/],
+      [
+        { sampling: { shares: 0.5 } },
+        /^sampling: unknown 'shares', known are: firstAnswers, share/,
+      ],
+      [{ mode: 'lite' }, "mode is 'lite', expected 'full' or 'light'"],
+    ] as const) {
+      expect(() => resolveClientInit({ bootstrap: BOOTSTRAP, ...(init as object) })).toThrow(
+        refusal('ERR_CONFIG', message),
+      );
+    }
+    const given = { bootstrap: BOOTSTRAP, deadlineMS: undefined };
+    expect(resolveClientInit(given).deadlineMs).toBe(30_000);
   });
 
   it('names bootstrap when it is one address instead of an array', () => {

@@ -51,6 +51,13 @@ test.each<[string, unknown, string]>([
   ['prefer', { owners: [''] }, 'prefer.owners[0]: expected a name of 1 to 128 characters'],
   ['onProgress', 'print', 'onProgress: expected a function, found print'],
   ['prefer', { providers: [7] }, 'prefer.providers[0]: expected a name'],
+  ['prefer', { zone: ['attic'] }, "infer option prefer: unknown 'zone', known are: zones, owners"],
+  [
+    'verify',
+    { replicas: 3, atleast: 2 },
+    "verify: unknown 'atleast', known are: replicas, atLeast",
+  ],
+  ['deadline', 5, "infer options: unknown 'deadline', known are: signal, deadlineMs"],
 ])('resolveInferOptions refuses %s %j by its name', (option, value, message) => {
   expect(() => resolveInferOptions({ [option]: value }, DEFAULTS)).toThrow(
     expect.objectContaining({
@@ -67,4 +74,11 @@ test.each<['deadlineMs' | 'priority' | 'key' | 'affinity', string | number]>([
   ['affinity', 'k'.repeat(1024)],
 ])('resolveInferOptions takes %s at its bound', (option, value) => {
   expect(resolveInferOptions({ [option]: value }, DEFAULTS)[option]).toBe(value);
+});
+
+test('resolveInferOptions names a few of many unknown options, cut short, and none that is undefined', () => {
+  const given: object = { a: 1, b: undefined, ['c'.repeat(99)]: 1, d: 1, e: 1, f: 1 };
+  expect(() => resolveInferOptions(given, DEFAULTS)).toThrow(
+    `infer options: unknown 'a', '${'c'.repeat(64)}…', 'd' and 2 more, known are: signal`,
+  );
 });

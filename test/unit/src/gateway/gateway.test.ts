@@ -3,6 +3,21 @@ import { type AddressInfo, createServer } from 'node:net';
 import pino from 'pino';
 import { expect, it } from 'vitest';
 import { startGateway } from '../../../../src/gateway/gateway.ts';
+import { refusal } from '../../../support/refusal.ts';
+
+it('A gateway does not start with a hook that nobody could be told by', async () => {
+  const starting = startGateway({
+    connect: () => Promise.reject(new Error('not asked for')),
+    http: { host: '127.0.0.1', port: 0 },
+    fleet: { min: 1, max: 2 },
+    provision: '/gone/more-machines',
+    version: '0.0.0-test',
+    logger: pino({ level: 'silent' }),
+  });
+  await expect(starting).rejects.toEqual(
+    refusal('ERR_CONFIG', /^--provision '\/gone\/more-machines' does not exist, expected/),
+  );
+});
 
 it.each(['http', 'grpc', 'metrics'] as const)(
   'A gateway says which address it cannot listen on, when the port of %s is taken',

@@ -167,9 +167,11 @@ describe('OutcomeWatch', () => {
     const peer = await createPeer();
     peer.watch.join(publisher, name);
     await peer.release(guard);
+    // Signed before: a busy machine takes longer for it than the topic for its next turn.
+    const last = await digest(1);
     for (let index = 0; index < 300; index += 1)
       await peer.stub.hear(topic, Uint8Array.of(index % 256));
-    expect(await peer.stub.hear(topic, await digest(1))).toBe('ignore');
+    expect(await peer.stub.hear(topic, last)).toBe('ignore');
     await peer.watch.stop();
   });
 

@@ -50,7 +50,7 @@ describe('RecordStore', () => {
     const store = await RecordStore.open(folder.path);
     await expect(RecordStore.open(folder.path)).rejects.toMatchObject({
       code: 'ERR_STORE',
-      message: expect.stringContaining('is another process using the folder?'),
+      message: expect.stringContaining('are in use by another process'),
     });
     await store.close();
   });

@@ -7,7 +7,10 @@ import { SwarmView } from '../../../../src/swarm/view.ts';
 import { announcement, NODE, VERSION } from '../../../vectors/capacity.ts';
 
 /** A peer that hears these nodes serve {@link VERSION}, each in so many milliseconds a request. */
-function peerHearing(serviceMs: Readonly<Record<string, number>>): SwarmPeer {
+function peerHearing(
+  serviceMs: Readonly<Record<string, number>>,
+  { servers = [] }: { readonly servers?: readonly string[] } = {},
+): SwarmPeer {
   const view = new SwarmView();
   for (const [node, ms] of Object.entries(serviceMs)) {
     const load = { ...VERSION.load, slots: 1, serviceMs: ms };
@@ -19,7 +22,14 @@ function peerHearing(serviceMs: Readonly<Record<string, number>>): SwarmPeer {
     view,
     libp2p: {
       peerId: { toMultihash: () => ({ bytes: Buffer.from(NODE) }) },
-      services: { dht: {} },
+      services: {
+        dht: {
+          routingTable: {
+            closestPeers: () =>
+              servers.map((id) => ({ toMultihash: () => ({ bytes: Buffer.from(id) }) })),
+          },
+        },
+      },
     },
     releases: { cached: ignore, find: () => Promise.reject(new NoNodeError('nobody has it')) },
     recruits: { onNotice: () => ignore },
@@ -30,6 +40,28 @@ function peerHearing(serviceMs: Readonly<Record<string, number>>): SwarmPeer {
 }
 
 describe('ScalingWatch', () => {
+  const noManifest = async (): Promise<never> => {
+    throw new NoNodeError('nobody has it');
+  };
+
+  it('counts the nodes of a small swarm once it has heard of all, and not the servers of the DHT that are none', async () => {
+    const servers = ['bootstrap', 'dead', 'a'];
+    const watch = new ScalingWatch(peerHearing({ a: 10, b: 10 }, { servers }), noManifest);
+    expect(watch.view(0).population).toBe(4);
+    expect(watch.view(9_999).population).toBe(4);
+    expect(watch.view(10_000).population).toBe(2);
+    await watch.stop();
+  });
+
+  it('goes by the estimate in a swarm of which nobody hears all', async () => {
+    const servers = Array.from({ length: 80 }, (_, index) => `server ${index}`);
+    const watch = new ScalingWatch(peerHearing({ a: 10 }, { servers }), noManifest);
+    const first = watch.view(0).population;
+    expect(first).toBeGreaterThan(64);
+    expect(watch.view(60_000).population).toBe(first);
+    await watch.stop();
+  });
+
   it('knows how many times as fast as the usual one each node is, of two the slower', async () => {
     const speedsOf = async (serviceMs: Readonly<Record<string, number>>): Promise<object> => {
       const watch = new ScalingWatch(peerHearing(serviceMs), async () => {

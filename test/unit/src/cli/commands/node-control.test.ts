@@ -70,6 +70,7 @@ describe('swarm node status, pause and resume', () => {
             { pool: 'host', totalBytes: 2 ** 30, usedBytes: 2 ** 20 },
             { pool: 'gpu0', totalBytes: null, usedBytes: 0 },
           ],
+          ...{ costPerHour: 0.1 + 0.2, watts: 1_000 },
           plan: [
             {
               ...{ publisher: 'publisher' as PublisherId, name: 'digits' },
@@ -107,6 +108,7 @@ describe('swarm node status, pause and resume', () => {
     expect(out).toMatch(/cores +2 of 7 busy/);
     expect(out).toMatch(/memory of host +1\.00? ?MiB of 1\.00? ?GiB/);
     expect(out).toMatch(/memory of gpu0 +0 B of unknown/);
+    expect(out).toMatch(/cost per hour +0\.3, of 1000 W\n/);
     expect(out).toMatch(/digits +bafy +quarantined +- +- +- +0 +0 +2 crashes in a row/);
   });
 

@@ -130,7 +130,10 @@ describe('swarm receipt verify', () => {
     [{ file: 'gone' }, refusal('ERR_NOT_FOUND', 'receipt gone does not exist')],
     [{ file: 'long.receipt' }, refusal('ERR_LIMIT', /more than 1024 bytes/)],
     [{ request: 'gone' }, refusal('ERR_NOT_FOUND', 'request file gone does not exist')],
-    [{ response: 'request.json' }, refusal('ERR_INVALID_INPUT', /^outputs: expected an array/)],
+    [
+      { response: 'request.json' },
+      refusal('ERR_INVALID_INPUT', /^response file [^:]+: outputs: expected an array/),
+    ],
     [{ cid: 'stable' }, refusal('ERR_CONFIG', /^--cid is 'stable', expected the CID/)],
   ])('says of %j what is wrong', async (options, error) => {
     await withReceipt(async (folder) => {

@@ -22,6 +22,7 @@ describe('runSim', () => {
     const { code, stdout, stderr } = await sim({});
     expect(code).toBe(0);
     expect(stdout).toMatch(/^second +asked +failed +desired/);
+    expect(stderr).toMatch(/^simulating 20s of 6 nodes, 10 clients and 1 version; --help says/);
     expect(stderr).toMatch(/\d+ requests, 0 % failed, p99 \d+ ms, .* replicas on average/);
   });
 

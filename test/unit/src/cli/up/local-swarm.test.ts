@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LocalSwarm, type LocalSwarmInit } from '../../../../../src/cli/up/local-swarm.ts';
 import { SwarmProcess } from '../../../../../src/cli/up/swarm-process.ts';
+import { ownEnvironment } from '../../../../support/own-environment.ts';
 import { refusal } from '../../../../support/refusal.ts';
 import { createTestFolder } from '../../../../support/test-folder.ts';
 
@@ -14,7 +15,7 @@ function init(over: Partial<LocalSwarmInit> = {}): LocalSwarmInit {
     data: undefined,
     allowPublishers: [],
     threads: 1,
-    env: process.env,
+    env: ownEnvironment(),
     onReady: () => undefined,
     onLost: () => undefined,
     ...over,
@@ -49,7 +50,7 @@ describe('LocalSwarm', () => {
     await using swarm = await LocalSwarm.create(
       init({
         // Neither the user's settings nor their file are meant for the swarm's processes.
-        env: { ...process.env, SWARM_CONFIG: '/gone.json', SWARM_LOG_LEVEL: 'nonsense' },
+        env: { ...ownEnvironment(), SWARM_CONFIG: '/gone.json', SWARM_LOG_LEVEL: 'nonsense' },
         onReady: ({ name, address }) => ready.push(`${name} ${address}`),
         onLost: (name) => lost.push(name),
       }),
@@ -71,7 +72,7 @@ describe('SwarmProcess', () => {
     const child = new SwarmProcess({
       name: 'node-1',
       args: ['node', '--threads', '0', '--json'],
-      env: process.env,
+      env: ownEnvironment(),
       cwd: '/',
     });
     await expect(child.ready(AbortSignal.timeout(20_000))).rejects.toEqual(
@@ -86,7 +87,12 @@ describe('SwarmProcess', () => {
   });
 
   it('gives up when its signal aborts', async () => {
-    const child = new SwarmProcess({ name: 'x', args: ['--version'], env: process.env, cwd: '/' });
+    const child = new SwarmProcess({
+      name: 'x',
+      args: ['--version'],
+      env: ownEnvironment(),
+      cwd: '/',
+    });
     await expect(child.ready(AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough');
     await child.kill();
   });

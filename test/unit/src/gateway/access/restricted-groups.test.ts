@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readRestrictions } from '../../../../../src/gateway/access/restricted-groups.ts';
+import { refusal } from '../../../../support/refusal.ts';
 import { createTestFolder } from '../../../../support/test-folder.ts';
 
 let folder: Awaited<ReturnType<typeof createTestFolder>>;
@@ -45,6 +46,14 @@ describe('RestrictedGroups', () => {
   });
 
   it('do not open without their file', async () => {
-    await expect(readRestrictions(file)).rejects.toMatchObject({ code: 'ERR_CONFIG' });
+    await expect(readRestrictions(file)).rejects.toEqual(
+      refusal(
+        'ERR_CONFIG',
+        `--restrict-file ${file} does not exist, expected a file of lines groups:header=value`,
+      ),
+    );
+    await expect(readRestrictions(folder.path)).rejects.toEqual(
+      refusal('ERR_CONFIG', /^--restrict-file .* is a folder, expected/),
+    );
   });
 });

@@ -1,0 +1,24 @@
+import { InvalidInputError, NotFoundError } from '../../protocols/errors.ts';
+import { type ModelRef, parseModelRef } from '../../protocols/reference.ts';
+import { describeUnknownFields } from './known-fields.ts';
+
+/**
+ * The reference that an application named a model by.
+ *
+ * @throws {ERR_INVALID_INPUT} when a text is none, or an object is not as `parseModelRef` makes it. {ERR_NOT_FOUND} when it is nothing.
+ */
+export function toModelRef(ref: string | ModelRef): ModelRef {
+  if (typeof ref === 'string') return parseModelRef(ref);
+  if (ref === null || typeof ref !== 'object') throw new NotFoundError('no model reference given');
+  const fault = describeUnknownFields<ModelRef>(ref, {
+    ...{ publisher: true, name: true, selector: true },
+  });
+  if (fault !== undefined) throw new InvalidInputError(`model reference: ${fault}`);
+  const { publisher, name, selector } = ref;
+  if (typeof publisher === 'string' && typeof name === 'string' && selector?.kind !== undefined) {
+    return ref;
+  }
+  throw new InvalidInputError(
+    'model reference: expected a text, or publisher, name and selector as parseModelRef gives them',
+  );
+}

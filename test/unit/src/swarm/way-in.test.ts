@@ -1,0 +1,81 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { generateKeyPair } from '@libp2p/crypto/keys';
+import { describe, expect, it, vi } from 'vitest';
+import { createMemorySequenceStore } from '../../../../protocols/release/index.ts';
+import { createClient } from '../../../../src/index.ts';
+import { SwarmPeer } from '../../../../src/swarm/peer.ts';
+
+const NOBODY = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo';
+
+/** A host that takes connections and never says a word, and its address. */
+async function silentHost() {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => sockets.push(socket));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const close = async (): Promise<void> => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await once(server, 'close');
+  };
+  return { close, address: `/ip4/127.0.0.1/tcp/${port}/p2p/${NOBODY}` };
+}
+
+/** An address at which nobody listens any more. */
+async function deadAddress(): Promise<string> {
+  const { address, close } = await silentHost();
+  await close();
+  return address;
+}
+
+async function startPeer(bootstrap: readonly string[]) {
+  const peer = await SwarmPeer.start({
+    network: 'way-in',
+    privateKey: await generateKeyPair('Ed25519'),
+    dhtMode: 'client',
+    bootstrap,
+    sequences: createMemorySequenceStore(),
+  });
+  return { peer, [Symbol.asyncDispose]: () => peer.stop() };
+}
+
+describe('SwarmPeer.connected', () => {
+  it('says that the time ended while an address may still answer', async () => {
+    const { address, close } = await silentHost();
+    {
+      await using started = await startPeer([address, await deadAddress()]);
+      await expect(started.peer.connected(AbortSignal.abort())).rejects.toMatchObject({
+        code: 'ERR_DEADLINE',
+        details: { phase: 'dial' },
+        message: expect.stringContaining(address),
+      });
+    }
+    await close();
+  });
+
+  it('says that no peer can be reached once each address has refused', async () => {
+    const addresses = [await deadAddress(), await deadAddress()];
+    await using started = await startPeer(addresses);
+    await vi.waitFor(
+      () =>
+        expect(started.peer.connected(AbortSignal.abort())).rejects.toMatchObject({
+          code: 'ERR_CONNECTION',
+          message: expect.stringContaining(addresses.join(', ')),
+        }),
+      { timeout: 10_000 },
+    );
+  });
+});
+
+describe('createClient', () => {
+  it('says that the time was too short when a peer is still being dialled', async () => {
+    const { address, close } = await silentHost();
+    await expect(createClient({ bootstrap: [address], joinTimeoutMs: 50 })).rejects.toMatchObject({
+      code: 'ERR_DEADLINE',
+      details: { phase: 'dial' },
+    });
+    await close();
+  });
+});

@@ -40,7 +40,10 @@ interface GatewayOptions {
 
 /** `npm run bench -- gateway`: the gateway beside servers of the same models on the same cores. */
 export function gatewayCommand(host: BenchHost): Command {
-  return benchCommand('gateway', 'the gateway against plain fastify, MLServer and LitServe')
+  return benchCommand(
+    'gateway',
+    'the gateway against plain fastify, MLServer, LitServe and BentoML',
+  )
     .option('--seconds <n>', 'seconds of one measurement', positiveNumber, 1)
     .option('--models <list>', `of ${MODEL_NAMES.join(', ')}`, someOf(MODEL_NAMES), [
       ...MODEL_NAMES,
@@ -77,19 +80,26 @@ async function availableServers(
   servers: readonly ServerName[],
   { signal, progress }: BenchHost,
 ): Promise<readonly ServerName[]> {
-  const python = (name: ServerName): boolean => name === 'mlserver' || name === 'litserve';
-  if (!servers.some(python)) return servers;
-  try {
-    await installPythonServers(signal);
-    return servers;
-  } catch (error) {
-    signal.throwIfAborted();
-    progress(
-      `without servers in Python: ${error instanceof Error ? error.message : String(error)}`,
-    );
-    return servers.filter((name) => !python(name));
+  let left = servers;
+  for (const [set, names] of PYTHON_SETS) {
+    if (!names.some((name) => servers.includes(name))) continue;
+    try {
+      await installPythonServers(set, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const reason = error instanceof Error ? error.message : String(error);
+      progress(`without ${names.join(' and ')}: ${reason}`);
+      left = left.filter((name) => !names.includes(name));
+    }
   }
+  return left;
 }
+
+/** Servers in Python by what is installed together. */
+const PYTHON_SETS: readonly (readonly ['others' | 'bentoml', readonly ServerName[]])[] = [
+  ['others', ['mlserver', 'litserve']],
+  ['bentoml', ['bentoml']],
+];
 
 interface RunInit {
   readonly folder: string;

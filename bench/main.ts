@@ -5,6 +5,7 @@ import { deviceCommand } from './device.ts';
 import { executionCommand } from './execution.ts';
 import { failoverCommand } from './failover.ts';
 import { gatewayCommand } from './gateway.ts';
+import { grpcCommand } from './grpc.ts';
 import { importCommand } from './import.ts';
 import { prepackedCommand } from './prepacked.ts';
 import { receiptCommand } from './receipt.ts';
@@ -37,6 +38,7 @@ const program = new Command('npm run bench --')
   .addCommand(receiptCommand(host))
   .addCommand(simCommand(host))
   .addCommand(gatewayCommand(host))
+  .addCommand(grpcCommand(host))
   .addHelpText(
     'after',
     '\nExamples:\n  npm run bench -- rpc\n  npm run bench -- rpc --json --seconds 1 --rounds 5\n  npm run bench -- import',

@@ -22,7 +22,9 @@ export function elementCount(shape: readonly number[]): number {
     count *= dimension;
   }
   if (!Number.isSafeInteger(count)) {
-    throw new InvalidInputError(`shape ${formatShape(shape)} has too many elements to count`);
+    throw new InvalidInputError(
+      `shape ${formatShape(shape)} causes total element count to exceed maximum size of ${Number.MAX_SAFE_INTEGER}`,
+    );
   }
   return count;
 }

@@ -6,13 +6,19 @@ import path from 'node:path';
 import { installRequirements, pythonCommand, TEST_TOOLS } from '../../test/support/python-tools.ts';
 import type { ModelName } from './models.ts';
 
-const REQUIREMENTS = path.join(import.meta.dirname, 'requirements.txt');
+/** Which servers are in one folder: BentoML wants other versions than LitServe. */
+const REQUIREMENTS = {
+  others: path.join(import.meta.dirname, 'requirements.txt'),
+  bentoml: path.join(import.meta.dirname, 'requirements-bentoml.txt'),
+} as const;
+
+type PackageSet = keyof typeof REQUIREMENTS;
 
 /** Beside what tests fetch: another folder when the versions change. */
-const PACKAGES = path.join(
-  TEST_TOOLS,
-  `bench-${createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12)}`,
-);
+function packagesOf(set: PackageSet): string {
+  const digest = createHash('sha256').update(readFileSync(REQUIREMENTS[set])).digest('hex');
+  return path.join(TEST_TOOLS, `bench-${digest.slice(0, 12)}`);
+}
 
 /** Milliseconds in which Python is found. */
 const PYTHON_TIMEOUT_MS = 30_000;
@@ -29,9 +35,9 @@ export interface PythonServer {
 
 type Files = Readonly<Record<ModelName, string>>;
 
-/** Installs MLServer and LitServe where that was not done before. @throws what pip says, or that there is no Python. */
-export async function installPythonServers(signal: AbortSignal): Promise<void> {
-  await installRequirements(REQUIREMENTS, PACKAGES, signal);
+/** Installs MLServer and LitServe, or BentoML, where that was not done before. @throws what pip says, or that there is no Python. */
+export async function installPythonServers(set: PackageSet, signal: AbortSignal): Promise<void> {
+  await installRequirements(REQUIREMENTS[set], packagesOf(set), signal);
 }
 
 /** MLServer in one process: without workers, it runs the models where it answers. */
@@ -53,7 +59,7 @@ export async function mlserver(folder: string, files: Files): Promise<PythonServ
     await writeFile(path.join(model, 'model-settings.json'), text);
   }
   return {
-    ...(await python(['-c', 'from mlserver.cli import main; main()', 'start', folder])),
+    ...(await python('others', ['-c', 'from mlserver.cli import main; main()', 'start', folder])),
     addressOf: (model) => `http://127.0.0.1:${http}/v2/models/${model}/infer`,
     readyOf: (model) => `http://127.0.0.1:${http}/v2/models/${model}/ready`,
   };
@@ -65,17 +71,35 @@ export async function litserve(files: Files): Promise<PythonServer> {
   const models = Object.entries(files).map(([name, file]) => `${name}=${file}`);
   const program = path.join(import.meta.dirname, 'litserve_server.py');
   return {
-    ...(await python([program, String(port), ...models])),
+    ...(await python('others', [program, String(port), ...models])),
     addressOf: (model) => `http://127.0.0.1:${port}/${model}`,
     readyOf: () => `http://127.0.0.1:${port}/health`,
   };
 }
 
-async function python(args: readonly string[]) {
+/** BentoML with one worker that has both models. */
+export async function bentoml(folder: string, files: Files): Promise<PythonServer> {
+  const port = await freePort();
+  const started = await python('bentoml', [
+    ...['-m', 'bentoml', 'serve', 'bentoml_server:Models'],
+    ...['--host', '127.0.0.1', '--port', String(port), '--working-dir', import.meta.dirname],
+  ]);
+  const models = Object.entries(files).map(([name, file]) => [`BENCH_${name.toUpperCase()}`, file]);
+  // It keeps things in the home of whoever starts it, and tells its makers that it was.
+  const apart = { BENTOML_HOME: folder, BENTOML_DO_NOT_TRACK: 'True' };
+  return {
+    ...started,
+    env: { ...started.env, ...apart, ...Object.fromEntries(models) },
+    addressOf: (model) => `http://127.0.0.1:${port}/${model}`,
+    readyOf: () => `http://127.0.0.1:${port}/readyz`,
+  };
+}
+
+async function python(set: PackageSet, args: readonly string[]) {
   const command = await pythonCommand(AbortSignal.timeout(PYTHON_TIMEOUT_MS));
   const env = {
     ...process.env,
-    PYTHONPATH: `${PACKAGES}:${import.meta.dirname}`,
+    PYTHONPATH: `${packagesOf(set)}:${import.meta.dirname}`,
     PYTHONDONTWRITEBYTECODE: '1',
   };
   return { command, args, env };

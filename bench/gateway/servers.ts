@@ -10,9 +10,9 @@ import { WorkerProcess } from '../worker-process.ts';
 import type { Form } from './client.ts';
 import type { FastifyQuestions } from './fastify-server.ts';
 import { MODEL_NAMES, type ModelName, modelBytes } from './models.ts';
-import { litserve, mlserver, type PythonServer } from './peer-servers.ts';
+import { bentoml, litserve, mlserver, type PythonServer } from './peer-servers.ts';
 
-export const SERVERS = ['gateway', 'fastify', 'mlserver', 'litserve'] as const;
+export const SERVERS = ['gateway', 'fastify', 'mlserver', 'litserve', 'bentoml'] as const;
 
 export type ServerName = (typeof SERVERS)[number];
 
@@ -49,6 +49,9 @@ export async function startServer(
       return startPython(name, ['json'], await mlserver(path.join(folder, name), files));
     case 'litserve':
       return startPython(name, ['list'], await litserve(files));
+    case 'bentoml':
+      await mkdir(path.join(folder, name));
+      return startPython(name, ['list'], await bentoml(path.join(folder, name), files));
   }
 }
 

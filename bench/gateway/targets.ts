@@ -18,10 +18,12 @@ export interface GatewayRow {
   readonly startMs: number;
 }
 
+const PYTHON_SERVERS = ['mlserver', 'litserve', 'bentoml'] as const;
+
 /** Requests a second of the gateway over those of the best peer: a hop more than any of these has. */
 const GOALS = [
-  { peers: ['mlserver', 'litserve'], model: 'tiny', ratio: 2 },
-  { peers: ['mlserver', 'litserve'], model: 'heavy', ratio: 1 },
+  { peers: PYTHON_SERVERS, model: 'tiny', ratio: 2 },
+  { peers: PYTHON_SERVERS, model: 'heavy', ratio: 1 },
   { peers: ['fastify'], model: 'tiny', ratio: 0.35 },
   { peers: ['fastify'], model: 'heavy', ratio: 0.7 },
 ] as const;

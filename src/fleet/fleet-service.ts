@@ -81,10 +81,16 @@ export class FleetService {
   }
 
   /** Who asks for one of the two alone does not load the libraries of the other. */
-  async #listen({ grpc, metrics }: FleetServiceInit): Promise<void> {
+  async #listen({
+    grpc,
+    metrics,
+    logger,
+  }: FleetServiceInit & { readonly logger: Logger }): Promise<void> {
     if (grpc !== undefined && this.#sizer !== undefined) {
       const { ExternalScaler } = await import('./external-scaler.ts');
       const { ScalerServer } = await import('./scaler-server.ts');
+      const { takeGrpcLog } = await import('./grpc-log.ts');
+      takeGrpcLog(logger);
       const server = new ScalerServer(grpc, new ExternalScaler(this.#sizer));
       this.#addresses = { ...this.#addresses, grpc: await server.start() };
       this.#grpc = server;

@@ -2,6 +2,7 @@ import { DEFAULT_DEADLINE_MS } from '../client/client-init.ts';
 import { ExternalScaler } from '../fleet/external-scaler.ts';
 import { FleetSizer } from '../fleet/fleet-sizer.ts';
 import { checkProvisionHook } from '../fleet/hook-check.ts';
+import { takeGrpcLog } from '../fleet/grpc-log.ts';
 import { Provisioner } from '../fleet/provisioner.ts';
 import { MetricsServer } from '../swarm/metrics-server.ts';
 import { SpanExporter } from '../swarm/span-exporter.ts';
@@ -113,6 +114,7 @@ export async function createGatewayParts(init: GatewayInit): Promise<GatewayPart
       { listen: init.http, maxBodyBytes, readerTimeoutMs, tls },
       { api, openai, keys, restricted, readiness, logger },
     );
+  if (init.grpc !== undefined) takeGrpcLog(logger);
   const grpc =
     init.grpc &&
     new GrpcServer(

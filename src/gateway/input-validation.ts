@@ -49,7 +49,8 @@ export function checkWantedOutputs(expected: ExpectedTensors, names: readonly st
     if (!known.has(name)) {
       throw fault(`unexpected inference output ${shown(name)} for model ${shown(expected.model)}`);
     }
-    if (seen.has(name)) throw fault(`output ${shown(name)} is requested twice`);
+    if (seen.has(name))
+      throw fault(`Duplicate output name ${shown(name)} is not allowed in a request`);
     seen.add(name);
   }
 }

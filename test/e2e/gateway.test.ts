@@ -44,16 +44,20 @@ describe('swarm gateway', () => {
 
       const failures: unknown[] = [];
       let answered = 0;
-      const worker = async (): Promise<void> => {
+      const stream = () =>
+        fetch(`${http}/v2/models/${reference}/generate_stream`, {
+          ...{ method: 'POST', headers, body: JSON.stringify({ x: [1, 2, 3, 4] }) },
+        });
+      const worker = async (ask: typeof infer): Promise<void> => {
         for (;;) {
-          const response = await infer();
-          await response.arrayBuffer();
-          if (response.status === 200) answered += 1;
-          else failures.push(response.status);
+          const response = await ask();
+          const text = await response.text();
+          if (response.status === 200 && !text.includes('"error"')) answered += 1;
+          else failures.push([response.status, text]);
           if ((await ready()) !== 200) return;
         }
       };
-      const workers = [worker(), worker(), worker()];
+      const workers = [worker(infer), worker(infer), worker(stream), worker(stream)];
       await expect.poll(() => answered).toBeGreaterThan(10);
       process.kill(gateway.pid ?? 0, 'SIGTERM');
       await Promise.all(workers);

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
 import { createClient } from '../../src/index.ts';
@@ -6,9 +8,13 @@ import { addModel, loopModel } from '../support/models.ts';
 import { present } from '../support/present.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 import { createTestnet } from '../support/testnet.ts';
+import { identityModel } from '../support/triton-models.ts';
 
 /** Room for one small model, whose process has some 75 MiB for itself, and not for two. */
 const ROOM_FOR_ONE = 150 * 1024 * 1024;
+
+/** Text of which the buffers of a connection's two ends hold a part. */
+const LONG = 'x'.repeat(20_000_000);
 
 const SUM = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: [1, 2, 3, 4] }] };
 
@@ -129,6 +135,47 @@ describe('A gateway', () => {
     expect(watched).toEqual([{ status: 'SERVING' }, { status: 'NOT_SERVING' }]);
     await expect(fetch(`${gateway.http}/v2/health/live`)).rejects.toThrow('fetch failed');
   });
+
+  it.each([
+    ['an event stream', 'generate_stream', { x: [[LONG, 'end']] }, /,"end"\]\}\n\n\r\n0\r\n\r\n$/],
+    [
+      'an answer',
+      'infer',
+      { inputs: [{ name: 'x', datatype: 'BYTES', shape: [1, 2], data: [LONG, 'end'] }] },
+      /,"end"\]\}\]\}$/,
+    ],
+  ])(
+    'closes the connection of %s that was begun before it drains, once all of it is read',
+    async (...row) => {
+      const [, method, body, end] = row;
+      await using testnet = await createTestnet({ nodes: 1, clients: 0 });
+      await testnet.publish(identityModel('BYTES'), { name: 'bytes' });
+      await using gateway = await startTestGateway(testnet);
+      const { hostname, port } = new URL(gateway.http);
+      const socket = connect(Number(port), hostname);
+      const text = JSON.stringify(body);
+      socket.write(
+        `POST /v2/models/bytes/${method} HTTP/1.1\r\nhost: x\r\ncontent-length: ${text.length}\r\n\r\n${text}`,
+      );
+      const [first] = await once(socket.setEncoding('latin1'), 'data');
+      socket.pause();
+      let read = String(first);
+      expect(read).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+      expect(read).not.toMatch(/^connection: close/im);
+      const drained = gateway.gateway.drain({ delayMs: 0, timeoutMs: 60_000 });
+      const refused = () =>
+        fetch(`${gateway.http}/v2/health/live`).then(
+          () => 'answered',
+          () => 'refused',
+        );
+      await expect.poll(refused, { timeout: 20_000 }).toBe('refused');
+      const ended = once(socket, 'end', { signal: AbortSignal.timeout(20_000) });
+      socket.on('data', (chunk) => (read += String(chunk))).resume();
+      await ended;
+      expect(read.slice(-40)).toMatch(end);
+      await drained;
+    },
+  );
 
   it('cuts off what is not finished in time', async () => {
     await using testnet = await createTestnet({ nodes: 1, clients: 0 });

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { status } from '@grpc/grpc-js';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { GrpcCaller } from '../support/grpc-caller.ts';
 import { startTestGateway, type TestGateway } from '../support/test-gateway.ts';
 
 const lines: string[] = [];
@@ -73,5 +75,35 @@ describe('What is no request', () => {
     socket.resetAndDestroy();
     await expect.poll(() => lines.join('')).toContain('the client went away');
     expect(lines.join('')).not.toContain('"kind":"internal"');
+  });
+});
+
+/** Its first byte would be a field of a kind that protobuf has not. */
+const GARBAGE = Buffer.from('no message');
+
+const UNREAD = {
+  code: status.INVALID_ARGUMENT,
+  details: expect.stringMatching(/^message cannot be read, expected one of protobuf: ./),
+};
+
+describe('Bytes that are no message', () => {
+  it.each(['ServerLive', 'ModelInfer', 'RepositoryIndex', 'Check'])(
+    "are the caller's fault, sent to %s",
+    async (method) => {
+      using caller = new GrpcCaller(gateway.grpc);
+      await expect(caller.callBytes(method, GARBAGE)).rejects.toMatchObject(UNREAD);
+    },
+  );
+
+  it('end a stream, after the answers of what came before them', async () => {
+    using caller = new GrpcCaller(gateway.grpc);
+    const stream = caller.streamBytes('ModelStreamInfer');
+    const answers: unknown[] = [];
+    stream.on('data', (answer) => answers.push(answer));
+    const ended = new Promise((resolve) => stream.once('error', resolve));
+    stream.write(caller.encode('ModelStreamInfer', { id: 'first' }).subarray(5));
+    stream.write(GARBAGE);
+    expect(await ended).toMatchObject(UNREAD);
+    expect(answers).toMatchObject([{ infer_response: { id: 'first' } }]);
   });
 });

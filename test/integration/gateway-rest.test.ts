@@ -369,7 +369,7 @@ describe('The REST API, of inference', () => {
     [
       'an output twice',
       { ...SIMPLE, outputs: [{ name: 'OUTPUT0' }, { name: 'OUTPUT0' }] },
-      /twice/,
+      /^Duplicate output name .OUTPUT0. is not allowed in a request$/,
     ],
     [
       'an input twice',
@@ -379,7 +379,7 @@ describe('The REST API, of inference', () => {
     [
       'a shape that overflows',
       { inputs: [{ ...SIMPLE.inputs[0], shape: [2 ** 40, 2 ** 40] }, SIMPLE.inputs[1]] },
-      /too many elements/,
+      /causes total element count to exceed maximum size of/,
     ],
     [
       'a negative dimension',

@@ -118,6 +118,10 @@ def grpc(url):
             "unknown": failure(lambda: client.infer("nothing", simple_inputs(grpcclient))),
             "missing": failure(lambda: client.infer("simple", simple_inputs(grpcclient)[:1])),
             "statistics": client.get_inference_statistics("simple").model_stats[0].inference_stats.success.count > 0,
+            "compressed": {
+                how: sums(client.infer("simple", simple_inputs(grpcclient), compression_algorithm=how))
+                for how in ("gzip", "deflate")
+            },
         }
         ranked = grpcclient.InferRequestedOutput("OUTPUT0", class_count=2)
         classes = client.infer("simple", simple_inputs(grpcclient), outputs=[ranked])

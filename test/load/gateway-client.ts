@@ -72,8 +72,7 @@ async function infer(reference: string, sent: Float32Array): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const headers = { 'inference-header-content-length': json.byteLength };
     const url = `${http}/v2/models/${reference}/infer`;
-    const signal = AbortSignal.timeout(DEADLINE_MS);
-    const asked = request(url, { method: 'POST', agent, headers, signal }, (response) => {
+    const asked = request(url, { method: 'POST', agent, headers }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.once('error', reject);
@@ -85,6 +84,11 @@ async function infer(reference: string, sent: Float32Array): Promise<Answer> {
       });
     });
     asked.once('error', reject);
+    // Not a signal with a timeout: that would outlive its call by all of the deadline, and V8 make ever more room for what it holds.
+    const timer = setTimeout(() => {
+      asked.destroy(new Error(`no answer within ${DEADLINE_MS} ms`));
+    }, DEADLINE_MS);
+    asked.once('close', () => clearTimeout(timer));
     asked.write(json);
     asked.end(new Uint8Array(sent.buffer));
   });

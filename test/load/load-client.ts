@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { DAEMON_NODE_OPTIONS } from '../../src/cli/garbage-collection.ts';
 import type { ClientLine, ClientReport } from './client-report.ts';
 
 const PROGRAMS = {
@@ -32,7 +33,10 @@ interface Caller {
   readonly models: readonly { readonly reference: string; readonly offset: number }[];
 }
 
-/** A client of the load, a process of its own; ends with its scope. */
+/**
+ * A client of the load, a process of its own; ends with its scope. It has the room for new objects that daemons have: V8's own grows in steps
+ * for many minutes while nothing is held, and would be taken for a leak.
+ */
 export class LoadClient implements AsyncDisposable {
   readonly name: string;
   readonly #child: ChildProcess;
@@ -42,7 +46,7 @@ export class LoadClient implements AsyncDisposable {
   constructor({ name, program, ...init }: LoadClientInit) {
     this.name = name;
     const file = fileURLToPath(PROGRAMS[program]);
-    const args = ['--conditions=swarm-source', file, JSON.stringify(init)];
+    const args = [...DAEMON_NODE_OPTIONS, '--conditions=swarm-source', file, JSON.stringify(init)];
     this.#child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const { stdout } = this.#child;
     if (stdout === null) throw new Error(`${name} has no stdout`);

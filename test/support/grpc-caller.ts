@@ -1,4 +1,5 @@
 import {
+  type ChannelOptions,
   Client,
   type ClientDuplexStream,
   credentials,
@@ -14,6 +15,8 @@ import {
 } from '../../src/gateway/grpc/grpc-definition.ts';
 
 const DEADLINE_MS = 20_000;
+
+const asIs = (bytes: Buffer): Buffer => bytes;
 
 /** `list_services` of a ServerReflectionRequest, its field 7, as an empty text. */
 const LIST_SERVICES = Buffer.of(0x3a, 0x00);
@@ -31,9 +34,14 @@ export class GrpcCaller implements Disposable {
   readonly #client: Client;
   readonly #services: readonly ServiceDefinition[];
 
-  constructor(address: string, channel = credentials.createInsecure()) {
+  constructor(
+    address: string,
+    channel = credentials.createInsecure(),
+    options: ChannelOptions = {},
+  ) {
     this.#client = new Client(address, channel, {
       'grpc.max_receive_message_length': -1,
+      ...options,
     });
     const definitions = loadDefinitions();
     this.#services = [INFERENCE_SERVICE, HEALTH_SERVICE, SCALER_SERVICE].map(
@@ -58,6 +66,30 @@ export class GrpcCaller implements Disposable {
       );
       signal?.addEventListener('abort', () => call.cancel(), { once: true });
     });
+  }
+
+  /** Sends these bytes as the message of a call. Rejects as {@link call}. */
+  async callBytes(name: string, bytes: Buffer): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      this.#client.makeUnaryRequest(
+        this.#method(name).path,
+        asIs,
+        asIs,
+        bytes,
+        new Metadata(),
+        { deadline: Date.now() + DEADLINE_MS },
+        (error: ServiceError | null, response?: Buffer) =>
+          error === null ? resolve(response ?? Buffer.alloc(0)) : reject(error),
+      );
+    });
+  }
+
+  /** A stream both ways whose requests are sent as these bytes. */
+  streamBytes(name: string): ClientDuplexStream<Buffer, GrpcMessage> {
+    const { path, responseDeserialize } = this.#method(name);
+    return this.#client.makeBidiStreamRequest(path, asIs, responseDeserialize, new Metadata(), {
+      deadline: Date.now() + DEADLINE_MS,
+    }) as ClientDuplexStream<Buffer, GrpcMessage>;
   }
 
   /** The request id with which a call is answered, whatever comes of it. */

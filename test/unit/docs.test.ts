@@ -50,6 +50,34 @@ describe('docs/limits.md', () => {
   });
 });
 
+describe('docs/gateway-conformance.md', () => {
+  const page = read('docs/gateway-conformance.md');
+  const tests = (files: RegExp, title: RegExp): string[] =>
+    readdirSync(new URL('test/integration', root))
+      .filter((file) => files.test(file))
+      .flatMap((file) => [...read(`test/integration/${file}`).matchAll(title)])
+      .map(([, name]) => name ?? '');
+
+  it("has a row for every fact of Triton's suites that is tested, and no other", () => {
+    const facts = tests(/^triton-.*\.test\.ts$/, /\bit\(\s*'(L0_\w+: .+?)',\s/gs);
+    expect(facts.length).toBeGreaterThan(50);
+    const [table = ''] = page.split('What these suites have that no server');
+    const found = [...table.matchAll(/^\| `(L0_\w+)` \| (.+?) \| .+ \|$/gm)];
+    expect(found.map(([, suite, fact]) => `${suite}: ${fact}`).toSorted()).toEqual(
+      facts.toSorted(),
+    );
+  });
+
+  it('has a row for each of the twenty known failures, by the title of its test', () => {
+    const titles = tests(/^gateway-known-failures/, /\bit\('(\d+: .+?)',\s/gs);
+    expect(titles.map((title) => Number.parseInt(title))).toEqual(
+      Array.from({ length: 20 }, (_, index) => index + 1),
+    );
+    const found = [...page.matchAll(/^\| (\d+) \| (.+?) \| .+ \|$/gm)];
+    expect(found.map(([, number, what]) => `${number}: ${what}`)).toEqual(titles);
+  });
+});
+
 describe('docs/dependencies.md', () => {
   const { dependencies, optionalDependencies, devDependencies } = JSON.parse(
     read('package.json'),

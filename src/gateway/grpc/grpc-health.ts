@@ -11,6 +11,7 @@ import type { Readiness } from '../readiness.ts';
 import { failureOf, grpcStatus } from '../refusal.ts';
 import { INFERENCE_SERVICE } from './grpc-definition.ts';
 import { answerRequestId } from './grpc-request-id.ts';
+import { checkRead } from './unread-message.ts';
 
 /** Watches that are open at once; a prober holds one. */
 const MAX_WATCHES = 256;
@@ -52,7 +53,7 @@ export class GrpcHealth {
       ) => {
         answerRequestId(call);
         const { request, metadata } = call;
-        const refused = this.#refusal(metadata);
+        const refused = this.#refusal(metadata, request);
         if (refused !== undefined) return reply(refused);
         const response = this.#statusOf(request);
         if (response.status !== 'SERVICE_UNKNOWN') return reply(null, response);
@@ -61,7 +62,7 @@ export class GrpcHealth {
       },
       Watch: (watch: Watch) => {
         answerRequestId(watch);
-        const refused = this.#refusal(watch.metadata);
+        const refused = this.#refusal(watch.metadata, watch.request);
         if (refused !== undefined) {
           watch.emit('error', refused);
           return;
@@ -86,9 +87,13 @@ export class GrpcHealth {
     this.#watches.clear();
   }
 
-  #refusal(metadata: Metadata): { code: status; details: string } | undefined {
+  #refusal(
+    metadata: Metadata,
+    request: HealthRequest,
+  ): { code: status; details: string } | undefined {
     try {
       this.#restricted.checkGrpc('health', (key) => metadata.get(key).map(String)[0]);
+      checkRead(request);
       return undefined;
     } catch (error) {
       const { kind, message } = failureOf(error);

@@ -8,6 +8,7 @@ import { ReloadedCredentials } from './grpc-credentials.ts';
 import { HEALTH_SERVICE, INFERENCE_SERVICE, loadDefinitions } from './grpc-definition.ts';
 import type { GrpcHealth } from './grpc-health.ts';
 import type { GrpcService } from './grpc-service.ts';
+import { handOverUnread } from './unread-message.ts';
 
 /** Bytes of a call's metadata. */
 const MAX_METADATA_BYTES = 16 * 1024;
@@ -63,11 +64,11 @@ export class GrpcServer {
     });
     const definitions = loadDefinitions();
     this.#server.addService(
-      definitions[INFERENCE_SERVICE] as ServiceDefinition,
+      handOverUnread(definitions[INFERENCE_SERVICE] as ServiceDefinition),
       service.implementation,
     );
     this.#server.addService(
-      definitions[HEALTH_SERVICE] as ServiceDefinition,
+      handOverUnread(definitions[HEALTH_SERVICE] as ServiceDefinition),
       health.implementation,
     );
     const services = [INFERENCE_SERVICE, HEALTH_SERVICE];

@@ -25,6 +25,7 @@ import type {
 import { formatGrpcResponse, parametersOf, parseGrpcRequest } from './grpc-request.ts';
 import { answerRequestId, requestIdOfCall, sendRequestId } from './grpc-request-id.ts';
 import { InferenceStream } from './grpc-stream.ts';
+import { checkRead } from './unread-message.ts';
 
 const SHARED_MEMORY_METHODS = ['System', 'Cuda'].flatMap((kind) =>
   ['Status', 'Register', 'Unregister'].map((what) => `${kind}SharedMemory${what}`),
@@ -147,6 +148,7 @@ export class GrpcService {
       this.#readerOf(call, requestId);
       const answered = async (): Promise<object> => {
         const opened = await this.#open(call, { group, door, requestId });
+        checkRead(call.request);
         return answer(call.request, opened);
       };
       // The headers go with the answer: sent ahead of it they are a packet, and a system call, of their own.

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { GatewayRefusal } from '../refusal.ts';
 import type { GrpcInferRequest, GrpcInferResponse, GrpcStreamResponse } from './grpc-messages.ts';
+import { UnreadMessage } from './unread-message.ts';
 
 /** Requests of one stream that run at once; further ones are not read before one of them is answered. */
 const MAX_IN_FLIGHT = 64;
@@ -23,7 +24,7 @@ export interface InferenceStreamInit {
 /**
  * One stream of requests and their answers, which come in the order of the requests though these run at once.
  *
- *   open ── end of requests, drain ──▶ ending ── last answer ──▶ ended
+ *   open ── end of requests, drain, bytes that are no request ──▶ ending ── last answer ──▶ ended
  *   open, ending ── failure that ends it ──▶ ended
  */
 export class InferenceStream {
@@ -42,7 +43,7 @@ export class InferenceStream {
   ) {
     this.#stream = stream;
     this.#init = init;
-    stream.on('data', (request: GrpcInferRequest) => this.#take(request));
+    stream.on('data', (request: GrpcInferRequest | UnreadMessage) => this.#take(request));
     stream.once('end', () => void this.#finish(() => stream.end()));
     stream.once('cancelled', () => this.#lost());
     // The library ends a broken stream by itself; without a listener the error would end the process.
@@ -59,14 +60,16 @@ export class InferenceStream {
   /** Answers what is in flight, then ends the stream with a status that says to come again. */
   async drain(): Promise<void> {
     this.#stream.pause();
-    await this.#finish(() => {
-      const draining = new GatewayRefusal('unavailable', 'the gateway is draining');
-      this.#stream.emit('error', this.#init.status(draining));
-    });
+    await this.#finishWith(new GatewayRefusal('unavailable', 'the gateway is draining'));
   }
 
-  #take(request: GrpcInferRequest): void {
+  #take(request: GrpcInferRequest | UnreadMessage): void {
     if (this.#state !== 'open') return;
+    if (request instanceof UnreadMessage) {
+      // Nobody knows its id, by which its failure could be told as a message.
+      void this.#finishWith(request.refusal);
+      return;
+    }
     this.#inFlight += 1;
     if (this.#inFlight >= MAX_IN_FLIGHT) this.#stream.pause();
     const answer = this.#init.infer(request);
@@ -120,6 +123,10 @@ export class InferenceStream {
   #lost(): void {
     this.#state = 'ended';
     this.#gone.abort();
+  }
+
+  async #finishWith(refusal: GatewayRefusal): Promise<void> {
+    await this.#finish(() => this.#stream.emit('error', this.#init.status(refusal)));
   }
 
   async #finish(end: () => void): Promise<void> {

@@ -10,6 +10,7 @@ import type { Readiness } from '../readiness.ts';
 import { type Failure, failureOf, GatewayRefusal, httpStatus } from '../refusal.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from '../request-id.ts';
 import { decodeBody, encodeBody, selectEncoding } from './body-coding.ts';
+import { OpenAnswers } from './open-answers.ts';
 import { formatOpenAiError, isOpenAiPath, type OpenAiApi, openAiGroupOf } from './openai-api.ts';
 import { header, isProbe, type RestAnswer, type RestApi } from './rest-api.ts';
 import { groupOf, parseRestPath } from './rest-path.ts';
@@ -54,6 +55,7 @@ export class HttpServer {
   readonly #app: FastifyInstance;
   readonly #init: HttpServerInit;
   readonly #components: HttpServerComponents;
+  readonly #open = new OpenAnswers();
 
   constructor(init: HttpServerInit, components: HttpServerComponents) {
     this.#init = init;
@@ -86,8 +88,9 @@ export class HttpServer {
     return { host, port: (this.#app.server.address() as AddressInfo).port };
   }
 
-  /** Stops accepting and resolves when what is in flight is answered. */
+  /** Stops accepting and resolves when what is in flight is answered, and sent. */
   async close(): Promise<void> {
+    await this.#open.finish(this.#app.server);
     await this.#app.close();
   }
 
@@ -98,6 +101,7 @@ export class HttpServer {
 
   /** Before a body is read: who may not ask need not send one. */
   async #begin(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    this.#open.add(reply.raw);
     void reply.header(REQUEST_ID_HEADER, request.id);
     const { keys, restricted } = this.#components;
     const path = pathOf(request);

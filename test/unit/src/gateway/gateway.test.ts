@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import pino from 'pino';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { startGateway } from '../../../../src/gateway/gateway.ts';
 import { refusal } from '../../../support/refusal.ts';
 
@@ -42,3 +42,27 @@ it.each(['http', 'grpc', 'metrics'] as const)(
     }
   },
 );
+
+it('A gateway has the gRPC library say in its own log that a port is taken, and not on standard error', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  const written = vi.spyOn(console, 'error');
+  const lines: string[] = [];
+  try {
+    const starting = startGateway({
+      connect: () => Promise.reject(new Error('not asked for')),
+      grpc: { host: '127.0.0.1', port },
+      version: '0.0.0-test',
+      logger: pino({ level: 'warn' }, { write: (line) => lines.push(line) }),
+    });
+    await expect(starting).rejects.toThrow('EADDRINUSE');
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { level: 40, msg: expect.stringContaining('No address added') },
+    ]);
+    expect(written).not.toHaveBeenCalled();
+  } finally {
+    written.mockRestore();
+    other.close();
+  }
+});

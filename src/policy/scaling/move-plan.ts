@@ -43,11 +43,11 @@ function isGiver({ own, version, ready, desired }: VersionState, { pinned }: Sca
 
 /** A version that lacks replicas which no known node has room for, and that this node may hold. */
 function isTaker(state: VersionState, { refused }: ScalingSelf): boolean {
-  const { version, own, ready, loading, desiredCount, eligible, memory } = state;
+  const { version, own, ready, loading, desiredCount, memory } = state;
   return (
     memory.shortSinceMs !== null &&
     ready.length + loading.length < desiredCount &&
-    eligible.length === 0 &&
+    state.eligible.length === 0 &&
     own?.state !== 'ready' &&
     own?.state !== 'loading' &&
     own?.state !== 'quarantined' &&

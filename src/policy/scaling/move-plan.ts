@@ -79,7 +79,7 @@ function gainOf(
   nodes: NodesById,
   { node }: ScalingSelf,
 ): number {
-  const lostPerS = giver.capacity.of(giver.own?.requestsPerS ?? null);
+  const lostPerS = giver.capacity.of(giver.own ?? { node: node.node, requestsPerS: null });
   const wonPerS = taker.capacity.expectedOf(nodes.get(node.node));
   const before = Math.min(served(giver, giver.havePerS), served(taker, taker.havePerS));
   const after = Math.min(

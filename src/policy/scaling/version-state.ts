@@ -74,10 +74,10 @@ export function assessVersion(
   nowMs: number,
 ): VersionState {
   const known = self.memory.get(version.cid) ?? firstMemory(nowMs, isServed(version));
-  const capacity = measureCapacity(version);
+  const capacity = measureCapacity(version, self.settings.stableWindowMs);
   const ready = version.replicas.filter(({ state }) => state === 'ready');
   const loading = version.replicas.filter(({ state }) => state === 'loading');
-  const readyPerS = sum(ready, ({ requestsPerS }) => capacity.of(requestsPerS));
+  const readyPerS = sum(ready, (one) => capacity.of(one));
   const loadingPerS = sum(loading, ({ node }) => capacity.expectedOf(nodes.get(node)));
   const havePerS = readyPerS + loadingPerS;
   const holders = rememberHolders(known.holders, ready, self.settings.stableWindowMs, nowMs);

@@ -119,7 +119,9 @@ function wantedOf(
 function placeOf(state: VersionState, { nodes, population, self, count }: PlaceInput): Place {
   const { version, eligible, stored, ready, loading } = state;
   const placed = [...ready, ...loading].map(({ node }) => nodeOf(node, nodes));
-  const input = { cid: version.cid, stored, placed, count: TURNS_RANKED * count };
+  const input = {
+    ...{ cid: version.cid, stored, placed, count: TURNS_RANKED * count, until: self.node },
+  };
   const order = rankNodes(eligible, input);
   const found = order.findIndex(({ node }) => node === self.node);
   const known = found === -1 ? order.length : found;

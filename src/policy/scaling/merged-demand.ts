@@ -11,7 +11,7 @@ const MIN_WITNESSES = 3;
 
 /**
  * Times the middle holder's utilisation that one's counts as, at least and at most. Where all are busy one liar in twenty then
- * moves the sum by 2.5 %, and by 25 % when it lies about its speed too.
+ * moves the sum by 2.5 %, and by 4 % when it lies about its speed too.
  */
 const UTILISATION_BOUNDS = [0.5, 1.5] as const;
 
@@ -87,7 +87,7 @@ export function mergeDemand(
       outside.panicPerS += panicWeight * totalPerS(report.panic);
       continue;
     }
-    const perS = capacity.of(held.requestsPerS);
+    const perS = capacity.of({ node: report.reporter, requestsPerS: held.requestsPerS });
     const forMs = replica?.forMs ?? Number.POSITIVE_INFINITY;
     const backlogPerS = backlogOf(report, version.deployment.targetInFlight, panicWindowMs);
     const serving = replica !== undefined;
@@ -105,7 +105,7 @@ export function mergeDemand(
     const sum = bounded(witnesses, targetUtilisation);
     const quietPerS = silent
       .filter(({ forMs }) => forMs >= windowMs)
-      .reduce((total, { requestsPerS }) => total + capacity.of(requestsPerS), 0);
+      .reduce((total, one) => total + capacity.of(one), 0);
     return sum.offeredPerS + sum.utilisation * quietPerS;
   };
   const addedPerS = (holdersPerS: number, outsidePerS: number): number => {

@@ -43,11 +43,11 @@ function isGiver({ own, version, ready, desired }: VersionState, { pinned }: Sca
 
 /** A version that lacks replicas which no known node has room for, and that this node may hold. */
 function isTaker(state: VersionState, { refused }: ScalingSelf): boolean {
-  const { version, own, ready, loading, desiredCount, eligible, memory } = state;
+  const { version, own, ready, loading, desiredCount, memory } = state;
   return (
     memory.shortSinceMs !== null &&
     ready.length + loading.length < desiredCount &&
-    eligible.length === 0 &&
+    state.eligible.length === 0 &&
     own?.state !== 'ready' &&
     own?.state !== 'loading' &&
     own?.state !== 'quarantined' &&
@@ -79,7 +79,7 @@ function gainOf(
   nodes: NodesById,
   { node }: ScalingSelf,
 ): number {
-  const lostPerS = giver.capacity.of(giver.own?.requestsPerS ?? null);
+  const lostPerS = giver.capacity.of(giver.own ?? { node: node.node, requestsPerS: null });
   const wonPerS = taker.capacity.expectedOf(nodes.get(node.node));
   const before = Math.min(served(giver, giver.havePerS), served(taker, taker.havePerS));
   const after = Math.min(

@@ -1,6 +1,7 @@
 import type { NodeId, VersionCid } from '../../../protocols/types.ts';
 import { stableHash } from '../stable-hash.ts';
 import { median } from '../median.ts';
+import { PlaceLine } from './place-line.ts';
 import type { ScalingNode } from './scaling-view.ts';
 
 /** Times as likely a node that has the weights on its disk holds a version: it saves a fetch. */
@@ -35,6 +36,8 @@ export interface RankInput {
   readonly placed: readonly ScalingNode[];
   /** Nodes wanted in order; the rest is left out. */
   readonly count: number;
+  /** The node with which the order may end: who comes after it is not asked for. @default none */
+  readonly until?: NodeId | undefined;
 }
 
 /**
@@ -46,30 +49,22 @@ export interface RankInput {
  * @see Schindelhauer and Schomaker, "Weighted distributed hash tables", SPAA 2005
  */
 export function rankNodes(candidates: readonly ScalingNode[], input: RankInput): ScalingNode[] {
-  const { cid, stored, count } = input;
+  const { cid, stored, count, until } = input;
   const usualCost = median(candidates.flatMap(({ costPerHour }) => costPerHour ?? []));
-  const rest = candidates.map((node) => ({
-    node,
-    distance:
-      rendezvousDistance(cid, node.node) / preferenceOf(node, stored.has(node.node), usualCost),
-  }));
   const apart = new Spread(input.placed);
+  const distanceOf = (node: ScalingNode): number =>
+    rendezvousDistance(cid, node.node) / preferenceOf(node, stored.has(node.node), usualCost);
+  const line = new PlaceLine(
+    candidates.map((node, index) => ({ node, index, distance: distanceOf(node), placed: 0 })),
+    apart,
+  );
   const ranked: ScalingNode[] = [];
-  while (ranked.length < count && rest.length > 0) {
-    let bestIndex = 0;
-    let bestDistance = Number.POSITIVE_INFINITY;
-    for (let index = 0; index < rest.length; index += 1) {
-      const candidate = rest[index];
-      if (candidate === undefined) continue;
-      const distance = candidate.distance * apart.penaltyOf(candidate.node);
-      if (distance >= bestDistance) continue;
-      bestDistance = distance;
-      bestIndex = index;
-    }
-    const [chosen] = rest.splice(bestIndex, 1);
-    if (chosen === undefined) break;
-    ranked.push(chosen.node);
-    apart.add(chosen.node);
+  while (ranked.length < count) {
+    const next = line.take();
+    if (next === undefined) break;
+    ranked.push(next);
+    if (next.node === until) break;
+    apart.add(next);
   }
   return ranked;
 }

@@ -41,7 +41,7 @@ export function planReplicas(
   }
   let room = self.settings.maxLoading - self.loading;
   let { memoryFreeBytes } = self.node;
-  const hurried = states.some((state) => state.desired.panic && shortageOf(state) !== undefined);
+  const hurried = states.some((state) => isWorthHurrying(state, { room, memoryFreeBytes }));
   let lookAtMs = hurried ? nowMs + self.settings.tickMs / HURRIED_LOOKS : null;
   for (const state of byNeed(states)) {
     if (room <= 0) break;
@@ -77,6 +77,16 @@ export function planReplicas(
   };
 }
 
+/** Whether a crowd is there that replicas are lacking for, and this node could make one, or has seen of the crowd what others have not. */
+function isWorthHurrying(
+  state: VersionState,
+  { room, memoryFreeBytes }: { readonly room: number; readonly memoryFreeBytes: number | null },
+): boolean {
+  if (!state.desired.panic || shortageOf(state) === undefined) return false;
+  if (state.own?.state === 'ready') return true;
+  return room > 0 && (memoryFreeBytes === null || memoryFreeBytes >= state.version.memoryBytes);
+}
+
 /** Those that lack the most first: below the minimum or in panic, then by the share that is lacking. */
 function byNeed(states: readonly VersionState[]): readonly VersionState[] {
   const needs = states.flatMap((state) => {
@@ -88,16 +98,22 @@ function byNeed(states: readonly VersionState[]): readonly VersionState[] {
 }
 
 function describe(state: VersionState): VersionPlan {
-  const { version, ready, loading, desired, desiredCount, havePerS, eligible, hindrances } = state;
+  const { version, ready, loading, desired, desiredCount, havePerS } = state;
   const have = ready.length + loading.length;
-  const lacking = desiredCount - have - eligible.length;
   return {
     ...{ cid: version.cid, desired: desiredCount, have, havePerS },
     desiredPerS: desired.wantedPerS,
     panic: desired.panic,
-    unplaceable:
-      lacking > 0 ? { count: lacking, reason: describeHindrances(hindrances, version) } : null,
+    unplaceable: desiredCount > have ? unplaceable(state, desiredCount - have) : null,
   };
+}
+
+function unplaceable(
+  { version, eligible, hindrances }: VersionState,
+  lacking: number,
+): VersionPlan['unplaceable'] {
+  const count = lacking - eligible.length;
+  return count > 0 ? { count, reason: describeHindrances(hindrances, version) } : null;
 }
 
 /**

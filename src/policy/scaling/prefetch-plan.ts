@@ -23,7 +23,7 @@ export function planPrefetch(
   nodes: NodesById,
   self: ScalingSelf,
 ): ReplicaAction | undefined {
-  const { version, own, desired, havePerS, ready, loading, stored, eligible } = state;
+  const { version, own, desired, havePerS, ready, loading, stored } = state;
   const { diskFreeBytes } = self.node;
   if (own !== undefined || self.refused.has(version.cid) || stored.size === 0) return undefined;
   // What is short already is claimed, not fetched for later.
@@ -37,7 +37,7 @@ export function planPrefetch(
   if (lacking <= 0) return undefined;
   const placed = version.replicas.map(({ node }) => nodeOf(node, nodes));
   const next = rankNodes(
-    eligible.filter(({ node }) => !stored.has(node)),
+    state.eligible.filter(({ node }) => !stored.has(node)),
     { cid: version.cid, stored, placed, count: lacking },
   );
   if (!next.some(({ node }) => node === self.node.node)) return undefined;

@@ -99,9 +99,9 @@ export function orderOf(
   nodes: NodesById,
 ): readonly Ordered[] {
   const perS = new Map(
-    replicas.map(({ node, state, requestsPerS }) => [
-      node,
-      state === 'ready' ? capacity.of(requestsPerS) : capacity.expectedOf(nodes.get(node)),
+    replicas.map((one) => [
+      one.node,
+      one.state === 'ready' ? capacity.of(one) : capacity.expectedOf(nodes.get(one.node)),
     ]),
   );
   const holders = replicas.map(({ node }) => {

@@ -31,7 +31,7 @@ export interface VersionState {
   readonly desiredCount: number;
   /** Whether this node is among the replicas, and how. */
   readonly own: ReplicaView | undefined;
-  /** Known nodes that have no part in it yet and could, and what hinders the others. */
+  /** Known nodes that have no part in it yet and could, and what hinders the others: looked for when first asked for. */
   readonly eligible: readonly ScalingNode[];
   readonly hindrances: readonly Hindrance[];
   /** Those that have its weights on their disk. */
@@ -74,10 +74,10 @@ export function assessVersion(
   nowMs: number,
 ): VersionState {
   const known = self.memory.get(version.cid) ?? firstMemory(nowMs, isServed(version));
-  const capacity = measureCapacity(version);
+  const capacity = measureCapacity(version, self.settings.stableWindowMs);
   const ready = version.replicas.filter(({ state }) => state === 'ready');
   const loading = version.replicas.filter(({ state }) => state === 'loading');
-  const readyPerS = sum(ready, ({ requestsPerS }) => capacity.of(requestsPerS));
+  const readyPerS = sum(ready, (one) => capacity.of(one));
   const loadingPerS = sum(loading, ({ node }) => capacity.expectedOf(nodes.get(node)));
   const havePerS = readyPerS + loadingPerS;
   const holders = rememberHolders(known.holders, ready, self.settings.stableWindowMs, nowMs);
@@ -94,11 +94,20 @@ export function assessVersion(
   const counts = { have, desiredCount, keptCount: countOf(desired.keptPerS) };
   const memory = { ...remembered(desired.memory, counts, nowMs), holders };
   const fell = memory.fellAtMs > 0 && nowMs - memory.fellAtMs <= self.settings.upDelayMs;
+  const stored = storedOn(version);
+  // Most versions lack nothing at most looks, and then nobody asks who of hundreds of nodes could help.
+  let found: Fitness | undefined;
+  const fitness = (): Fitness => (found ??= findFitness({ version, stored }, nodes, self));
   return {
-    ...{ fell, memory },
+    ...{ fell, memory, stored },
     ...{ version, capacity, demand, desired, ready, loading, readyPerS, havePerS, desiredCount },
     own: version.replicas.find(({ node }) => node === self.node.node),
-    ...fitness(version, nodes, self),
+    get eligible() {
+      return fitness().eligible;
+    },
+    get hindrances() {
+      return fitness().hindrances;
+    },
   };
 }
 
@@ -123,17 +132,21 @@ function remembered(
   };
 }
 
-function fitness(
-  version: VersionView,
+type Fitness = Pick<VersionState, 'eligible' | 'hindrances'>;
+
+function storedOn({ replicas }: VersionView): ReadonlySet<NodeId> {
+  const holding = replicas.filter(({ state }) => state !== 'gone' && state !== 'loading');
+  return new Set(holding.map(({ node }) => node));
+}
+
+function findFitness(
+  { version, stored }: Pick<VersionState, 'version' | 'stored'>,
   nodes: NodesById,
   self: ScalingSelf,
-): Pick<VersionState, 'eligible' | 'hindrances' | 'stored'> {
-  const stored = new Set<NodeId>();
+): Fitness {
   const taken = new Set<NodeId>();
   for (const { node, state } of version.replicas) {
-    if (state === 'gone') continue;
-    if (state !== 'loading') stored.add(node);
-    if (state !== 'cold') taken.add(node);
+    if (state !== 'gone' && state !== 'cold') taken.add(node);
   }
   const eligible: ScalingNode[] = [];
   const hindrances: Hindrance[] = [];
@@ -144,7 +157,7 @@ function fitness(
     if (hindrance === undefined) eligible.push(node);
     else hindrances.push(hindrance);
   }
-  return { eligible, hindrances, stored };
+  return { eligible, hindrances };
 }
 
 /** Those that are ready, and those that were a moment ago: what they last told still counts, fading. */

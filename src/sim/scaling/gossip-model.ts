@@ -5,6 +5,9 @@ import type { GossipSpec } from './swarm-scenario.ts';
 /** Milliseconds after which a change that a peer missed is told again: an announcement is due. */
 const REPEAT_MS = 2_000;
 
+/** Times the mean above the least after which what was not lost has come: one in 20 000 would take longer. */
+const LATEST = 10;
+
 /** Changes and digests are numbered apart, and so are notices. */
 const CHANGES = 0x1000_0000;
 
@@ -15,10 +18,14 @@ const CHANGES = 0x1000_0000;
 export class GossipModel {
   readonly #spec: GossipSpec;
   readonly #seed: number;
+  /** Milliseconds after which nobody asks any more when a message came. */
+  readonly #latestMs: number;
 
   constructor(spec: GossipSpec, seed: number) {
     this.#spec = spec;
     this.#seed = seed;
+    const { leastDelayMs, meanDelayMs } = spec;
+    this.#latestMs = leastDelayMs + LATEST * (meanDelayMs - leastDelayMs);
   }
 
   /** The newest digest of a replica that a node has heard; undefined for none. */
@@ -40,6 +47,7 @@ export class GossipModel {
   /** The state of a replica that a node knows of. */
   stateOf(replica: SimReplica, to: number, nowMs: number): ReplicaState {
     if (replica.node === to) return replica.state;
+    if (nowMs >= replica.changedAtMs + this.#latestMs + REPEAT_MS) return replica.state;
     const heardMs = this.delayMs(replica.index, to, CHANGES + replica.changes);
     return nowMs >= replica.changedAtMs + heardMs ? replica.state : replica.stateBefore;
   }
@@ -52,7 +60,7 @@ export class GossipModel {
 
   #arrived(from: number, to: number, number: number, atMs: number, nowMs: number): boolean {
     if (nowMs < atMs + this.#spec.leastDelayMs || this.#isLost(from, to, number)) return false;
-    return nowMs >= atMs + this.#delayMs(from, to, number);
+    return nowMs >= atMs + this.#latestMs || nowMs >= atMs + this.#delayMs(from, to, number);
   }
 
   #isLost(from: number, to: number, number: number): boolean {
@@ -62,7 +70,8 @@ export class GossipModel {
   #delayMs(from: number, to: number, number: number): number {
     const { leastDelayMs, meanDelayMs } = this.#spec;
     const share = hashShare(from, to, number, this.#seed);
-    return leastDelayMs - Math.log(1 - share) * (meanDelayMs - leastDelayMs);
+    const delayMs = leastDelayMs - Math.log(1 - share) * (meanDelayMs - leastDelayMs);
+    return Math.min(this.#latestMs, delayMs);
   }
 }
 

@@ -41,7 +41,7 @@ function report(reporter: string, perS: number, more: Partial<DemandReport> = {}
 
 function merged(version: VersionView, former: readonly [string, FormerHolder][] = []) {
   const holders = new Map(former.map(([node, held]) => [node as NodeId, held]));
-  return mergeDemand(version, measureCapacity(version), holders, SETTINGS);
+  return mergeDemand(version, measureCapacity(version, SETTINGS.stableWindowMs), holders, SETTINGS);
 }
 
 describe('mergeDemand', () => {

@@ -43,6 +43,42 @@ describe('rankNodes', () => {
     );
   });
 
+  it('chooses each place anew among all that are left', () => {
+    const some = fc.record({
+      owner: fc.integer({ min: 0, max: 3 }),
+      zone: fc.constantFrom('', 'a', 'b'),
+      speed: fc.constantFrom(null, 0.5, 3),
+      placed: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(some, { maxLength: 24 }), (drawn) => {
+        const all = drawn.map(({ owner, zone, speed }, index) =>
+          node(`n${index}`, { owner: `o${owner}` as OwnerId, zone, speed }),
+        );
+        const placed = all.filter((_, index) => drawn[index]?.placed === true);
+        let left = all.filter((one) => !placed.includes(one));
+        const input = { cid: 'hot' as VersionCid, stored: new Set<NodeId>(), placed };
+        const order = rankNodes(left, { ...input, count: left.length });
+        const given = [...placed];
+        for (const next of order) {
+          const [nearest] = rankNodes(left, { ...input, placed: given, count: 1 });
+          expect(next).toBe(nearest);
+          given.push(next);
+          left = left.filter((one) => one !== next);
+        }
+        expect(left).toEqual([]);
+      }),
+    );
+  });
+
+  it('ends with the node that is asked for', () => {
+    const nodes = Array.from({ length: 20 }, (_, index) => node(`n${index}`));
+    const input = { cid: 'hot' as VersionCid, stored: new Set<NodeId>(), placed: [], count: 20 };
+    const order = rankNodes(nodes, input);
+    const until = order[7]?.node;
+    expect(rankNodes(nodes, { ...input, until })).toEqual(order.slice(0, 8));
+  });
+
   it('leaves the order of the others as it was when one goes', () => {
     const nodes = Array.from({ length: 20 }, (_, index) => node(`n${index}`));
     const order = rank(nodes);

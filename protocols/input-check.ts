@@ -23,10 +23,10 @@ export interface GivenInput {
  * @throws {ERR_INVALID_INPUT} that says for the first fault what was expected and what was found.
  */
 export function checkInputs(specs: readonly TensorSpec[], given: readonly GivenInput[]): void {
-  const byName = new Map(specs.map((spec) => [spec.name, spec]));
+  const known = byName(specs);
   const seen = new Set<string>();
   for (const input of given) {
-    const spec = byName.get(input.name);
+    const spec = known.get(input.name);
     if (spec === undefined) {
       throw new InvalidInputError(
         `unknown input ${quoted(input.name)}, the model has ${nameList(specs)}`,
@@ -48,6 +48,18 @@ export function checkInputs(specs: readonly TensorSpec[], given: readonly GivenI
       `input ${quoted(missing.name)} is missing, the model takes ${nameList(specs)}`,
     );
   }
+}
+
+/** By the specs of a model, which are looked through for each of its requests. */
+const KNOWN = new WeakMap<readonly TensorSpec[], ReadonlyMap<string, TensorSpec>>();
+
+function byName(specs: readonly TensorSpec[]): ReadonlyMap<string, TensorSpec> {
+  let known = KNOWN.get(specs);
+  if (known === undefined) {
+    known = new Map(specs.map((spec) => [spec.name, spec]));
+    KNOWN.set(specs, known);
+  }
+  return known;
 }
 
 /**

@@ -97,9 +97,8 @@ export class FairOrder<T extends Turn> {
   takeAlong(accepts: (item: T) => boolean): T | undefined {
     for (const { callers } of this.#lanes) {
       for (const waiting of callers) {
-        for (const item of waiting.items) {
-          if (accepts(item)) return this.#charge(item, waiting);
-        }
+        const item = waiting.items.find(accepts);
+        if (item !== undefined) return this.#charge(item, waiting);
       }
     }
     return undefined;
@@ -143,8 +142,13 @@ class OwnOrder<T extends Turn> {
     return true;
   }
 
-  *[Symbol.iterator](): Iterator<T> {
-    for (const { items } of this.#ranks) yield* items;
+  /** The first in order that is accepted. */
+  find(accepts: (item: T) => boolean): T | undefined {
+    for (const { items } of this.#ranks) {
+      const found = items.find(accepts);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 }
 

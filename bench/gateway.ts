@@ -21,12 +21,15 @@ import {
 } from './gateway/servers.ts';
 import { type GatewayRow, gatewayTargets } from './gateway/targets.ts';
 import { type Column, describeCommit, describeMachine, printReport, rounded } from './report.ts';
-import { WorkerProcess } from './worker-process.ts';
+import { ASK_TIMEOUT_MS, WorkerProcess } from './worker-process.ts';
 
 const CALLERS = [1, 8, 64];
 
 /** Seconds of an unmeasured load before each measured one. */
-const WARM_UP_SECONDS = 0.3;
+const SETTLE_SECONDS = 0.3;
+
+/** The same for each form and model, by most callers: a server runs for days, and V8 compiles what has run some ten thousand times. */
+const WARM_UP_SECONDS = 10;
 
 const MIB = 1024 * 1024;
 
@@ -36,6 +39,7 @@ interface GatewayOptions {
   readonly models: readonly ModelName[];
   readonly servers: readonly ServerName[];
   readonly callers: readonly number[];
+  readonly warmUp: number;
 }
 
 /** `npm run bench -- gateway`: the gateway beside servers of the same models on the same cores. */
@@ -50,6 +54,12 @@ export function gatewayCommand(host: BenchHost): Command {
     ])
     .option('--servers <list>', `of ${SERVERS.join(', ')}`, someOf(SERVERS), [...SERVERS])
     .option('--callers <list>', 'requests at once', positiveIntegers, CALLERS)
+    .option(
+      '--warm-up <n>',
+      'seconds before the first measurement of each form and model',
+      positiveNumber,
+      WARM_UP_SECONDS,
+    )
     .action(async (options: GatewayOptions) => {
       const machine = describeMachine();
       const rows = await runGateway(options, host);
@@ -122,11 +132,16 @@ async function runServer(
     const rows: GatewayRow[] = [];
     for (const form of server.forms) {
       for (const model of options.models) {
+        const { warmUp } = options;
+        const most = Math.max(...options.callers);
+        host.progress(`${name}, ${form}: ${model}, warming up for ${warmUp} s`);
+        const loaded = { ...server.addressOf(form, model), form, callers: most };
+        await client.ask('load', { ...loaded, seconds: warmUp }, 1000 * warmUp + ASK_TIMEOUT_MS);
         for (const callers of options.callers) {
           host.signal.throwIfAborted();
           host.progress(`${name}, ${form}: ${model}, ${callers} callers`);
           const asked = { ...server.addressOf(form, model), form, callers };
-          await client.ask('load', { ...asked, seconds: WARM_UP_SECONDS });
+          await client.ask('load', { ...asked, seconds: SETTLE_SECONDS });
           const found = await client.ask('load', { ...asked, seconds: options.seconds });
           rows.push({
             ...describeServer(server, idleMib),

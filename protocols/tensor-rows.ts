@@ -29,7 +29,7 @@ export function joinRows(tensors: readonly Tensor[], axis = 0): Tensor {
   for (let slice = 0; slice < slices; slice += 1) {
     for (const { bytes } of tensors) {
       const share = bytes.byteLength / slices;
-      joined.set(bytes.subarray(slice * share, (slice + 1) * share), at);
+      joined.set(slices === 1 ? bytes : bytes.subarray(slice * share, (slice + 1) * share), at);
       at += share;
     }
   }

@@ -1,4 +1,4 @@
-import type { NamedTensor } from '../../protocols/tensor.ts';
+import type { NamedTensor, Tensor } from '../../protocols/tensor.ts';
 import { joinRows, splitRows } from '../../protocols/tensor-rows.ts';
 
 /**
@@ -12,8 +12,10 @@ export function joinTensors(
 ): NamedTensor[] {
   const [first = []] = requests;
   return first.map(({ name }) => {
-    const parts = requests.flatMap((inputs) => inputs.filter((input) => input.name === name));
-    const tensors = parts.map(({ tensor }) => tensor);
+    const tensors: Tensor[] = [];
+    for (const inputs of requests) {
+      for (const input of inputs) if (input.name === name) tensors.push(input.tensor);
+    }
     return { name, tensor: joinRows(tensors, axis) };
   });
 }
@@ -32,10 +34,12 @@ export function splitTensors(
   const total = rows.reduce((sum, count) => sum + count, 0);
   if (outputs.some(({ tensor: { shape } }) => shape[axis] !== total)) return undefined;
   const split = outputs.map(({ name, tensor }) => ({ name, parts: splitRows(tensor, rows, axis) }));
-  return rows.map((_, index) =>
-    split.flatMap(({ name, parts }) => {
+  return rows.map((_, index) => {
+    const own: NamedTensor[] = [];
+    for (const { name, parts } of split) {
       const tensor = parts[index];
-      return tensor === undefined ? [] : [{ name, tensor }];
-    }),
-  );
+      if (tensor !== undefined) own.push({ name, tensor });
+    }
+    return own;
+  });
 }

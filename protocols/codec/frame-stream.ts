@@ -3,7 +3,7 @@ import { Uint8ArrayList } from 'uint8arraylist';
 import { ConnectionError, InvalidMessageError, isSwarmError } from '../errors.ts';
 import { FRAME_TIMEOUT_MS, MAX_DATA_CHUNK_BYTES } from '../limits.ts';
 import { type DirectLane, directLaneOf } from './direct-lane.ts';
-import { type Frame, FrameDecoder } from './frame.ts';
+import { FrameDecoder, type ReceivedFrame } from './frame.ts';
 import { FrameBatch } from './frame-batch.ts';
 import { ReadPause } from './read-pause.ts';
 
@@ -26,7 +26,7 @@ export interface OutgoingBody {
 
 export interface FrameStreamInit {
   /** Called for each frame; what it throws resets the stream. */
-  readonly onFrame: (frame: Frame) => void;
+  readonly onFrame: (frame: ReceivedFrame) => void;
   /** Called once, when no frame can come or go any more; `error` is undefined after a clean end. */
   readonly onEnd: (error: Error | undefined) => void;
   /** Type of the frames that may be handed out in pieces, as they come. */

@@ -10,11 +10,17 @@ const TYPE_AND_ID_BYTES = FRAME_HEADER_BYTES - LENGTH_BYTES;
 /** Bytes a payload may have, so that its frame stays within {@link MAX_FRAME_BYTES}. */
 export const MAX_PAYLOAD_BYTES = MAX_FRAME_BYTES - FRAME_HEADER_BYTES;
 
-/** One message of a framed stream. `payload` may share memory with what was received: copy what is kept. */
+/** One message of a framed stream. */
 export interface Frame {
   readonly type: number;
   readonly id: number;
   readonly payload: Uint8Array;
+}
+
+/** One that came. */
+export interface ReceivedFrame extends Frame {
+  /** True when nobody else writes to the payload's memory. Else it may be that of what was received: copy what is kept. */
+  readonly owned: boolean;
 }
 
 /** The nine bytes that precede a payload. */
@@ -42,7 +48,7 @@ export function writeFrameHeader(
  * frame of its own, none of it copied.
  */
 export class FrameDecoder {
-  readonly #onFrame: (frame: Frame) => void;
+  readonly #onFrame: (frame: ReceivedFrame) => void;
   readonly #divisibleType: number | undefined;
   readonly #header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
   #headerBytes = 0;
@@ -52,7 +58,7 @@ export class FrameDecoder {
   /** Bytes still to come of the divisible frame that has begun; 0 when none has. */
   #pieceBytes = 0;
 
-  constructor(onFrame: (frame: Frame) => void, divisibleType?: number) {
+  constructor(onFrame: (frame: ReceivedFrame) => void, divisibleType?: number) {
     this.#onFrame = onFrame;
     this.#divisibleType = divisibleType;
   }
@@ -86,7 +92,7 @@ export class FrameDecoder {
       if (end <= bytes.byteLength) {
         const type = bytes[offset + LENGTH_BYTES] ?? 0;
         const id = bytes.readUInt32LE(offset + LENGTH_BYTES + 1);
-        this.#onFrame({ type, id, payload: bytes.subarray(start, end) });
+        this.#onFrame({ type, id, payload: bytes.subarray(start, end), owned: false });
         return end;
       }
     }
@@ -113,7 +119,7 @@ export class FrameDecoder {
     if (this.#pieceBytes === 0) this.#headerBytes = 0;
     const type = this.#header[LENGTH_BYTES] ?? 0;
     const id = this.#header.readUInt32LE(LENGTH_BYTES + 1);
-    this.#onFrame({ type, id, payload: bytes.subarray(offset, end) });
+    this.#onFrame({ type, id, payload: bytes.subarray(offset, end), owned: false });
     return end;
   }
 
@@ -130,7 +136,7 @@ export class FrameDecoder {
     this.#payload = undefined;
     this.#headerBytes = 0;
     const type = this.#header[LENGTH_BYTES] ?? 0;
-    this.#onFrame({ type, id: this.#header.readUInt32LE(LENGTH_BYTES + 1), payload });
+    this.#onFrame({ type, id: this.#header.readUInt32LE(LENGTH_BYTES + 1), payload, owned: true });
   }
 }
 

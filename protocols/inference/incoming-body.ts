@@ -53,16 +53,17 @@ export class IncomingBody {
   /**
    * Takes the next bytes; the caller may reuse their memory.
    *
+   * @param owned true when it does not, so that they need not be copied
    * @throws {ERR_INVALID_MESSAGE} when there are more than the sender has credit for.
    */
-  push(bytes: Uint8Array): void {
+  push(bytes: Uint8Array, owned = false): void {
     const receivedBytes = this.receivedBytes + bytes.byteLength;
     if (receivedBytes > this.creditBytes) {
       throw new InvalidMessageError(
         `caller sent ${receivedBytes} bytes of a body, expected at most the ${this.creditBytes} granted`,
       );
     }
-    if (this.#receiver !== undefined) return this.#receiver.push(bytes);
+    if (this.#receiver !== undefined) return this.#receiver.push(bytes, owned);
     this.#early.push(bytes.slice());
     this.#earlyBytes = receivedBytes;
   }

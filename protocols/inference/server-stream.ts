@@ -1,5 +1,5 @@
 import type { Stream } from '@libp2p/interface';
-import type { Frame } from '../codec/frame.ts';
+import type { ReceivedFrame } from '../codec/frame.ts';
 import { MAX_PAYLOAD_BYTES } from '../codec/frame.ts';
 import { FrameStream } from '../codec/frame-stream.ts';
 import {
@@ -118,10 +118,10 @@ class ServerStream {
     });
   }
 
-  #receive({ type, id, payload }: Frame): void {
+  #receive({ type, id, payload, owned }: ReceivedFrame): void {
     switch (type) {
       case FRAME.request:
-        return this.#request(id, payload);
+        return this.#request(id, payload, owned);
       case FRAME.data:
         return this.#data(id, payload);
       case FRAME.credit:
@@ -141,7 +141,8 @@ class ServerStream {
     this.#frames.send(FRAME.pong, id, encodePong(load));
   }
 
-  #request(id: number, payload: Uint8Array): void {
+  /** @param owned whether the body beside the header may be kept as it is */
+  #request(id: number, payload: Uint8Array, owned: boolean): void {
     if (this.#open.has(id)) throw new InvalidMessageError(`request ${id} is open already`);
     if (this.#open.size >= MAX_REQUESTS_PER_STREAM) {
       throw new InvalidMessageError(
@@ -184,7 +185,7 @@ class ServerStream {
     // A body beside its header is here already, and no larger than a frame: it needs no room of the budget.
     if (bodyBytes === 0 || inline) {
       request.body.makeRoom();
-      return this.#body(id, request, inlineBody);
+      return this.#body(id, request, inlineBody, owned);
     }
     this.#awaitBody(id, request);
     request.release = this.#init.budget.reserve(
@@ -218,8 +219,8 @@ class ServerStream {
     if (restMs > 0) this.#frames.rest(restMs);
   }
 
-  #body(id: number, request: OpenRequest, bytes: Uint8Array): void {
-    request.body.push(bytes);
+  #body(id: number, request: OpenRequest, bytes: Uint8Array, owned = false): void {
+    request.body.push(bytes, owned);
     this.#proceed(id, request);
   }
 

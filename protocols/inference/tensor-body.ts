@@ -70,7 +70,7 @@ export class TensorSender implements OutgoingBody {
   }
 }
 
-/** Tensors on their way in: each gets memory of its own, so that its elements are aligned. */
+/** Tensors on their way in: each gets memory of its own, so that its elements are aligned, unless it stays where it came. */
 export class TensorReceiver {
   readonly #descriptors: readonly TensorDescriptor[];
   readonly #buffers: Uint8Array[] = [];
@@ -99,8 +99,12 @@ export class TensorReceiver {
     return this.#totalBytes;
   }
 
-  /** @throws {ERR_INVALID_MESSAGE} when there are more bytes than the header said. */
-  push(bytes: Uint8Array): void {
+  /**
+   * Takes the next bytes. A tensor that is whole among bytes that are `owned` stays where it is; all others are copied.
+   *
+   * @throws {ERR_INVALID_MESSAGE} when there are more bytes than the header said.
+   */
+  push(bytes: Uint8Array, owned = false): void {
     let offset = 0;
     while (offset < bytes.byteLength) {
       const byteLength = this.#descriptors[this.#index]?.byteLength;
@@ -108,6 +112,18 @@ export class TensorReceiver {
         throw new InvalidMessageError(
           `body has ${this.#receivedBytes + bytes.byteLength - offset} bytes, expected ${this.#totalBytes}`,
         );
+      }
+      if (owned && this.#offset === 0 && byteLength <= bytes.byteLength - offset) {
+        // Not `subarray`: of a Buffer that is a Buffer, whose `slice` is no copy.
+        this.#buffers[this.#index] = new Uint8Array(
+          bytes.buffer,
+          bytes.byteOffset + offset,
+          byteLength,
+        );
+        offset += byteLength;
+        this.#receivedBytes += byteLength;
+        this.#index += 1;
+        continue;
       }
       const buffer = (this.#buffers[this.#index] ??= allocate(byteLength));
       const pieceBytes = Math.min(bytes.byteLength - offset, buffer.byteLength - this.#offset);

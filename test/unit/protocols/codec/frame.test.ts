@@ -76,6 +76,26 @@ describe('FrameDecoder', () => {
   });
 });
 
+describe('FrameDecoder, of the memory of a payload', () => {
+  it('calls its own what it put together, and nothing that lies in a chunk', () => {
+    const found: { owned: boolean; shared: boolean }[] = [];
+    const payload = Uint8Array.of(1, 2, 3);
+    const bytes = Buffer.concat([encodeFrameHeader(1, 7, payload.byteLength), payload]);
+    const chunk = new Uint8Array(bytes);
+    const decoder = new FrameDecoder((frame) => {
+      expect([...frame.payload]).toEqual([1, 2, 3]);
+      found.push({ owned: frame.owned, shared: frame.payload.buffer === chunk.buffer });
+    });
+    decoder.push(chunk);
+    decoder.push(chunk.subarray(0, 10));
+    decoder.push(chunk.subarray(10));
+    expect(found).toEqual([
+      { owned: false, shared: true },
+      { owned: true, shared: false },
+    ]);
+  });
+});
+
 describe('FrameDecoder, given a divisible type', () => {
   const DIVISIBLE = 2;
 

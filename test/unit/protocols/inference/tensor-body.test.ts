@@ -52,6 +52,24 @@ describe('TensorSender', () => {
 });
 
 describe('TensorReceiver', () => {
+  it('keeps a tensor where it came when the bytes are its own to keep, and copies all others', () => {
+    const named = tensors([3, 0, 4, 5]);
+    const bytes = Buffer.concat(named.map(({ tensor }) => tensor.bytes));
+    const receiver = new TensorReceiver(describeTensors(named));
+    // The third comes in two pieces, so that it is put together.
+    receiver.push(bytes.subarray(0, 5), true);
+    receiver.push(bytes.subarray(5), true);
+    expect(receiver.complete).toBe(true);
+    const found = receiver.tensors();
+    expect(found).toEqual(named);
+    const kept = found.map(({ tensor }) => tensor.bytes.buffer === bytes.buffer);
+    expect([kept[0], kept[2], kept[3]]).toEqual([true, false, true]);
+    const borrowed = new TensorReceiver(describeTensors(named));
+    borrowed.push(bytes);
+    bytes.fill(255);
+    expect(borrowed.tensors()).toEqual(named);
+  });
+
   it('is complete at once when there are no bytes', () => {
     for (const sizes of [[], [0], [0, 0]]) {
       const receiver = new TensorReceiver(describeTensors(tensors(sizes)));

@@ -33,6 +33,9 @@ const JITTER = 0.2;
 /** Milliseconds between two looks at least: what was just announced must be heard before it can be counted. */
 const MIN_WAIT_MS = 50;
 
+/** Milliseconds from a notice of a version to a look: by then what the plan needs of it has been looked up, as a rule. */
+const NOTICE_LOOK_MS = 500;
+
 export interface ScalerComponents {
   readonly peer: SwarmPeer;
   readonly watch: ScalingWatch;
@@ -64,6 +67,10 @@ export class Scaler {
   /** Versions that are claimed as soon as the one has left whose place they take. */
   readonly #moving = new Set<VersionCid>();
   #started = false;
+  /** When to look next; infinite while it looks and nothing has come up meanwhile. On the clock of `performance`. */
+  #dueAtMs = Number.POSITIVE_INFINITY;
+  #hurried = new AbortController();
+  readonly #listening: (() => void)[] = [];
 
   constructor(components: ScalerComponents, init: ScalerInit) {
     this.#components = components;
@@ -90,13 +97,19 @@ export class Scaler {
   start(): void {
     if (this.#started) return;
     this.#started = true;
-    this.#components.peer.recruits.join();
+    const { recruits, liveness } = this.#components.peer;
+    recruits.join();
+    this.#listening.push(
+      recruits.onNotice(() => this.#hurry(NOTICE_LOOK_MS)),
+      liveness.onDeath(() => this.#hurry(MIN_WAIT_MS)),
+    );
     this.#work.run(() => this.#keepLooking());
   }
 
   /** Plans nothing more from the call on; resolves when what is leaving has left, which takes as long as the requests it runs. */
   async stop(): Promise<void> {
     const { prefetcher, watch } = this.#components;
+    for (const end of this.#listening.splice(0)) end();
     await Promise.all([this.#work.stop(), prefetcher.stop(), watch.stop()]);
   }
 
@@ -123,7 +136,7 @@ export class Scaler {
     const { tickMs } = this.#init.settings;
     let waitMs = tickMs;
     while (!signal.aborted) {
-      await delay(waitMs * (1 + JITTER * (Math.random() - 0.5)), undefined, { signal, ref: false });
+      await this.#pause(waitMs * (1 + JITTER * (Math.random() - 0.5)), signal);
       waitMs = tickMs;
       try {
         const lookAtMs = (await this.#look()) ?? Number.POSITIVE_INFINITY;
@@ -133,6 +146,29 @@ export class Scaler {
         this.#components.logger.warn({ err: error }, 'plan could not be followed; the next one is');
       }
     }
+  }
+
+  /** Until the next look is due, which what comes up meanwhile may bring forward. */
+  async #pause(waitMs: number, signal: AbortSignal): Promise<void> {
+    this.#dueAtMs = Math.min(this.#dueAtMs, performance.now() + waitMs);
+    for (;;) {
+      const restMs = this.#dueAtMs - performance.now();
+      if (restMs <= 0) break;
+      this.#hurried = new AbortController();
+      const either = AbortSignal.any([signal, this.#hurried.signal]);
+      await delay(restMs, undefined, { signal: either, ref: false }).catch(() => {
+        signal.throwIfAborted();
+      });
+    }
+    this.#dueAtMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Something has come up that a plan should answer to: the next look is in so many milliseconds at most. */
+  #hurry(inMs: number): void {
+    const dueAtMs = performance.now() + inMs;
+    if (dueAtMs >= this.#dueAtMs) return;
+    this.#dueAtMs = dueAtMs;
+    this.#hurried.abort();
   }
 
   /** Does what the plan gives this node; returns when it is worth to look before the next tick. */

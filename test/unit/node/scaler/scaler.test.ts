@@ -19,11 +19,18 @@ const [A, B] = ['a', 'b'] as unknown as [VersionCid, VersionCid];
 const because = { reason: 'the test says so' };
 
 /** A scaler whose plan is what a test says, of two versions of which `a` is READY here. */
-function prepare({ pinned = [] }: { readonly pinned?: readonly VersionCid[] } = {}) {
+function prepare({
+  pinned = [],
+  tickMs = 100,
+}: {
+  readonly pinned?: readonly VersionCid[];
+  readonly tickMs?: number;
+} = {}) {
   const looks: ScalingSelf[] = [];
   const actions: ReplicaAction[] = [];
   const done: string[] = [];
   const leaving = Promise.withResolvers<void>();
+  const heard: Partial<Record<'notice' | 'death', () => void>> = {};
   let prefetchFailed: (() => void) | undefined;
   vi.mocked(planReplicas).mockImplementation((_view, self) => {
     looks.push(self);
@@ -43,7 +50,22 @@ function prepare({ pinned = [] }: { readonly pinned?: readonly VersionCid[] } = 
     },
   };
   const components = {
-    peer: { id: NODE, recruits: { join: () => {} }, view: { holders: () => [] } },
+    peer: {
+      ...{ id: NODE, view: { holders: () => [] } },
+      recruits: {
+        join: () => {},
+        onNotice: (listener: () => void) => {
+          heard.notice = listener;
+          return () => delete heard.notice;
+        },
+      },
+      liveness: {
+        onDeath: (listener: () => void) => {
+          heard.death = listener;
+          return () => delete heard.death;
+        },
+      },
+    },
     watch: {
       view: () => ({
         versions: [{ cid: A }, { cid: B }],
@@ -66,7 +88,7 @@ function prepare({ pinned = [] }: { readonly pinned?: readonly VersionCid[] } = 
     policy: { refusal: () => undefined, taskRefusal: () => undefined, pinned },
     logger: pino({ level: 'silent' }),
   } as unknown as ScalerComponents;
-  const scaler = new Scaler(components, { settings: resolveScalingInit({ tickMs: 100 }) });
+  const scaler = new Scaler(components, { settings: resolveScalingInit({ tickMs }) });
   const nextLook = async (): Promise<ScalingSelf> => {
     const before = looks.length;
     await vi.waitFor(() => expect(looks.length).toBeGreaterThan(before), { timeout: 5_000 });
@@ -74,7 +96,8 @@ function prepare({ pinned = [] }: { readonly pinned?: readonly VersionCid[] } = 
   };
   scaler.start();
   return {
-    ...{ actions, done, nextLook, left: leaving.resolve },
+    ...{ actions, done, heard, nextLook, left: leaving.resolve },
+    stop: () => scaler.stop(),
     failPrefetch: () => present(prefetchFailed)(),
     async [Symbol.asyncDispose]() {
       leaving.resolve();
@@ -94,6 +117,21 @@ describe('Scaler', () => {
     await nextLook();
     await nextLook();
   });
+
+  it.each(['notice', 'death'] as const)(
+    'looks when it hears of a %s, long before the next look is due, and hears no more once it has stopped',
+    async (what) => {
+      await using made = prepare({ tickMs: 60_000 });
+      const { heard, nextLook } = made;
+      for (let round = 0; round < 2; round += 1) {
+        const look = nextLook();
+        present(heard[what])();
+        await look;
+      }
+      await made.stop();
+      expect(heard).toEqual({});
+    },
+  );
 
   it('claims in a move once, when its place is free, and counts it as loading until then', async () => {
     await using made = prepare();

@@ -33,8 +33,8 @@ const JITTER = 0.2;
 /** Milliseconds between two looks at least: what was just announced must be heard before it can be counted. */
 const MIN_WAIT_MS = 50;
 
-/** Share of a tick after which it is looked again where a holder has died: others die with it, and all are one look. */
-const LOSS_PAUSE = 0.05;
+/** Milliseconds from a notice of a version to a look: by then what the plan needs of it has been looked up, as a rule. */
+const NOTICE_LOOK_MS = 500;
 
 export interface ScalerComponents {
   readonly peer: SwarmPeer;
@@ -66,9 +66,11 @@ export class Scaler {
   readonly #failed = new FailedClaims();
   /** Versions that are claimed as soon as the one has left whose place they take. */
   readonly #moving = new Set<VersionCid>();
-  /** Aborted once a holder has died since the last look began. */
-  #lost = new AbortController();
-  #unsubscribe: (() => void) | undefined;
+  #started = false;
+  /** When to look next; infinite while it looks and nothing has come up meanwhile. On the clock of `performance`. */
+  #dueAtMs = Number.POSITIVE_INFINITY;
+  #hurried = new AbortController();
+  readonly #listening: (() => void)[] = [];
 
   constructor(components: ScalerComponents, init: ScalerInit) {
     this.#components = components;
@@ -93,20 +95,24 @@ export class Scaler {
   }
 
   start(): void {
-    if (this.#unsubscribe !== undefined) return;
-    const { peer } = this.#components;
-    this.#unsubscribe = peer.liveness.onDeath((_node, held) => {
-      // What nobody held is missed by nobody.
-      if (held.length > 0) this.#lost.abort();
-    });
-    peer.recruits.join();
+    if (this.#started) return;
+    this.#started = true;
+    const { recruits, liveness } = this.#components.peer;
+    recruits.join();
+    this.#listening.push(
+      recruits.onNotice(() => this.#hurry(NOTICE_LOOK_MS)),
+      liveness.onDeath((_node, held) => {
+        // What nobody held is missed by nobody. Others die with it, and all are one look.
+        if (held.length > 0) this.#hurry(MIN_WAIT_MS);
+      }),
+    );
     this.#work.run(() => this.#keepLooking());
   }
 
   /** Plans nothing more from the call on; resolves when what is leaving has left, which takes as long as the requests it runs. */
   async stop(): Promise<void> {
     const { prefetcher, watch } = this.#components;
-    this.#unsubscribe?.();
+    for (const end of this.#listening.splice(0)) end();
     await Promise.all([this.#work.stop(), prefetcher.stop(), watch.stop()]);
   }
 
@@ -133,9 +139,8 @@ export class Scaler {
     const { tickMs } = this.#init.settings;
     let waitMs = tickMs;
     while (!signal.aborted) {
-      await this.#pause(waitMs * (1 + JITTER * (Math.random() - 0.5)));
+      await this.#pause(waitMs * (1 + JITTER * (Math.random() - 0.5)), signal);
       waitMs = tickMs;
-      this.#lost = new AbortController();
       try {
         const lookAtMs = (await this.#look()) ?? Number.POSITIVE_INFINITY;
         waitMs = Math.min(tickMs, Math.max(MIN_WAIT_MS, lookAtMs - Date.now()));
@@ -146,15 +151,27 @@ export class Scaler {
     }
   }
 
-  /** Waits for the next look, which comes soon where a holder has died: who is next in order is then found as ever. */
-  async #pause(ms: number): Promise<void> {
-    const { signal } = this.#work;
-    const ending = AbortSignal.any([signal, this.#lost.signal]);
-    await delay(ms, undefined, { signal: ending, ref: false }).catch(() => undefined);
-    signal.throwIfAborted();
-    if (!this.#lost.signal.aborted) return;
-    const pauseMs = Math.max(MIN_WAIT_MS, LOSS_PAUSE * this.#init.settings.tickMs);
-    await delay(pauseMs, undefined, { signal, ref: false });
+  /** Until the next look is due, which what comes up meanwhile may bring forward. */
+  async #pause(waitMs: number, signal: AbortSignal): Promise<void> {
+    this.#dueAtMs = Math.min(this.#dueAtMs, performance.now() + waitMs);
+    for (;;) {
+      const restMs = this.#dueAtMs - performance.now();
+      if (restMs <= 0) break;
+      this.#hurried = new AbortController();
+      const either = AbortSignal.any([signal, this.#hurried.signal]);
+      await delay(restMs, undefined, { signal: either, ref: false }).catch(() => {
+        signal.throwIfAborted();
+      });
+    }
+    this.#dueAtMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Something has come up that a plan should answer to: the next look is in so many milliseconds at most. */
+  #hurry(inMs: number): void {
+    const dueAtMs = performance.now() + inMs;
+    if (dueAtMs >= this.#dueAtMs) return;
+    this.#dueAtMs = dueAtMs;
+    this.#hurried.abort();
   }
 
   /** Does what the plan gives this node; returns when it is worth to look before the next tick. */

@@ -12,7 +12,7 @@ import type { NodeId, OwnerId } from '../../protocols/types.ts';
 import type { CallBudget } from '../policy/call-budget.ts';
 import { type HedgeTimes, isWorthHedging } from '../policy/hedge.ts';
 import type { NodeWish } from '../policy/node-wish.ts';
-import { RETRY_JITTER } from '../policy/retry-pause.ts';
+import { RETRY_JITTER, retryPauseMs } from '../policy/retry-pause.ts';
 import { type Avoided, bestKnown, estimateCompletion } from '../policy/routing.ts';
 import { soonestMs } from '../policy/wake-turn.ts';
 import { MIN_TIMEOUT_MS, outcomeOfError, type RequestOutcome } from '../swarm/outcome-tally.ts';
@@ -36,12 +36,6 @@ const MAX_EXECUTION_FAILURES = 2;
 
 /** What one node has a limit for another may take: this many are asked. */
 const MAX_LIMIT_FAILURES = 4;
-
-/** Wait before all nodes are asked again, when none said when to come back. */
-const RETRY_PAUSE_MS = 50;
-
-/** Longest wait between two rounds when none said when to come back. */
-const MAX_RETRY_PAUSE_MS = 1_000;
 
 /** Share of the time left after which a second node is asked while nobody knows how long an answer takes: it needs the rest. */
 const UNKNOWN_HEDGE_SHARE = 0.5;
@@ -338,7 +332,7 @@ export class RoutedCall {
     if (!held && !directory.hasLost(this.#model.cid)) return undefined;
     if ((this.#tried.size > 0 || !held) && this.#init.clock.elapsedMs() > UNREACHABLE_MS)
       return undefined;
-    return Math.min(MAX_RETRY_PAUSE_MS, RETRY_PAUSE_MS * (this.#rounds + 1));
+    return retryPauseMs(this.#rounds + 1);
   }
 
   #nobody(): SwarmError {
@@ -361,6 +355,7 @@ export class RoutedCall {
       remainingMs: clock.remainingMs(),
       tried: this.#tried,
       failedOwners: this.#failedOwners,
+      counted: this.#demand.counted,
     };
   }
 

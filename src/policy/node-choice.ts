@@ -5,6 +5,7 @@ import {
   type Candidate,
   type Estimate,
   estimateCompletion,
+  type Fallback,
   type RoutingContext,
   type RoutingRequest,
 } from './routing.ts';
@@ -35,6 +36,7 @@ export type Verdict =
   | 'chosen'
   | 'avoided'
   | 'tried'
+  | 'too busy'
   | 'cooling'
   | 'silent'
   | 'forbidden'
@@ -134,8 +136,19 @@ const ACCEPTED_AILMENTS: readonly (readonly (Verdict | undefined)[])[] = [
 function barredBy(candidate: Candidate, request: RoutingRequest): Verdict | undefined {
   const { avoid, tried } = request;
   if (avoid.nodes.has(candidate.node) || avoid.owners.has(candidate.owner)) return 'avoided';
-  return tried.has(candidate.node) ? 'tried' : undefined;
+  if (tried.has(candidate.node)) return 'tried';
+  return request.counted === true && isTooBusy(candidate, request) ? 'too busy' : undefined;
 }
+
+/** Whether by news of its load a node would refuse the request: what is ahead of it there leaves no time for it. */
+function isTooBusy(candidate: Candidate, { bodyBytes, remainingMs }: RoutingRequest): boolean {
+  if (candidate.waiting === 0 || !isNews(candidate)) return false;
+  const { queueMs, serviceMs } = estimateCompletion(candidate, bodyBytes, NOTHING_KNOWN);
+  return queueMs + serviceMs > remainingMs;
+}
+
+/** Who has not measured what an execution takes is not known to be too busy. */
+const NOTHING_KNOWN: Fallback = { serviceMs: 0, roundTripMs: 0 };
 
 /** Liveness before load: a dead node has nothing in flight. */
 function ailment(candidate: Candidate, nowMs: number): Verdict | undefined {

@@ -56,6 +56,11 @@ export interface RoutingRequest {
   readonly failedOwners: ReadonlySet<OwnerId>;
   /** Nodes that must not be asked, whatever else. */
   readonly avoid: Avoided;
+  /**
+   * True once a node has counted it as demand. Until then it is sent to the best even if that one will refuse it, so that the swarm
+   * hears of it; after that, to none that is known to. @default false
+   */
+  readonly counted?: boolean | undefined;
   /** What requests have in common that should meet on one node; undefined when nothing. */
   readonly affinity: string | undefined;
 }

@@ -22,6 +22,7 @@ import {
   digestIntervalMs,
   isDigestDue,
   isIdle,
+  digestLookMs,
 } from '../policy/scaling/digest-schedule.ts';
 import type { DemandReport } from '../policy/scaling/scaling-view.ts';
 import { DemandLedger, type KnownHolders } from './demand-ledger.ts';
@@ -29,10 +30,6 @@ import { GossipTopics } from './gossip-topics.ts';
 import { peerIdText } from './identity.ts';
 import type { SwarmLibp2p } from './libp2p.ts';
 import type { SwarmView } from './view.ts';
-
-/** Looks at what was counted in each panic window, and milliseconds between two at most. */
-const LOOKS_PER_PANIC_WINDOW = 3;
-const MAX_LOOK_INTERVAL_MS = 2_000;
 
 /** Digests of one topic that are checked a second, and at once, of known nodes and of all others each: what comes beyond is passed over. */
 const TOPIC_RATE = { perSecond: 50, burst: 200 };
@@ -84,10 +81,9 @@ export class DemandWatch {
       topicOf: (bucket) => demandTopic(init.network, bucket),
       receive: (bucket, bytes) => this.#receive(bucket, bytes),
     });
-    const intervalMs = Math.min(MAX_LOOK_INTERVAL_MS, init.panicWindowMs / LOOKS_PER_PANIC_WINDOW);
     this.#timer = setInterval(() => {
       this.#ticking = this.#ticking.then(() => this.#tick());
-    }, intervalMs);
+    }, digestLookMs(init));
     this.#timer.unref();
   }
 

@@ -1,7 +1,7 @@
 import { median } from '../median.ts';
 import { preferenceOf, rankNodes, rendezvousDistance, Spread } from './node-rank.ts';
 import type { ReplicaAction, ScalingNode, ScalingSelf } from './scaling-view.ts';
-import { type NodesById, nodeOf, type VersionState } from './version-state.ts';
+import { isRecruited, type NodesById, nodeOf, type VersionState } from './version-state.ts';
 
 /** Looks at the plan after which the next in order step in for those that did not claim. */
 const PATIENCE_TICKS = 3;
@@ -59,7 +59,7 @@ export function planClaim(
   const { shortSinceMs } = state.memory;
   if (shortage === undefined || shortSinceMs === null) return undefined;
   if (!state.eligible.some(({ node }) => node === self.node.node)) return undefined;
-  const { upDelayMs, claimSpreadMs, tickMs, recruitIntervalMs } = self.settings;
+  const { upDelayMs, claimSpreadMs, tickMs } = self.settings;
   const place = placeOf(state, { nodes, population, self: self.node, count: shortage.count });
   const wanted = wantedOf(state, shortage, place.ahead, self.node);
   const turns = Math.floor(place.position / wanted);
@@ -67,8 +67,7 @@ export function planClaim(
     turns === 0
       ? (claimSpreadMs * place.position) / wanted
       : claimSpreadMs + PATIENCE_TICKS * tickMs * turns;
-  // Who sent a notice has seen that it lasts.
-  const recruited = (state.version.noticeAgeMs ?? Number.POSITIVE_INFINITY) < recruitIntervalMs;
+  const recruited = isRecruited(state.version, self.settings);
   const startsMs = shortSinceMs + (shortage.urgent || recruited ? 0 : upDelayMs);
   const dueMs = startsMs + waitMs;
   if (nowMs < dueMs) return { dueMs, action: undefined };

@@ -39,6 +39,8 @@ export interface DesiredInput {
   readonly have: number;
   readonly deployment: ScalingDeployment;
   readonly memory: VersionMemory;
+  /** Whether somebody said within a recruit interval that replicas are lacking. */
+  readonly recruited: boolean;
 }
 
 /**
@@ -48,12 +50,13 @@ export interface DesiredInput {
  * @see Knative Serving, "Autoscaling", `pkg/autoscaler/scaling/autoscaler.go`
  */
 export function desiredCapacity(
-  { demand, readyPerS, have, deployment, memory }: DesiredInput,
+  { demand, readyPerS, have, deployment, memory, recruited }: DesiredInput,
   settings: ScalingSettings,
   nowMs: number,
 ): DesiredCapacity {
   const utilisation = targetUtilisation(deployment, demand.serviceTimeMs, settings);
-  const stablePerS = demand.stablePerS / utilisation;
+  const shownPerS = recruited ? surelyPerS(demand.panicPerS, settings.panicWindowMs) : 0;
+  const stablePerS = Math.max(demand.stablePerS, shownPerS) / utilisation;
   const expectedPerS = aheadOf(demand.panicPerS, memory, settings.panicWindowMs, nowMs);
   const panicPerS = (inPanic(memory, nowMs) ? expectedPerS : demand.panicPerS) / utilisation;
   const begins = panicPerS > 0 && panicPerS >= settings.panicThreshold * readyPerS;
@@ -113,6 +116,16 @@ function aheadOf(
   const grownPerS = Math.max(0, panicPerS - seen.requestsPerS);
   const aheadPerS = (grownPerS * panicWindowMs) / 2 / passedMs;
   return Math.min(MAX_AHEAD * panicPerS, panicPerS + aheadPerS);
+}
+
+/**
+ * Requests a second that so many counted in a window speak for, less a standard deviation of what chance adds. Who has just been called
+ * on knows nothing of holders that were lost: what they were asked for the others are asked for now, and a stable window shows it
+ * a minute late.
+ */
+function surelyPerS(perS: number, windowMs: number): number {
+  const counted = (perS * windowMs) / 1_000;
+  return counted === 0 ? 0 : Math.max(0, perS * (1 - 1 / Math.sqrt(counted)));
 }
 
 function growthBound(witnesses: number, readyPerS: number): number {

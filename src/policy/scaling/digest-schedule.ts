@@ -9,6 +9,10 @@ const INTERVAL_PER_REPORTER_MS = 200;
 /** Share by which a rate must have changed to be told before its time. */
 const NEWS_SHARE = 0.25;
 
+/** Looks in a panic window, and milliseconds between two of them at most, at whether there is anything to tell. */
+const LOOKS_PER_PANIC_WINDOW = 6;
+const MAX_LOOK_INTERVAL_MS = 2_000;
+
 type CountedDemand = Omit<VersionDemand, 'cid'>;
 
 /** What was last told of a version, and when. */
@@ -38,6 +42,11 @@ export function isDigestDue(
   const sinceMs = pace.nowMs - told.atMs;
   if (sinceMs >= digestIntervalMs(pace)) return true;
   return sinceMs >= spacingMs(pace) && isNews(told.demand, demand);
+}
+
+/** Milliseconds between two looks at what was counted: a crowd is told of by the first look that it is news at. */
+export function digestLookMs({ panicWindowMs }: { readonly panicWindowMs: number }): number {
+  return Math.min(MAX_LOOK_INTERVAL_MS, panicWindowMs / LOOKS_PER_PANIC_WINDOW);
 }
 
 /** Milliseconds between two digests that say the same. */

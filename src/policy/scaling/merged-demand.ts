@@ -73,15 +73,17 @@ export function mergeDemand(
   const heard = new Set<NodeId>();
   let asked = false;
   for (const report of version.reports) {
+    const replica = ready.get(report.reporter);
+    const held = replica ?? former.get(report.reporter);
+    // Who serves no more tells no more, and has not since its last word: what it did the others do, and their windows show it.
+    const lastingMs = held !== undefined && replica === undefined ? 0 : report.intervalMs;
     const fading = (windowMs: number): number => {
-      return Math.min(1, Math.max(0, 1 - (report.ageMs - report.intervalMs) / windowMs));
+      return Math.min(1, Math.max(0, 1 - (report.ageMs - lastingMs) / windowMs));
     };
     const stableWeight = fading(stableWindowMs);
     const panicWeight = fading(panicWindowMs);
     if (panicWeight > 0 && (totalPerS(report.panic) > 0 || report.inFlight > 0)) asked = true;
-    const replica = ready.get(report.reporter);
     if (stableWeight > 0) heard.add(report.reporter);
-    const held = replica ?? former.get(report.reporter);
     if (report.role === 'client' || held === undefined) {
       outside.stablePerS += stableWeight * totalPerS(report.stable);
       outside.panicPerS += panicWeight * totalPerS(report.panic);

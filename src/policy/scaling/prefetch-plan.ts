@@ -15,6 +15,19 @@ function spareCopies(desiredCount: number): number {
 }
 
 /**
+ * Disk copies that are lacking of a version whose demand comes near what its replicas can do. None of one that is short already:
+ * that one is claimed, not fetched for later.
+ */
+export function lackingCopies(state: VersionState): number {
+  const { version, desired, havePerS, ready, loading, stored } = state;
+  if (stored.size === 0 || state.memory.shortSinceMs !== null) return 0;
+  if (desired.wantedPerS === 0 || desired.wantedPerS < NEAR * havePerS) return 0;
+  if (ready.length + loading.length >= version.deployment.maxReplicas) return 0;
+  const spare = version.replicas.filter(({ state: is }) => is === 'cold').length;
+  return Math.max(0, spareCopies(state.desiredCount) - spare);
+}
+
+/**
  * Whether this node fetches the weights of a version whose demand comes near what its replicas can do, so that a later load is
  * local: it is among the next in order, and has the disk for it.
  */
@@ -23,24 +36,20 @@ export function planPrefetch(
   nodes: NodesById,
   self: ScalingSelf,
 ): ReplicaAction | undefined {
-  const { version, own, desired, havePerS, ready, loading, stored } = state;
+  const { version, own, desired, havePerS, stored } = state;
   const { diskFreeBytes } = self.node;
-  if (own !== undefined || self.refused.has(version.cid) || stored.size === 0) return undefined;
-  // What is short already is claimed, not fetched for later.
-  if (state.memory.shortSinceMs !== null) return undefined;
-  if (desired.wantedPerS === 0 || desired.wantedPerS < NEAR * havePerS) return undefined;
-  if (ready.length + loading.length >= version.deployment.maxReplicas) return undefined;
+  if (own !== undefined || self.refused.has(version.cid)) return undefined;
   const { prefetchShare } = self.settings;
   if (diskFreeBytes === null || version.fileBytes > prefetchShare * diskFreeBytes) return undefined;
-  const spare = version.replicas.filter(({ state: is }) => is === 'cold').length;
-  const lacking = spareCopies(state.desiredCount) - spare;
+  const lacking = lackingCopies(state);
   if (lacking <= 0) return undefined;
+  const copies = spareCopies(state.desiredCount);
   const placed = version.replicas.map(({ node }) => nodeOf(node, nodes));
   const next = rankNodes(
     state.eligible.filter(({ node }) => !stored.has(node)),
     { cid: version.cid, stored, placed, count: lacking },
   );
   if (!next.some(({ node }) => node === self.node.node)) return undefined;
-  const reason = `${spare} of ${spare + lacking} spare copies, demand is at ${Math.round((100 * desired.wantedPerS) / havePerS)} % of what replicas are for`;
+  const reason = `${copies - lacking} of ${copies} spare copies, demand is at ${Math.round((100 * desired.wantedPerS) / havePerS)} % of what replicas are for`;
   return { kind: 'prefetch', cid: version.cid, reason };
 }

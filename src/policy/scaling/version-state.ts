@@ -4,6 +4,7 @@ import { type MergedDemand, mergeDemand } from './merged-demand.ts';
 import { type Hindrance, hindranceOf } from './node-fitness.ts';
 import { measureCapacity, type ReplicaCapacity } from './replica-capacity.ts';
 import { type FormerHolder, firstMemory, type VersionMemory } from './scaling-memory.ts';
+import type { ScalingSettings } from './scaling-settings.ts';
 import type {
   ReplicaView,
   ScalingNode,
@@ -83,7 +84,10 @@ export function assessVersion(
   const holders = rememberHolders(known.holders, ready, self.settings.stableWindowMs, nowMs);
   const demand = mergeDemand(version, capacity, holders, self.settings);
   const have = ready.length + loading.length;
-  const input = { demand, readyPerS, have, deployment: version.deployment, memory: known };
+  const input = {
+    ...{ demand, readyPerS, have, deployment: version.deployment, memory: known },
+    recruited: isRecruited(version, self.settings),
+  };
   const desired = desiredCapacity(input, self.settings, nowMs);
   const meanPerS = have === 0 ? capacity.usualPerS : havePerS / have;
   const { maxReplicas } = version.deployment;
@@ -109,6 +113,14 @@ export function assessVersion(
       return fitness().hindrances;
     },
   };
+}
+
+/** Who sent a notice has seen that replicas are lacking, and that it lasts. */
+export function isRecruited(
+  { noticeAgeMs }: VersionView,
+  { recruitIntervalMs }: Pick<ScalingSettings, 'recruitIntervalMs'>,
+): boolean {
+  return noticeAgeMs !== null && noticeAgeMs < recruitIntervalMs;
 }
 
 function isServed({ replicas }: VersionView): boolean {

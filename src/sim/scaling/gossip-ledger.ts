@@ -15,6 +15,9 @@ export const COPIES = 5.6;
 /** Notices a second that all nodes hear of all versions together. */
 const NOTICE_RATE_PER_S = 2;
 
+/** Milliseconds after a notice in which a node looks up what it needs to know of the version: its release and its manifest. */
+const LEARNING_MS = 500;
+
 /** What gossip costs: digests and notices, by the members of the topics they go to. */
 export class GossipLedger {
   readonly #state: SwarmState;
@@ -76,7 +79,7 @@ export class GossipLedger {
         other.index,
         version.notices,
       );
-      this.#state.timeline.after(delayMs, EVENT.noticed, other.index);
+      this.#state.timeline.after(delayMs + LEARNING_MS, EVENT.noticed, other.index);
     }
   }
 }

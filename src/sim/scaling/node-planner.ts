@@ -1,5 +1,10 @@
 import type { NodeId } from '../../../protocols/types.ts';
-import { digestIntervalMs, isDigestDue, isIdle } from '../../policy/scaling/digest-schedule.ts';
+import {
+  digestIntervalMs,
+  digestLookMs,
+  isDigestDue,
+  isIdle,
+} from '../../policy/scaling/digest-schedule.ts';
 import { planReplicas } from '../../policy/scaling/plan-replicas.ts';
 import type {
   DemandReport,
@@ -23,6 +28,9 @@ const LEAST_SHARE = 0.1;
 /** Recruit intervals for which a node that does not hold a version keeps looking at it. */
 const NOTICE_INTERVALS = 3;
 
+/** Milliseconds between two looks at least. */
+const MIN_WAIT_MS = 50;
+
 const NOBODY: ReadonlySet<never> = new Set();
 
 /** Looks at each node's plan now and then, as the node would: by what it has heard, and no more. */
@@ -42,13 +50,33 @@ export class NodePlanner {
     this.#ledger = ledger;
   }
 
-  /** A node tells what it was asked for, plans, and acts. */
-  tick(node: SimNode): void {
+  /** A node looks at its plan, and will again: in a tick, or when the plan says. As a real one, it waits for one look at a time. */
+  look(node: SimNode): void {
+    const { settings, nowMs, timeline } = this.#state;
+    const lookAtMs = node.alive ? this.#plan(node) : null;
+    const waitMs = Math.max(MIN_WAIT_MS, (lookAtMs ?? Number.POSITIVE_INFINITY) - nowMs);
+    node.lookDueMs = nowMs + Math.min(settings.tickMs, waitMs);
+    timeline.at(node.lookDueMs, EVENT.tick, node.index);
+  }
+
+  /** A node has heard of a version that lacks replicas: it looks now, unless it is about to. */
+  hear(node: SimNode): void {
+    if (node.alive && node.lookDueMs > this.#state.nowMs + MIN_WAIT_MS) this.look(node);
+  }
+
+  /** A node tells what it was asked for, where that is news, and will look again. */
+  tell(node: SimNode): void {
+    const { settings, timeline } = this.#state;
+    if (node.alive) for (const replica of node.replicas.values()) this.#tell(node, replica);
+    timeline.after(digestLookMs(settings), EVENT.tell, node.index);
+  }
+
+  /** A node plans, and acts; returns when it is worth to look again. */
+  #plan(node: SimNode): number | null {
     const { settings, nowMs, random } = this.#state;
     this.#lookAtSelf(node);
-    for (const replica of node.replicas.values()) this.#tell(node, replica);
     const versions = this.#versionsOf(node);
-    if (versions.length === 0) return;
+    if (versions.length === 0) return null;
     const nodes = this.#nodesOf(node, versions);
     const self = {
       ...{ node: node.told, refused: NOBODY, pinned: NOBODY, settings, memory: node.memory },
@@ -67,10 +95,7 @@ export class NodePlanner {
       if (version !== undefined) this.#ledger.notice(version);
     }
     for (const action of plan.actions) this.#act(node, action);
-    const { lookAtMs } = plan;
-    if (lookAtMs !== null && lookAtMs < nowMs + settings.tickMs) {
-      this.#state.timeline.at(lookAtMs, EVENT.noticed, node.index);
-    }
+    return plan.lookAtMs;
   }
 
   /** What it tells of itself. */

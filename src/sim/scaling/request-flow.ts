@@ -10,7 +10,7 @@ import { selectNode } from '../../policy/node-choice.ts';
 import { POOL_NODES, selectPool } from '../../policy/node-pool.ts';
 import { ALL_PROBED } from '../../policy/probe-plan.ts';
 import { type Candidate, NOBODY, type RoutingRequest } from '../../policy/routing.ts';
-import { MIN_RETRY_PAUSE_MS, RETRY_JITTER } from '../../policy/retry-pause.ts';
+import { MIN_RETRY_PAUSE_MS, RETRY_JITTER, retryPauseMs } from '../../policy/retry-pause.ts';
 import { exponential, uniform } from '../random.ts';
 import { WORK } from '../traffic.ts';
 import { hashShare } from './gossip-model.ts';
@@ -51,7 +51,7 @@ export class RequestFlow {
   readonly #deadlineMs: number;
   readonly #table = new RequestTable();
   readonly #candidates: MutableCandidate[];
-  readonly #request: RoutingRequest & { remainingMs: number };
+  readonly #request: RoutingRequest & { remainingMs: number; counted: boolean };
   readonly #context: { nowMs: number; readonly random: () => number };
   /** By client of a version: its pool, and the generation of nodes that it was drawn from. */
   readonly #pools: { generation: Int32Array; nodes: (readonly number[])[] }[];
@@ -67,7 +67,7 @@ export class RequestFlow {
     const nobody = new Set<never>();
     this.#request = {
       ...{ bodyBytes: 4, remainingMs: 0, tried: nobody, failedOwners: nobody },
-      ...{ avoid: NOBODY, affinity: undefined },
+      ...{ avoid: NOBODY, affinity: undefined, counted: false },
     };
     this.#pools = state.versions.map(({ spec }) => ({
       generation: new Int32Array(spec.clients),
@@ -118,6 +118,7 @@ export class RequestFlow {
     }
     const candidates = this.#candidatesOf(request, version);
     this.#request.remainingMs = remainingMs;
+    this.#request.counted = this.#table.counted[request] !== 0;
     this.#context.nowMs = timeline.nowMs;
     const choice = selectNode(candidates, this.#request, this.#context);
     if (choice === undefined) return this.#nextRound(request);
@@ -146,7 +147,7 @@ export class RequestFlow {
     if (!decision.admitted) {
       if (this.#table.counted[request] === 0) replica.meter.refused(timeline.nowMs);
       this.#table.counted[request] = 1;
-      this.#records[index]?.refused();
+      this.#records[index]?.refused(this.#table.atMs[request] ?? 0);
       return this.#refuse(request, node, decision.retryAfterMs);
     }
     if (this.#table.counted[request] === 0) {
@@ -229,7 +230,10 @@ export class RequestFlow {
   /** All were busy: again when the first of them said. */
   #nextRound(request: number): void {
     const retryMs = this.#table.retryMs[request] ?? 0;
-    const waitMs = Math.max(MIN_RETRY_PAUSE_MS, Number.isFinite(retryMs) ? retryMs : 0);
+    const rounds = (this.#table.rounds[request] ?? 0) + 1;
+    const waitMs = Number.isFinite(retryMs)
+      ? Math.max(MIN_RETRY_PAUSE_MS, retryMs)
+      : retryPauseMs(rounds);
     if (waitMs >= this.#remainingMs(request)) return this.#fail(request);
     this.#table.beginRound(request);
     const stretched = waitMs * (1 + RETRY_JITTER * this.#state.random());

@@ -1,5 +1,7 @@
-/** Nodes that a request remembers to have refused it in one round. */
-const MAX_TRIED = 4;
+import { POOL_NODES } from '../../policy/node-pool.ts';
+
+/** Nodes that a request remembers to have refused it in one round: all of a client's pool. */
+const MAX_TRIED = POOL_NODES;
 
 const FIRST_ROOM = 1_024;
 
@@ -14,6 +16,8 @@ export class RequestTable {
   reachedMs = new Float64Array(FIRST_ROOM);
   /** The soonest that a node which refused it said to come again; infinite for none. */
   retryMs = new Float64Array(FIRST_ROOM);
+  /** Rounds in which all nodes were asked, or known to be too busy. */
+  rounds = new Uint16Array(FIRST_ROOM);
   /** 1 once a node has counted it as demand: however many it is sent to, it is asked for once. */
   counted = new Uint8Array(FIRST_ROOM);
   #tried = new Int32Array(FIRST_ROOM * MAX_TRIED);
@@ -29,6 +33,7 @@ export class RequestTable {
     this.atMs[request] = atMs;
     this.counted[request] = 0;
     this.beginRound(request);
+    this.rounds[request] = 0;
     return request;
   }
 
@@ -38,6 +43,7 @@ export class RequestTable {
 
   /** All nodes may be asked again. */
   beginRound(request: number): void {
+    this.rounds[request] = (this.rounds[request] ?? 0) + 1;
     this.#triedCount[request] = 0;
     this.retryMs[request] = Number.POSITIVE_INFINITY;
   }
@@ -71,13 +77,17 @@ export class RequestTable {
     this.atMs = grown(this.atMs, new Float64Array(room));
     this.reachedMs = grown(this.reachedMs, new Float64Array(room));
     this.retryMs = grown(this.retryMs, new Float64Array(room));
+    this.rounds = grown(this.rounds, new Uint16Array(room));
     this.counted = grown(this.counted, new Uint8Array(room));
     this.#tried = grown(this.#tried, new Int32Array(room * MAX_TRIED));
     this.#triedCount = grown(this.#triedCount, new Int32Array(room));
   }
 }
 
-function grown<Room extends Int32Array | Uint8Array | Float64Array>(old: Room, room: Room): Room {
+function grown<Room extends Int32Array | Uint8Array | Uint16Array | Float64Array>(
+  old: Room,
+  room: Room,
+): Room {
   room.set(old);
   return room;
 }

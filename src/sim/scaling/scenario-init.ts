@@ -5,6 +5,7 @@ import { type DemandTrace, zipfShares } from './demand-trace.ts';
 import {
   DEFAULT_GOSSIP,
   type GossipSpec,
+  type ReplicaOrder,
   type SimNodeSpec,
   type SimVersionSpec,
   type SwarmScenario,
@@ -48,6 +49,7 @@ export interface ScenarioInit {
   readonly gossip?: Partial<GossipSpec> | undefined;
   readonly deadlineMs?: number | undefined;
   readonly seed?: number | undefined;
+  readonly orders?: readonly ReplicaOrder[] | undefined;
 }
 
 /** 100 Mbit/s up, 1 Gbit/s down. */
@@ -76,7 +78,7 @@ export function createScenario(init: ScenarioInit): SwarmScenario {
     versions: Array.from({ length: versions }, (_, index) => versionSpec(init, index)),
     gossip: { ...DEFAULT_GOSSIP, ...init.gossip },
     deadlineMs: init.deadlineMs ?? DEFAULT_DEADLINE_MS,
-    ...{ settings, durationMs, seed },
+    ...{ settings, durationMs, seed, orders: init.orders },
   };
 }
 

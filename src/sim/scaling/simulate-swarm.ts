@@ -3,9 +3,12 @@ import { NodePlanner } from './node-planner.ts';
 import { ReplicaLife } from './replica-life.ts';
 import { RequestFlow } from './request-flow.ts';
 import { VersionRecord } from './swarm-record.ts';
-import type { SwarmScenario } from './swarm-scenario.ts';
+import type { ReplicaOrder, SwarmScenario } from './swarm-scenario.ts';
 import { type SimNode, type SimVersion, SwarmState } from './swarm-state.ts';
 import { EVENT } from './timeline.ts';
+
+/** What stands for the number of a message where delays of news of a death are drawn. */
+const DEATHS = 0x2000_0000;
 
 /** Milliseconds of simulated time after which whoever waits for the end hears how far it is. */
 const STEP_MS = 10_000;
@@ -71,11 +74,17 @@ export class SwarmSimulation {
 
   #begin(): void {
     const { nodes, versions, timeline, settings, random } = this.#state;
+    const { orders } = this.#state.scenario;
+    for (const [index, { atMs }] of (orders ?? []).entries()) timeline.at(atMs, EVENT.order, index);
     for (const version of versions) this.#placeFirst(version);
     this.#ledger.count();
     for (const node of nodes) {
       const firstMs = node.spec.joinsAtMs + random() * settings.tickMs;
-      timeline.at(firstMs, EVENT.tick, node.index);
+      if (orders === undefined) {
+        node.lookDueMs = firstMs;
+        timeline.at(firstMs, EVENT.tell, node.index);
+        timeline.at(firstMs, EVENT.tick, node.index);
+      }
       if (node.spec.joinsAtMs > 0) timeline.at(node.spec.joinsAtMs, EVENT.incident, node.index);
       if (Number.isFinite(node.spec.diesAtMs)) {
         timeline.at(node.spec.diesAtMs, EVENT.incident, node.index);
@@ -102,6 +111,20 @@ export class SwarmSimulation {
     }
   }
 
+  /** Those with the most room load what is lacking, all at once. */
+  #obey({ version: index, replicas }: ReplicaOrder): void {
+    const version = this.#state.versions[index];
+    if (version === undefined) return;
+    const held = [...version.replicas.values()].filter(({ node, state }) => {
+      return this.#state.isAlive(node) && (state === 'ready' || state === 'loading');
+    });
+    const able = this.#state.nodes
+      .filter((node) => node.alive && !node.replicas.has(index) && this.#hasRoom(node, version))
+      .toSorted((a, b) => a.replicas.size - b.replicas.size)
+      .slice(0, Math.max(0, replicas - held.length));
+    for (const node of able) this.#life.claim(node, version);
+  }
+
   #hasRoom(node: SimNode, version: SimVersion): boolean {
     let takenBytes = 0;
     for (const index of node.replicas.keys()) {
@@ -126,18 +149,27 @@ export class SwarmSimulation {
         return this.#life.loaded(argument);
       case EVENT.tick: {
         const node = nodes[argument];
-        if (node === undefined) return;
-        if (node.alive) this.#planner.tick(node);
-        return timeline.after(this.#state.settings.tickMs, EVENT.tick, argument);
+        if (node?.lookDueMs !== timeline.nowMs) return;
+        return this.#planner.look(node);
       }
       case EVENT.noticed: {
         const node = nodes[argument];
-        if (node?.alive) this.#planner.tick(node);
+        if (node !== undefined) this.#planner.hear(node);
+        return;
+      }
+      case EVENT.tell: {
+        const node = nodes[argument];
+        if (node !== undefined) this.#planner.tell(node);
         return;
       }
       case EVENT.heard: {
         const version = versions[argument];
         if (version !== undefined) this.#state.refreshVisible(version);
+        return;
+      }
+      case EVENT.order: {
+        const order = this.#state.scenario.orders?.[argument];
+        if (order !== undefined) this.#obey(order);
         return;
       }
       case EVENT.incident: {
@@ -161,10 +193,20 @@ export class SwarmSimulation {
       } else {
         for (const index of node.replicas.keys()) {
           const version = versions[index];
-          if (version !== undefined) this.#state.refreshVisible(version);
+          if (version === undefined) continue;
+          this.#state.refreshVisible(version);
+          this.#tellOfDeath(version, node);
         }
       }
     } else node.alive = true;
+  }
+
+  /** Those who have a part in what a lost node served look at their plans when they hear of it. */
+  #tellOfDeath(version: SimVersion, lost: SimNode): void {
+    const { timeline, gossip } = this.#state;
+    for (const other of version.replicas.keys()) {
+      timeline.after(gossip.delayMs(lost.index, other, DEATHS), EVENT.noticed, other);
+    }
   }
 
   #book(): void {

@@ -8,6 +8,7 @@ export interface SecondFigures {
   readonly atMs: number;
   readonly offered: number;
   readonly answered: number;
+  /** Of the requests that came in that second, whenever it was that nodes refused them, or nobody had answered. */
   readonly refused: number;
   readonly failed: number;
   readonly ready: number;
@@ -42,17 +43,22 @@ export class LatencyTally {
   }
 }
 
+/** What became of the requests that came in one second. */
+interface SecondTally {
+  readonly latencies: LatencyTally;
+  refused: number;
+  failed: number;
+}
+
 /** Counts of one version, booked each second. */
 export class VersionRecord {
   readonly seconds: SecondFigures[] = [];
   readonly all = new LatencyTally();
   /** By the second in which requests came, for as long as some of them may be open. */
-  readonly #open = new Map<number, LatencyTally>();
+  readonly #open = new Map<number, SecondTally>();
   readonly #deadlineMs: number;
   #offered = 0;
   #answered = 0;
-  #refused = 0;
-  #failed = 0;
   /** Milliseconds that replicas were in memory, loading ones included. */
   replicaMs = 0;
 
@@ -66,32 +72,31 @@ export class VersionRecord {
 
   answered(cameAtMs: number, latencyMs: number): void {
     this.#answered += 1;
-    this.#tallyOf(cameAtMs).add(latencyMs);
+    this.#tallyOf(cameAtMs).latencies.add(latencyMs);
     this.all.add(latencyMs);
   }
 
   /** A node had no room; the request may be answered by another yet. */
-  refused(): void {
-    this.#refused += 1;
+  refused(cameAtMs: number): void {
+    this.#tallyOf(cameAtMs).refused += 1;
   }
 
   /** A request was not answered: it is as slow as it may be. */
   failed(cameAtMs: number): void {
-    this.#failed += 1;
-    this.#tallyOf(cameAtMs).add(2 * this.#deadlineMs);
+    const tally = this.#tallyOf(cameAtMs);
+    tally.failed += 1;
+    tally.latencies.add(2 * this.#deadlineMs);
   }
 
   book(atMs: number, replicas: Pick<SecondFigures, 'ready' | 'loading' | 'desired'>): void {
     const second = this.seconds.length;
     this.seconds.push({
       ...{ atMs, ...replicas, offered: this.#offered, answered: this.#answered },
-      ...{ refused: this.#refused, failed: this.#failed, p50Ms: 0, p99Ms: 0 },
+      ...{ refused: 0, failed: 0, p50Ms: 0, p99Ms: 0 },
     });
     this.replicaMs += 1_000 * (replicas.ready + replicas.loading);
     this.#offered = 0;
     this.#answered = 0;
-    this.#refused = 0;
-    this.#failed = 0;
     // An answer may be on its way for a little longer than the deadline.
     this.#close(second - Math.ceil(this.#deadlineMs / 1_000) - 1);
   }
@@ -105,14 +110,17 @@ export class VersionRecord {
     const [tally, figures] = [this.#open.get(second), this.seconds[second]];
     this.#open.delete(second);
     if (tally === undefined || figures === undefined) return;
-    const [p50Ms, p99Ms] = [tally.quantileMs(0.5), tally.quantileMs(0.99)];
-    this.seconds[second] = { ...figures, p50Ms, p99Ms };
+    const { latencies, refused, failed } = tally;
+    const [p50Ms, p99Ms] = [latencies.quantileMs(0.5), latencies.quantileMs(0.99)];
+    this.seconds[second] = { ...figures, refused, failed, p50Ms, p99Ms };
   }
 
-  #tallyOf(cameAtMs: number): LatencyTally {
+  #tallyOf(cameAtMs: number): SecondTally {
     const second = Math.floor(cameAtMs / 1_000);
-    const found = this.#open.get(second) ?? new LatencyTally();
-    if (found.total === 0) this.#open.set(second, found);
-    return found;
+    const found = this.#open.get(second);
+    if (found !== undefined) return found;
+    const made = { latencies: new LatencyTally(), refused: 0, failed: 0 };
+    this.#open.set(second, made);
+    return made;
   }
 }

@@ -52,6 +52,14 @@ export interface GossipSpec {
   readonly knownNodes: number;
 }
 
+/** At a moment a version is to have so many replicas: what one would say who sees all at once, and is obeyed at once. */
+export interface ReplicaOrder {
+  readonly atMs: number;
+  /** Index of the version. */
+  readonly version: number;
+  readonly replicas: number;
+}
+
 export interface SwarmScenario {
   readonly nodes: readonly SimNodeSpec[];
   readonly versions: readonly SimVersionSpec[];
@@ -60,6 +68,8 @@ export interface SwarmScenario {
   readonly durationMs: number;
   readonly deadlineMs: number;
   readonly seed: number;
+  /** What is done instead of what nodes plan, in the order of time. @default nodes plan */
+  readonly orders?: readonly ReplicaOrder[] | undefined;
 }
 
 /** As measured in real swarms on one machine, with the way between machines added. */

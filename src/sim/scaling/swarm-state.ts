@@ -48,6 +48,8 @@ export interface SimNode {
   /** Share of its time in which it ran anything, over some ticks. */
   busyShare: number;
   lookedAtMs: number;
+  /** When it looks at its plan next; an event of another moment was put off or brought forward. */
+  lookDueMs: number;
   /** What it tells of itself, as of its last look. */
   told: ScalingNode;
   memory: ScalingMemory;
@@ -168,7 +170,7 @@ export class SwarmState {
         busyMs: 0,
         busyShare: 0,
       },
-      lookedAtMs: 0,
+      ...{ lookedAtMs: 0, lookDueMs: 0 },
       told: {
         ...{ node: id, owner, zone: spec.zone, accepting: true, providers: ['cpu'] },
         ...{ memoryFreeBytes: spec.memoryBytes, speed: null, costPerHour: null },

@@ -18,8 +18,12 @@ export const EVENT = {
   incident: 7,
   /** A second is over and is booked. */
   second: 8,
-  /** A node hears that a version lacks replicas, or its turn to claim one has come. */
+  /** A node has heard that a version lacks replicas, and knows of it what it needs to. */
   noticed: 9,
+  /** A node looks whether there is news of what it is asked for. */
+  tell: 10,
+  /** What is ordered instead of planned. */
+  order: 11,
 } as const;
 
 export type EventKind = (typeof EVENT)[keyof typeof EVENT];

@@ -31,8 +31,8 @@ function prepare({
   const actions: ReplicaAction[] = [];
   const done: string[] = [];
   const leaving = Promise.withResolvers<void>();
+  const heard: Partial<Record<'notice' | 'death', () => void>> = {};
   let prefetchFailed: (() => void) | undefined;
-  const deaths = new Set<DeathListener>();
   vi.mocked(planReplicas).mockImplementation((_view, self) => {
     looks.push(self);
     const plan = { versions: [], notices: [], lookAtMs: null, memory: EMPTY_SCALING_MEMORY };
@@ -52,11 +52,22 @@ function prepare({
   };
   const components = {
     peer: {
-      ...{ id: NODE, recruits: { join: () => {} }, view: { holders: () => [] } },
+      ...{ id: NODE, view: { holders: () => [] } },
+      recruits: {
+        join: () => {},
+        onNotice: (listener: () => void) => {
+          heard.notice = listener;
+          return () => delete heard.notice;
+        },
+      },
       liveness: {
         onDeath: (listener: DeathListener) => {
-          deaths.add(listener);
-          return () => deaths.delete(listener);
+          heard.death = () => {
+            // Of one that held nothing nobody need look.
+            listener(NODE, []);
+            listener(NODE, [A]);
+          };
+          return () => delete heard.death;
         },
       },
     },
@@ -90,7 +101,8 @@ function prepare({
   };
   scaler.start();
   return {
-    ...{ actions, done, nextLook, looks, deaths, left: leaving.resolve },
+    ...{ actions, done, heard, nextLook, left: leaving.resolve },
+    stop: () => scaler.stop(),
     failPrefetch: () => present(prefetchFailed)(),
     async [Symbol.asyncDispose]() {
       leaving.resolve();
@@ -111,22 +123,20 @@ describe('Scaler', () => {
     await nextLook();
   });
 
-  it('looks at once, and once, when holders die, and not when nodes do that held nothing', async () => {
-    // No look of its own accord before the test is over.
-    await using made = prepare({ tickMs: 20_000 });
-    const { deaths, looks, nextLook } = made;
-    const [die] = deaths;
-    present(die)(NODE, []);
-    const next = nextLook();
-    for (const held of [[A], [A, B], [B]]) present(die)(NODE, held);
-    await next;
-    expect(looks).toHaveLength(1);
-    const second = nextLook();
-    present(die)(NODE, [A]);
-    await second;
-    await made[Symbol.asyncDispose]();
-    expect([looks.length, deaths.size]).toEqual([2, 0]);
-  });
+  it.each(['notice', 'death'] as const)(
+    'looks when it hears of a %s, long before the next look is due, and hears no more once it has stopped',
+    async (what) => {
+      await using made = prepare({ tickMs: 60_000 });
+      const { heard, nextLook } = made;
+      for (let round = 0; round < 2; round += 1) {
+        const look = nextLook();
+        present(heard[what])();
+        await look;
+      }
+      await made.stop();
+      expect(heard).toEqual({});
+    },
+  );
 
   it('claims in a move once, when its place is free, and counts it as loading until then', async () => {
     await using made = prepare();

@@ -60,6 +60,18 @@ describe('selectNode', () => {
     expect(choose([near, candidateOf('far', { roundTripMs: 80 }), unmeasured])).toBe('unmeasured');
   });
 
+  it('asks none that by news of its load would refuse a request, once a node has counted it', () => {
+    const busy = candidateOf('busy', { load: loadOf(100), waiting: 10 });
+    const counted = { counted: true, remainingMs: 500 };
+    expect(choose([busy], { remainingMs: 500 })).toBe('busy');
+    expect(choose([busy], counted)).toBeUndefined();
+    expect(verdicts([busy, candidateOf('idle')], counted)).toMatchObject({ busy: 'too busy' });
+    expect(choose([busy], { ...counted, remainingMs: 2_000 })).toBe('busy');
+    expect(choose([{ ...busy, loadAgeMs: 5_000 }], counted)).toBe('busy');
+    expect(choose([{ ...busy, load: loadOf(null) }], counted)).toBe('busy');
+    expect(choose([{ ...busy, waiting: 0, load: loadOf(900) }], counted)).toBe('busy');
+  });
+
   it('never asks a node that was tried or that must be avoided, not even when there is no other', () => {
     const tried = new Set(['tried' as NodeId]);
     const avoid = {

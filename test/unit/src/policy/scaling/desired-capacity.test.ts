@@ -19,16 +19,17 @@ interface Asked {
   readonly minReplicas?: number;
   readonly witnesses?: number;
   readonly have?: number;
+  readonly recruited?: boolean;
 }
 
 /** One look after another at what was asked for, and what each found. */
 function looks(...asked: readonly (Asked & { readonly atMs: number })[]) {
   let memory: VersionMemory = firstMemory(0);
   return asked.map(({ atMs, stablePerS, panicPerS = stablePerS, readyPerS = 100, ...rest }) => {
-    const { minReplicas = 1, witnesses = 3, have = 1 } = rest;
+    const { minReplicas = 1, witnesses = 3, have = 1, recruited = false } = rest;
     const demand = { stablePerS, panicPerS, serviceTimeMs: 50, asked: panicPerS > 0, witnesses };
     const deployment = resolveDeployment({ minReplicas });
-    const input = { demand, readyPerS, have, deployment, memory };
+    const input = { demand, readyPerS, have, deployment, memory, recruited };
     const found = desiredCapacity(input, SETTINGS, atMs);
     memory = found.memory;
     return found;
@@ -36,6 +37,16 @@ function looks(...asked: readonly (Asked & { readonly atMs: number })[]) {
 }
 
 describe('desiredCapacity', () => {
+  it('goes by the panic window, less what chance adds, where somebody said that replicas are lacking', () => {
+    // 150 counted in six seconds: give or take 12.
+    const shown = (25 * (1 - 1 / Math.sqrt(150))) / 0.7;
+    const looked = { atMs: 0, stablePerS: 14, panicPerS: 25 };
+    expect(looks({ ...looked, recruited: true })[0]?.wantedPerS).toBeCloseTo(shown, 9);
+    expect(looks(looked)[0]?.wantedPerS).toBeCloseTo(20, 9);
+    expect(looks({ ...looked, stablePerS: 35, recruited: true })[0]?.wantedPerS).toBeCloseTo(50, 9);
+    expect(looks({ atMs: 0, stablePerS: 0, recruited: true })[0]?.wantedPerS).toBe(0);
+  });
+
   it('is demand over the target utilisation', () => {
     expect(looks({ atMs: 0, stablePerS: 70 })[0]).toMatchObject({ wantedPerS: 100, panic: false });
   });

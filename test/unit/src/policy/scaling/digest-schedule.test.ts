@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   digestIntervalMs,
+  digestLookMs,
   isDigestDue,
   isIdle,
 } from '../../../../../src/policy/scaling/digest-schedule.ts';
@@ -11,6 +12,14 @@ function demand(arrivalsPerS: number, inFlight = 0) {
 }
 
 const PACE = { stableWindowMs: 60_000, reporters: 2 };
+
+describe('digestLookMs', () => {
+  it('is a slice of the panic window, two seconds at most', () => {
+    expect(digestLookMs({ panicWindowMs: 6_000 })).toBe(1_000);
+    expect(digestLookMs({ panicWindowMs: 600 })).toBe(100);
+    expect(digestLookMs({ panicWindowMs: 600_000 })).toBe(2_000);
+  });
+});
 
 describe('isDigestDue', () => {
   it.each([

@@ -106,9 +106,9 @@ describe('mergeDemand', () => {
         ['dead', { atMs: 0, requestsPerS: 10 }],
       ]).stablePerS;
     };
-    expect(at(2_000)).toBeCloseTo(16, 6);
-    expect(at(32_000)).toBeCloseTo(12, 6);
-    expect(at(62_000)).toBeCloseTo(8, 6);
+    expect(at(0)).toBeCloseTo(16, 6);
+    expect(at(30_000)).toBeCloseTo(12, 6);
+    expect(at(60_000)).toBeCloseTo(8, 6);
   });
 
   it('takes one that has left and is not asked any more for idle, not for a liar', () => {

@@ -70,6 +70,26 @@ describe('simulateSwarm', () => {
     expect(outcome.records[0]?.seconds[55]?.p99Ms).toBeLessThan(1_000);
   });
 
+  it('has what is ordered claimed in one moment, and nobody plan beside it', () => {
+    const orders = [{ atMs: 10_000, version: 1, replicas: 5 }];
+    const outcome = run({ orders, fileBytes: 1e6, trace: steadyTrace(20) });
+    const readyOf = (version: number, second: number) =>
+      outcome.records[version]?.seconds[second]?.ready;
+    expect([readyOf(1, 8), readyOf(1, 15)]).toEqual([readyOf(1, 0), 5]);
+    expect(readyOf(0, 55)).toBe(readyOf(0, 0));
+    expect(outcome.actions).toEqual([]);
+  });
+
+  it('books refusals and failures in the second in which the request came', () => {
+    const crowd = stepTrace(0, { perS: 100, fromMs: 20_000, untilMs: 21_000 });
+    const { records } = run({ trace: crowd, versions: 1, deployment: { maxReplicas: 1 } });
+    const seconds = records[0]?.seconds ?? [];
+    const failed = seconds.filter((second) => second.failed > 0).map(({ atMs }) => atMs);
+    expect(seconds.some(({ refused }) => refused > 0)).toBe(true);
+    expect(failed.length).toBeGreaterThan(0);
+    for (const atMs of failed) expect([21_000, 22_000]).toContain(atMs);
+  });
+
   it('wakes a version that nobody serves for the first who asks', () => {
     const asked = stepTrace(0, { perS: 2, fromMs: 30_000, untilMs: 1e9 });
     const deployment = { minReplicas: 0 };

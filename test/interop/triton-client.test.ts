@@ -93,6 +93,14 @@ describe.skipIf(PYTHON_PACKAGES_ABSENT !== undefined)(
       expect(seen.aio[client]).toEqual({ live: true, answers: EIGHT_SUMS });
     });
 
+    test('are answered right, all of them, when many call at once as perf_analyzer does', async () => {
+      const http = gateway.http.replace('http://', '');
+      const load = { http, grpc: gateway.grpc, callers: 8, requests: 50 };
+      const found = await runPython('triton_load.py', load, { timeoutMs: 120_000 });
+      const all = { answered: 400, wrong: 0, failures: [] };
+      expect(found).toMatchObject({ http: all, grpc: all });
+    });
+
     test.each([
       ['http', '404', '400'],
       ['grpc', 'StatusCode.NOT_FOUND', 'StatusCode.INVALID_ARGUMENT'],

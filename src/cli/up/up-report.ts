@@ -225,6 +225,7 @@ export class UpReport {
       ...others,
       'npx swarm models ls',
       'npx swarm nodes ls',
+      'npx swarm top',
       `npx swarm publish model.onnx --name my-model --key ${quote(keyFile)}`,
     ];
     this.#terminal.print(`\n${this.#strong('The swarm stays up.')} In another terminal, try:\n`);

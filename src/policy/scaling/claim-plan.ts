@@ -67,7 +67,8 @@ export function planClaim(
     turns === 0
       ? (claimSpreadMs * place.position) / wanted
       : claimSpreadMs + PATIENCE_TICKS * tickMs * turns;
-  const recruited = isRecruited(state.version, self.settings);
+  // Who has a part sees for itself whether it lasts; of the others, who sent a notice has seen it.
+  const recruited = state.own === undefined && isRecruited(state.version, self.settings);
   const startsMs = shortSinceMs + (shortage.urgent || recruited ? 0 : upDelayMs);
   const dueMs = startsMs + waitMs;
   if (nowMs < dueMs) return { dueMs, action: undefined };

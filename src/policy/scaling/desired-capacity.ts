@@ -15,6 +15,9 @@ const MIN_UTILISATION = 0.1;
 /** Times what a panic window shows that it is expected to show soon at most. */
 const MAX_AHEAD = 1.5;
 
+/** Standard deviations of what a panic window counts that are taken off where it rules without a panic. */
+const SHOWN_DEVIATIONS = 3;
+
 /** Slices of a down-delay in which the most that was wanted is kept. */
 const WISH_SLICES = 10;
 
@@ -119,13 +122,14 @@ function aheadOf(
 }
 
 /**
- * Requests a second that so many counted in a window speak for, less a standard deviation of what chance adds. Who has just been called
+ * Requests a second that so many counted in a window speak for, less three standard deviations of what chance adds: who comes for noise
+ * leaves for noise. Who has just been called
  * on knows nothing of holders that were lost: what they were asked for the others are asked for now, and a stable window shows it
  * a minute late.
  */
 function surelyPerS(perS: number, windowMs: number): number {
   const counted = (perS * windowMs) / 1_000;
-  return counted === 0 ? 0 : Math.max(0, perS * (1 - 1 / Math.sqrt(counted)));
+  return counted === 0 ? 0 : Math.max(0, perS * (1 - SHOWN_DEVIATIONS / Math.sqrt(counted)));
 }
 
 function growthBound(witnesses: number, readyPerS: number): number {

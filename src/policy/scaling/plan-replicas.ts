@@ -3,7 +3,7 @@ import { planClaim, shortageOf } from './claim-plan.ts';
 import { planMove } from './move-plan.ts';
 import { describeHindrances } from './node-fitness.ts';
 import { rendezvousDistance } from './node-rank.ts';
-import { lackingCopies, planPrefetch } from './prefetch-plan.ts';
+import { planPrefetch } from './prefetch-plan.ts';
 import type {
   ReplicaAction,
   ReplicaPlan,
@@ -16,12 +16,6 @@ import { assessVersion, nodesById, type VersionState } from './version-state.ts'
 
 /** Share of a recruit interval by which a notice is put off at random, so that two who see the same do not both speak. */
 const NOTICE_JITTER = 0.5;
-
-/**
- * Notices a second, of the whole swarm, of versions that lack no replica but spare copies: who does not hold one hears of it in no
- * other way, and copies that come before they are needed can wait for their turn.
- */
-const SPARE_NOTICES_PER_S = 0.5;
 
 /** Looks in the time of one tick while a crowd is there that replicas are lacking for: each tells more of how large it is. */
 const HURRIED_LOOKS = 4;
@@ -77,7 +71,7 @@ export function planReplicas(
   return {
     actions,
     versions: states.map((state) => describe(state)),
-    notices: planNotices(states, { self, population: view.population }, nowMs, random),
+    notices: planNotices(states, self, nowMs, random),
     lookAtMs,
     memory: new Map(states.map(({ version, memory }) => [version.cid, memory])),
   };
@@ -125,26 +119,22 @@ function unplaceable(
 /**
  * Versions that lack replicas: a holder tells all nodes, for those that do not hold them hear of it in no other way; where there
  * is none, who heard of the demand. One of them speaks, the first by its distance; the others when nobody was heard for another interval each,
- * or where nobody can wait for another spread of claims each. Where only spare copies are lacking somebody speaks now and then.
+ * or where nobody can wait for another spread of claims each.
  */
 function planNotices(
   states: readonly VersionState[],
-  { self, population }: { readonly self: ScalingSelf; readonly population: number },
+  { node, settings }: ScalingSelf,
   nowMs: number,
   random: () => number,
 ): readonly VersionCid[] {
-  const { node, settings } = self;
   const { recruitIntervalMs, upDelayMs, claimSpreadMs } = settings;
-  const spareShare = (SPARE_NOTICES_PER_S * settings.tickMs) / 1_000 / population;
   return states
     .filter((state) => {
       const { version, memory, ready } = state;
       const quietMs = version.noticeAgeMs ?? Number.POSITIVE_INFINITY;
       if (quietMs < recruitIntervalMs) return false;
       const shortage = shortageOf(state);
-      if (shortage === undefined || memory.shortSinceMs === null) {
-        return state.own?.state === 'ready' && lackingCopies(state) > 0 && random() < spareShare;
-      }
+      if (shortage === undefined || memory.shortSinceMs === null) return false;
       const speakers =
         ready.length > 0
           ? ready.map((one) => one.node)

@@ -18,7 +18,7 @@ function spareCopies(desiredCount: number): number {
  * Disk copies that are lacking of a version whose demand comes near what its replicas can do. None of one that is short already:
  * that one is claimed, not fetched for later.
  */
-export function lackingCopies(state: VersionState): number {
+function lackingCopies(state: VersionState): number {
   const { version, desired, havePerS, ready, loading, stored } = state;
   if (stored.size === 0 || state.memory.shortSinceMs !== null) return 0;
   if (desired.wantedPerS === 0 || desired.wantedPerS < NEAR * havePerS) return 0;

@@ -86,7 +86,10 @@ export function assessVersion(
   const have = ready.length + loading.length;
   const input = {
     ...{ demand, readyPerS, have, deployment: version.deployment, memory: known },
-    recruited: isRecruited(version, self.settings),
+    // Who has a part in it knows whom it has lost.
+    recruited:
+      isRecruited(version, self.settings) &&
+      !version.replicas.some(({ node }) => node === self.node.node),
   };
   const desired = desiredCapacity(input, self.settings, nowMs);
   const meanPerS = have === 0 ? capacity.usualPerS : havePerS / have;

@@ -39,7 +39,7 @@ function looks(...asked: readonly (Asked & { readonly atMs: number })[]) {
 describe('desiredCapacity', () => {
   it('goes by the panic window, less what chance adds, where somebody said that replicas are lacking', () => {
     // 150 counted in six seconds: give or take 12.
-    const shown = (25 * (1 - 1 / Math.sqrt(150))) / 0.7;
+    const shown = (25 * (1 - 3 / Math.sqrt(150))) / 0.7;
     const looked = { atMs: 0, stablePerS: 14, panicPerS: 25 };
     expect(looks({ ...looked, recruited: true })[0]?.wantedPerS).toBeCloseTo(shown, 9);
     expect(looks(looked)[0]?.wantedPerS).toBeCloseTo(20, 9);

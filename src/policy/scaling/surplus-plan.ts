@@ -7,7 +7,7 @@ import { type NodesById, nodeOf, type VersionState } from './version-state.ts';
 const MIN_STAY_MARGIN = 0.05;
 
 /** Standard deviations of what a stable window counts that the margin covers: who leaves for noise comes back for noise. */
-const STAY_DEVIATIONS = 3;
+const STAY_DEVIATIONS = 5;
 
 /**
  * Whether this node gives up what the others do without. The last in order goes first, then two, then four, each a look later,

@@ -173,7 +173,16 @@ async function end(child: ChildProcess): Promise<void> {
   const ended = child.exitCode !== null || child.signalCode !== null;
   if (ended || child.pid === undefined) return;
   const exited = once(child, 'exit');
+  // Some start processes in groups of their own.
+  const below = await childrenOf(child.pid);
   process.kill(-child.pid, 'SIGKILL');
+  for (const { pid } of below) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It went with its group.
+    }
+  }
   await exited;
 }
 

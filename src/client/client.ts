@@ -28,7 +28,7 @@ import { failedCall, InferenceCall } from './inference-call.ts';
 import { InferenceRouter } from './inference-router.ts';
 import { ModelDescriptions } from './model-descriptions.ts';
 import { ModelResolver, type ResolvedModel } from './model-resolver.ts';
-import { OpenCalls } from './open-calls.ts';
+import { checkAbortOptions, OpenCalls } from './open-calls.ts';
 import { findReleaseStatus, type ReleaseStatus } from './release-status.ts';
 import { type DescribedModel, RemoteModel } from './remote-model.ts';
 import type { RouteExplanation } from './route-explanation.ts';
@@ -184,6 +184,7 @@ export class SwarmClient implements AsyncDisposable {
    */
   async describe(ref: string | ModelRef, options: AbortOptions = {}): Promise<DescribedModel> {
     const model = toModelRef(ref);
+    checkAbortOptions(options);
     const known = this.#calls.closed ? undefined : this.#descriptions.known(model);
     if (known !== undefined) return known;
     return this.#calls.within(options, formatModelRef(model), (signal) =>

@@ -1,6 +1,8 @@
 import { InvalidInputError, NotFoundError } from '../../protocols/errors.ts';
 import { type ModelRef, parseModelRef } from '../../protocols/reference.ts';
-import { describeUnknownFields } from './known-fields.ts';
+import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
+
+const FIELDS: FieldsOf<ModelRef> = { publisher: true, name: true, selector: true };
 
 /**
  * The reference that an application named a model by.
@@ -10,9 +12,7 @@ import { describeUnknownFields } from './known-fields.ts';
 export function toModelRef(ref: string | ModelRef): ModelRef {
   if (typeof ref === 'string') return parseModelRef(ref);
   if (ref === null || typeof ref !== 'object') throw new NotFoundError('no model reference given');
-  const fault = describeUnknownFields<ModelRef>(ref, {
-    ...{ publisher: true, name: true, selector: true },
-  });
+  const fault = describeUnknownFields(ref, FIELDS);
   if (fault !== undefined) throw new InvalidInputError(`model reference: ${fault}`);
   const { publisher, name, selector } = ref;
   if (typeof publisher === 'string' && typeof name === 'string' && selector?.kind !== undefined) {

@@ -2,7 +2,15 @@ import { ConnectionError, InvalidInputError } from '../../protocols/errors.ts';
 import { IdTable } from '../../protocols/id-table.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
 import { CallClock } from './call-clock.ts';
-import { describeUnknownFields } from './known-fields.ts';
+import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
+
+const FIELDS: FieldsOf<AbortOptions> = { signal: true };
+
+/** @throws {ERR_INVALID_INPUT} for an option there is none of. */
+export function checkAbortOptions(options: AbortOptions): void {
+  const fault = describeUnknownFields(options, FIELDS);
+  if (fault !== undefined) throw new InvalidInputError(`options: ${fault}`);
+}
 
 /** What of a client is under way, so that it ends when the client is closed. */
 export class OpenCalls {
@@ -51,8 +59,7 @@ export class OpenCalls {
     what: string,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const fault = describeUnknownFields<AbortOptions>(options, { signal: true });
-    if (fault !== undefined) throw new InvalidInputError(`options: ${fault}`);
+    checkAbortOptions(options);
     const { signal } = options;
     using clock = new CallClock(this.#deadlineMs, signal);
     try {

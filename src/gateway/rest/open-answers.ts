@@ -1,16 +1,21 @@
 import type { ServerResponse } from 'node:http';
 import { Server } from 'node:net';
+import { IdTable } from '../../../protocols/id-table.ts';
 
 /**
  * The requests of a server that are not answered to the last byte. Node takes a connection for idle as soon as its answer is written, and closing
  * a server destroys those that are: a client that reads more slowly than the gateway writes would lose the rest.
  */
 export class OpenAnswers {
-  readonly #open = new Set<ServerResponse>();
+  /** By a number of their own. */
+  readonly #open = new IdTable<ServerResponse>();
+  #last = 0;
 
   add(response: ServerResponse): void {
-    this.#open.add(response);
-    response.once('close', () => this.#open.delete(response));
+    this.#last = (this.#last + 1) >>> 0;
+    const id = this.#last;
+    this.#open.set(id, response);
+    response.once('close', () => this.#open.delete(id));
   }
 
   /**
@@ -20,7 +25,9 @@ export class OpenAnswers {
   async finish(server: Server): Promise<void> {
     // Not the close of HTTP's own server, which destroys connections.
     Server.prototype.close.call(server);
-    while (this.#open.size > 0) await Promise.all([...this.#open].map(ended));
+    while (this.#open.size > 0) {
+      await Promise.all(this.#open.entries().map(([, response]) => ended(response)));
+    }
   }
 }
 

@@ -11,14 +11,13 @@ import type { QueuedResult } from './scheduler/waiting-line.ts';
 export class RequestSpan {
   readonly #sink: SpanSink | undefined;
   readonly #span: OpenSpan | undefined;
-  readonly #attributes: Readonly<Record<string, string>>;
+  readonly #replica: Replica;
 
-  constructor(sink: SpanSink | undefined, trace: TraceHeaders, { origin }: Replica) {
+  constructor(sink: SpanSink | undefined, trace: TraceHeaders, replica: Replica) {
     this.#sink = sink;
+    this.#replica = replica;
     const parent = sink === undefined ? undefined : parseTrace(trace);
     this.#span = parent && new OpenSpan(sink, { name: 'infer', kind: 'server', parent });
-    const { publisher, name, cid } = origin;
-    this.#attributes = { 'swarm.model': `${publisher}/${name}`, 'swarm.version': cid };
   }
 
   answered({ queueMs, executeMs, together }: Omit<QueuedResult, 'outputs'>): void {
@@ -36,6 +35,11 @@ export class RequestSpan {
       ...{ startMs: beganMs, endMs: beganMs + executeMs },
       attributes: { 'swarm.batch.requests': together },
     });
+  }
+
+  get #attributes(): Readonly<Record<string, string>> {
+    const { publisher, name, cid } = this.#replica.origin;
+    return { 'swarm.model': `${publisher}/${name}`, 'swarm.version': cid };
   }
 
   failed(error: unknown): void {

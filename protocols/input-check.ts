@@ -24,7 +24,8 @@ export interface GivenInput {
  */
 export function checkInputs(specs: readonly TensorSpec[], given: readonly GivenInput[]): void {
   const known = byName(specs);
-  const seen = new Set<string>();
+  // One alone cannot be given twice, and most models have one.
+  const seen = given.length > 1 ? new Set<string>() : undefined;
   for (const input of given) {
     const spec = known.get(input.name);
     if (spec === undefined) {
@@ -32,9 +33,9 @@ export function checkInputs(specs: readonly TensorSpec[], given: readonly GivenI
         `unknown input ${quoted(input.name)}, the model has ${nameList(specs)}`,
       );
     }
-    if (seen.has(input.name))
+    if (seen?.has(input.name) === true)
       throw new InvalidInputError(`input ${quoted(input.name)} is given twice`);
-    seen.add(input.name);
+    seen?.add(input.name);
     if (input.datatype !== spec.datatype) {
       throw new InvalidInputError(
         `input ${quoted(input.name)} has datatype ${input.datatype}, expected ${spec.datatype}`,
@@ -42,12 +43,12 @@ export function checkInputs(specs: readonly TensorSpec[], given: readonly GivenI
     }
     checkShape(input, spec.shape);
   }
-  const missing = specs.find(({ name }) => !seen.has(name));
-  if (missing !== undefined) {
-    throw new InvalidInputError(
-      `input ${quoted(missing.name)} is missing, the model takes ${nameList(specs)}`,
-    );
-  }
+  // All that are given are the model's, and none is there twice.
+  if (given.length === specs.length) return;
+  const missing = specs.find(({ name }) => !given.some((input) => input.name === name));
+  throw new InvalidInputError(
+    `input ${quoted(missing?.name ?? '')} is missing, the model takes ${nameList(specs)}`,
+  );
 }
 
 /** By the specs of a model, which are looked through for each of its requests. */

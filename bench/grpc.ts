@@ -67,7 +67,8 @@ async function runGrpc(options: GrpcOptions, host: BenchHost): Promise<GrpcRow[]
         for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
           signal.throwIfAborted();
           const { payloadBytes, inFlight } = traffic;
-          const key = `${payloadBytes} B, ${inFlight} in flight: ${server.library}`;
+          const { library } = server;
+          const key = `${payloadBytes} B, ${inFlight} in flight: ${library}`;
           progress(`round ${round + 1}, ${key}`);
           const row = await measureServer(server, client, traffic);
           found.set(key, [...(found.get(key) ?? []), row]);

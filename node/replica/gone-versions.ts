@@ -10,7 +10,6 @@ const TOLD_MS = 180_000;
 /** Versions that are held no more and whose end is still told, so that those who missed the first word hear it again. */
 export class GoneVersions {
   #versions: readonly { readonly version: AnnouncedVersion; readonly untilMs: number }[] = [];
-
   readonly #isHeld: (cid: VersionCid) => boolean;
 
   /** @param isHeld whether a version is held again: its end is no news then, and must not be taken for one */

@@ -15,6 +15,7 @@ import { lookupModel } from '../support/models.ts';
 import { startTestGateway, type TestGateway } from '../support/test-gateway.ts';
 import { createTestnet, type Testnet } from '../support/testnet.ts';
 import { identityModel, simpleModel } from '../support/triton-models.ts';
+import { binaryRequest } from '../support/binary-request.ts';
 
 let testnet: Testnet;
 let gateway: TestGateway;
@@ -52,17 +53,8 @@ const errorOf = async (response: Response) => ((await response.json()) as { erro
 
 /** Two elements of `x` as bytes after the JSON, asked back as bytes. */
 async function binary(datatype: 'INT64' | 'FP32', bytes: Buffer) {
-  const shape = [1, 2];
-  const parameters = { binary_data_size: bytes.byteLength };
-  const json = Buffer.from(
-    JSON.stringify({
-      inputs: [{ name: 'x', datatype, shape, parameters }],
-      parameters: { binary_data_output: true },
-    }),
-  );
-  const headers = { 'inference-header-content-length': String(json.byteLength) };
-  const route = `/v2/models/${datatype.toLowerCase()}/infer`;
-  const response = await post(route, Buffer.concat([json, bytes]), headers);
+  const { body, headers } = binaryRequest({ datatype, shape: [1, 2], bytes });
+  const response = await post(`/v2/models/${datatype.toLowerCase()}/infer`, body, headers);
   const length = Number(response.headers.get('inference-header-content-length'));
   return Buffer.from(await response.arrayBuffer()).subarray(length);
 }

@@ -1,6 +1,7 @@
 import type { Datatype } from '../../protocols/datatype.ts';
 import { GrpcCaller, type GrpcMessage } from './grpc-caller.ts';
 import type { TestGateway } from './test-gateway.ts';
+import { binaryRequest } from './binary-request.ts';
 
 export interface TritonReply {
   readonly status: number;
@@ -51,18 +52,10 @@ export class TritonCaller implements Disposable {
   /** Runs a model of one input `x`, which goes and comes back as bytes. */
   async identityOverHttp(
     model: string,
-    { datatype, shape, bytes }: { readonly datatype: Datatype } & SeenTensor,
+    tensor: { readonly datatype: Datatype } & SeenTensor,
   ): Promise<SeenTensor> {
-    const parameters = { binary_data_size: bytes.byteLength };
-    const json = Buffer.from(
-      JSON.stringify({
-        inputs: [{ name: 'x', datatype, shape, parameters }],
-        parameters: { binary_data_output: true },
-      }),
-    );
-    const headers = { 'inference-header-content-length': String(json.byteLength) };
-    const sent = new Uint8Array(Buffer.concat([json, bytes]));
-    const reply = await this.post(`/v2/models/${model}/infer`, sent, headers);
+    const { body, headers } = binaryRequest(tensor);
+    const reply = await this.post(`/v2/models/${model}/infer`, body, headers);
     if (reply.status !== 200) throw new Error(String(reply.json['error']));
     const [output] = reply.json['outputs'] as [{ readonly shape: readonly number[] }];
     return { shape: output.shape, bytes: reply.tail };

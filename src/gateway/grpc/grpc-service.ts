@@ -152,15 +152,13 @@ export class GrpcService {
         return answer(call.request, opened);
       };
       // The headers go with the answer: sent ahead of it they are a packet, and a system call, of their own.
+      const end: typeof reply = (...answer) => {
+        sendRequestId(call, requestId);
+        reply(...answer);
+      };
       answered().then(
-        (value) => {
-          sendRequestId(call, requestId);
-          reply(null, value);
-        },
-        (error: unknown) => {
-          sendRequestId(call, requestId);
-          reply(this.#status(error, requestId));
-        },
+        (value) => end(null, value),
+        (error: unknown) => end(this.#status(error, requestId)),
       );
     };
   }

@@ -8,6 +8,7 @@ import {
 } from '../protocols/errors.ts';
 import type {
   Admission,
+  Cancellation,
   ExecutionResult,
   InferenceHandler,
   RequestHeader,
@@ -138,11 +139,11 @@ export class InferenceService implements InferenceHandler {
     const deadlineAtMs = performance.now() + deadlineMs;
     const { caller } = context;
     const request: AdmittedRequest = { replica, header, caller, deadlineAtMs };
-    const execute: Admission['execute'] = (inputs, { signal }) =>
-      this.#execute(request, inputs, signal);
+    const execute: Admission['execute'] = (inputs, cancellation) =>
+      this.#execute(request, inputs, cancellation);
     const desk = receipts?.open(header, { caller, provider: model.provider });
     if (desk === undefined) return { execute };
-    return { execute: (inputs, options) => desk(inputs, execute(inputs, options)) };
+    return { execute: (inputs, cancellation) => desk(inputs, execute(inputs, cancellation)) };
   }
 
   /** A request that another node has counted is no further demand, and what is not held here nobody can want here. */
@@ -172,7 +173,7 @@ export class InferenceService implements InferenceHandler {
   async #execute(
     { replica, header, caller, deadlineAtMs }: AdmittedRequest,
     inputs: readonly NamedTensor[],
-    signal: AbortSignal | undefined,
+    cancellation: Cancellation,
   ): Promise<ExecutionResult> {
     const { countOutcome, demand, sequenceOf, spans } = this.#components;
     const { queue, origin } = replica;
@@ -181,16 +182,23 @@ export class InferenceService implements InferenceHandler {
     }
     const { priority, outputs: wanted, again = false } = header;
     // Anybody may ask for the highest: only whom the owner has named goes before others, else only before what it sent itself.
-    const rank = this.#init.allowCallers === 'any' ? { ownPriority: priority } : { priority };
+    const unnamed = this.#init.allowCallers === 'any';
     const startedAtMs = performance.now();
     const meter = demand?.(origin.cid);
     const release = replica.acquire();
     if (!again) meter?.arrived(startedAtMs);
     const span = new RequestSpan(spans, header, replica);
     try {
-      const submitted = { caller, deadlineAtMs, outputs: wanted, signal, ...rank };
-      const { outputs, queueMs, executeMs, together } = await queue.submit(inputs, submitted);
-      span.answered({ queueMs, executeMs, together });
+      const result = await queue.submit(inputs, {
+        caller,
+        deadlineAtMs,
+        outputs: wanted,
+        cancellation,
+        priority: unnamed ? 0 : priority,
+        ownPriority: unnamed ? priority : 0,
+      });
+      const { outputs, queueMs, executeMs, together } = result;
+      span.answered(result);
       meter?.served(queueMs, executeMs / together, performance.now());
       // The time inside the model is what the version answers for; the queue before it is this node's.
       countOutcome(replica, { kind: 'answered', latencyMs: executeMs }, caller);

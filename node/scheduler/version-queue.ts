@@ -1,17 +1,13 @@
-import {
-  BusyError,
-  DeadlineError,
-  ExecutionError,
-  isSwarmError,
-  NotFoundError,
-} from '../../protocols/errors.ts';
+import { BusyError, isSwarmError, NotFoundError } from '../../protocols/errors.ts';
+import type { Cancellation } from '../../protocols/inference/index.ts';
 import { bytesOf, elementsOf, type NamedTensor } from '../../protocols/tensor.ts';
-import type { AbortOptions, LoadReport } from '../../protocols/types.ts';
+import type { LoadReport } from '../../protocols/types.ts';
 import {
-  decideAdmission,
   DEFAULT_MAX_QUEUED_BYTES,
+  decideAdmission,
   describeRefusal,
   estimateWaitMs,
+  type QueueView,
 } from '../../src/policy/admission.ts';
 import { batchFormOf } from '../../src/policy/batch-form.ts';
 import { momentaryLoad } from '../../src/policy/momentary-load.ts';
@@ -21,9 +17,10 @@ import { joinTensors, splitTensors } from './batch-tensors.ts';
 import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import { DeadlyInputs } from './deadly-inputs.ts';
 import { takeBatch } from './next-batch.ts';
+import { asExecutionError, endedProcess, lateError, wasStopped } from './queue-error.ts';
 import { RunsUnderWay, type RunUnderWay } from './runs-under-way.ts';
 import { VersionTimes } from './version-times.ts';
-import { type QueuedResult, type WaitingRequest, WaitingLine } from './waiting-line.ts';
+import { type QueuedResult, WaitingLine, type WaitingRequest } from './waiting-line.ts';
 
 /** How requests of a version may run together. */
 export interface Batching {
@@ -61,7 +58,9 @@ export interface VersionQueueInit {
   readonly deadly?: DeadlyInputs | undefined;
 }
 
-export interface SubmitOptions extends AbortOptions {
+export interface SubmitOptions {
+  /** Takes a request that waits out and abandons the result of one that runs. */
+  readonly cancellation?: Cancellation | undefined;
   /** Who asks: callers of one priority get equal shares. @default one caller of all who are not named, who may fill the queue */
   readonly caller?: string | undefined;
   /** When the caller gives up, on the queue's clock, which by default is `performance.now()`; undefined for never. */
@@ -77,7 +76,7 @@ export interface SubmitOptions extends AbortOptions {
 /**
  * The line of requests before one loaded version, and the batches they run in.
  *
- * A request leaves it by its answer, by its deadline, or by its signal. The last two take a waiting request out and abandon
+ * A request leaves it by its answer, by its deadline, or by its caller's cancelling it. The last two take a waiting request out and abandon
  * the result of a running one: only the node's own execution limit ends an execution, by killing its process. Of a batch that
  * fails each request is tried once more alone, so that what one of them brought about is its own.
  *
@@ -127,17 +126,36 @@ export class VersionQueue {
    */
   admit(deadlineMs: number, elements = 0, bytes = 0, caller?: string): void {
     if (this.#draining) throw new BusyError('version is being unloaded', 1_000);
-    const { maxQueued, maxQueuedBytes = DEFAULT_MAX_QUEUED_BYTES } = this.#init;
-    const { length: queued, bytes: queuedBytes } = this.#line;
-    const serviceMs = this.#times.estimateMs(elements);
-    const waitMs = this.#waitMs();
-    const own = this.#line.of(caller);
-    const queue = { queued, maxQueued, queuedBytes, maxQueuedBytes, waitMs, serviceMs, ...own };
+    const queue = this.#view(caller, this.#waitMs(), this.#times.estimateMs(elements));
     const request = { deadlineMs, bytes };
     const decision = decideAdmission(queue, request);
     if (decision.admitted) return;
     const { message, details } = describeRefusal(queue, request, decision.reason);
     throw new BusyError(message, decision.retryAfterMs, { details });
+  }
+
+  /** Checks that there is a place and room still for who was admitted before; how long it waits was looked at then. */
+  #readmit(bytes: number, caller: string | undefined): void {
+    const request = { deadlineMs: Infinity, bytes };
+    if (!this.#draining && decideAdmission(this.#view(caller, 0, null), request).admitted) return;
+    this.admit(request.deadlineMs, 0, bytes, caller);
+  }
+
+  #view(caller: string | undefined, waitMs: number, serviceMs: number | null): QueueView {
+    const { maxQueued, maxQueuedBytes = DEFAULT_MAX_QUEUED_BYTES } = this.#init;
+    const { length: queued, bytes: queuedBytes } = this.#line;
+    const { callerQueued, callerBytes } = this.#line.of(caller);
+    // Not spread out of parts: one is made for each request, twice.
+    return {
+      queued,
+      maxQueued,
+      queuedBytes,
+      maxQueuedBytes,
+      callerQueued,
+      callerBytes,
+      waitMs,
+      serviceMs,
+    };
   }
 
   /**
@@ -149,15 +167,15 @@ export class VersionQueue {
    *   the model's process twice.
    */
   async submit(inputs: readonly NamedTensor[], options: SubmitOptions = {}): Promise<QueuedResult> {
-    options.signal?.throwIfAborted();
     const submittedAtMs = this.#clock.nowMs();
     const { deadlineAtMs = Infinity, priority = 0, outputs = [] } = options;
-    const { signal, caller, ownPriority } = options;
+    const { cancellation, caller, ownPriority } = options;
+    cancellation?.throwIfCancelled();
     if (deadlineAtMs <= submittedAtMs) throw lateError('queue');
     this.#deadly.check(inputs);
     // A body takes its time after the header was admitted: others may have filled the queue since.
-    this.admit(Infinity, 0, bytesOf(inputs), caller);
-    return new Promise((resolve, reject) => {
+    this.#readmit(bytesOf(inputs), caller);
+    return await new Promise((resolve, reject) => {
       this.#line.add({
         inputs,
         outputs,
@@ -168,7 +186,7 @@ export class VersionQueue {
         form: batchFormOf(inputs, outputs, this.#batching.axis),
         submittedAtMs,
         deadlineAtMs,
-        signal,
+        cancellation,
         onExpired: (phase) => lateError(phase),
         resolve,
         reject,
@@ -369,27 +387,4 @@ export class VersionQueue {
       `this node serves the version no longer: its model is ${this.#model.state}`,
     );
   }
-}
-
-function asExecutionError(error: unknown): Error {
-  return isSwarmError(error) ? error : new ExecutionError('model failed', { cause: error });
-}
-
-function lateError(phase: 'queue' | 'execute'): DeadlineError {
-  return new DeadlineError(
-    phase === 'queue'
-      ? 'deadline passed while the request waited in the queue'
-      : 'deadline passed while the model ran',
-    phase,
-  );
-}
-
-/** True when the execution was ended by its limit. */
-function wasStopped(error: unknown): boolean {
-  return isSwarmError(error) && typeof error.details['limitMs'] === 'number';
-}
-
-/** True when the model's process died of the execution. */
-function endedProcess(error: unknown): boolean {
-  return isSwarmError(error) && error.details['endedProcess'] === true;
 }

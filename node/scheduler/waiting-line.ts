@@ -1,6 +1,8 @@
+import type { CancelListener, Cancellation } from '../../protocols/inference/index.ts';
 import { bytesOf, type NamedTensor } from '../../protocols/tensor.ts';
 import { FairOrder, type Turn } from '../../src/policy/fair-order.ts';
 import type { Clock } from './clock.ts';
+import { Deadlines, type Expiring } from './deadlines.ts';
 
 /** An answer and where its time went. */
 export interface QueuedResult {
@@ -23,27 +25,25 @@ export interface LineEntry extends Turn {
   readonly submittedAtMs: number;
   /** Infinity for none. */
   readonly deadlineAtMs: number;
-  readonly signal: AbortSignal | undefined;
+  readonly cancellation: Cancellation | undefined;
   /** The error of a deadline that passed. */
   readonly onExpired: (phase: 'queue' | 'execute') => Error;
   readonly resolve: (result: QueuedResult) => void;
   readonly reject: (reason: unknown) => void;
 }
 
-const NOTHING = (): void => {};
-
 /** What a request of the line is settled by, besides those who run it. */
 interface RequestLine {
-  readonly clock: Clock;
+  readonly deadlines: Deadlines;
   /** Called when it settles by itself: it may be in the line still. */
   readonly leave: (request: WaitingRequest) => void;
 }
 
 /**
- * A request of the line, or that was taken from it: its deadline and its signal settle it either way. The first settling counts, later
+ * A request of the line, or that was taken from it: its deadline and its caller settle it either way. The first settling counts, later
  * ones do nothing. One object for all of that, for it is made for each request.
  */
-export class WaitingRequest implements Turn {
+export class WaitingRequest implements Turn, Expiring, CancelListener {
   readonly caller: string;
   readonly priority: number;
   readonly ownPriority: number | undefined;
@@ -57,12 +57,7 @@ export class WaitingRequest implements Turn {
   readonly bytes: number;
   readonly #entry: LineEntry;
   readonly #line: RequestLine;
-  // Not the request itself with a `handleEvent`: what Node binds for that outlives collections of new objects, and the request with it.
-  readonly #onAbort = (): void => {
-    this.#line.leave(this);
-    this.reject(this.#entry.signal?.reason);
-  };
-  #disarm = NOTHING;
+  place = -1;
   #begun = false;
   #settled = false;
 
@@ -79,8 +74,8 @@ export class WaitingRequest implements Turn {
     this.bytes = bytesOf(entry.inputs);
     this.#entry = entry;
     this.#line = line;
-    entry.signal?.addEventListener('abort', this.#onAbort, { once: true });
-    if (Number.isFinite(entry.deadlineAtMs)) this.#arm();
+    if (entry.cancellation !== undefined) entry.cancellation.listener = this;
+    line.deadlines.add(this);
   }
 
   /** Rows that it has; one that runs alone counts as one. */
@@ -113,21 +108,21 @@ export class WaitingRequest implements Turn {
     this.reject(this.#entry.onExpired(this.#begun ? 'execute' : 'queue'));
   }
 
-  #arm(): void {
-    const { clock } = this.#line;
-    const restMs = Math.ceil(this.deadlineAtMs - clock.nowMs());
-    this.#disarm = clock.after(Math.max(0, restMs), () => {
-      // A timer that cannot reach so far ends before.
-      if (clock.nowMs() < this.deadlineAtMs) return this.#arm();
-      this.#line.leave(this);
-      this.expire();
-    });
+  late(): void {
+    this.#line.leave(this);
+    this.expire();
+  }
+
+  cancelled(reason: unknown): void {
+    this.#line.leave(this);
+    this.reject(reason);
   }
 
   #end(): void {
     this.#settled = true;
-    this.#disarm();
-    this.#entry.signal?.removeEventListener('abort', this.#onAbort);
+    this.#line.deadlines.remove(this);
+    const { cancellation } = this.#entry;
+    if (cancellation?.listener === this) cancellation.listener = undefined;
   }
 }
 
@@ -147,7 +142,7 @@ export class WaitingLine {
     const leave = (request: WaitingRequest): void => {
       if (this.#order.remove(request)) this.#count(request, -1);
     };
-    this.#ends = { clock, leave };
+    this.#ends = { deadlines: new Deadlines(clock), leave };
   }
 
   get length(): number {
@@ -181,14 +176,14 @@ export class WaitingLine {
     return { callerQueued: own?.queued ?? 0, callerBytes: own?.bytes ?? 0 };
   }
 
-  /** Adds a request, which leaves by {@link take}, or by itself when its deadline passes or its signal aborts. */
+  /** Adds a request, which leaves by {@link take}, or by itself when its deadline passes or it is cancelled. */
   add(entry: LineEntry): void {
     const request = new WaitingRequest(entry, this.#ends);
     this.#order.add(request);
     this.#count(request, 1);
   }
 
-  /** Takes the request whose turn it is; undefined when none waits. Its deadline and signal still settle it. */
+  /** Takes the request whose turn it is; undefined when none waits. Its deadline and its caller still settle it. */
   take(): WaitingRequest | undefined {
     const request = this.#order.take();
     if (request !== undefined) this.#count(request, -1);

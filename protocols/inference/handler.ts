@@ -1,9 +1,10 @@
 import type { Stream } from '@libp2p/interface';
-import type { AbortOptions, LoadReport, VersionCid } from '../types.ts';
-import type { NamedTensor } from '../tensor.ts';
 import { isSwarmError } from '../errors.ts';
+import type { NamedTensor } from '../tensor.ts';
+import type { LoadReport, VersionCid } from '../types.ts';
 import { BodyBudget } from './body-budget.ts';
 import { type CallerAccount, CallerAccounts } from './caller-accounts.ts';
+import type { Cancellation } from './cancellation.ts';
 import type { RequestHeader } from './message.ts';
 import { serveInference } from './server-stream.ts';
 
@@ -25,12 +26,9 @@ export interface Admission {
   /**
    * Executes it once its body is there. The outputs must not be written to afterwards: they are sent as they are.
    *
-   * The signal aborts when the caller cancelled, gave up or is gone.
+   * It is cancelled when the caller did so, gave up or is gone.
    */
-  execute(
-    inputs: readonly NamedTensor[],
-    options: Required<AbortOptions>,
-  ): Promise<ExecutionResult>;
+  execute(inputs: readonly NamedTensor[], cancellation: Cancellation): Promise<ExecutionResult>;
 }
 
 /** What answers the requests of a stream. */

@@ -1,5 +1,6 @@
 export { BodyBudget, DEFAULT_BODY_BUDGET_BYTES } from './body-budget.ts';
 export { CallerAccounts } from './caller-accounts.ts';
+export { type CancelListener, Cancellation } from './cancellation.ts';
 export {
   InferenceConnection,
   type InferenceConnectionInit,

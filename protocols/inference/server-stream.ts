@@ -21,6 +21,7 @@ import { failureFromError } from '../status.ts';
 import type { VersionCid } from '../types.ts';
 import type { BodyBudget } from './body-budget.ts';
 import type { CallerAccount } from './caller-accounts.ts';
+import { Cancellation } from './cancellation.ts';
 import { bodyBytesOf, describeTensors } from './descriptor.ts';
 import { FRAME } from './frame-type.ts';
 import type { Admission, ExecutionResult, InferenceHandler } from './handler.ts';
@@ -68,7 +69,7 @@ export interface ServerStreamInit {
 interface OpenRequest {
   readonly header: RequestHeader;
   readonly admission: Admission;
-  readonly cancelled: AbortController;
+  readonly cancellation: Cancellation;
   /** When the caller gives up, by `performance.now()`. */
   readonly deadlineAtMs: number;
   readonly body: IncomingBody;
@@ -171,7 +172,7 @@ class ServerStream {
     const request: OpenRequest = {
       header,
       admission,
-      cancelled: new AbortController(),
+      cancellation: new Cancellation(),
       deadlineAtMs: performance.now() + header.deadlineMs,
       body: new IncomingBody(header.inputs, bodyBytes),
       unaskedBytes,
@@ -250,9 +251,8 @@ class ServerStream {
   }
 
   async #execute(id: number, request: OpenRequest): Promise<void> {
-    const { signal } = request.cancelled;
     try {
-      const result = await request.admission.execute(request.body.tensors(), { signal });
+      const result = await request.admission.execute(request.body.tensors(), request.cancellation);
       if (this.#open.get(id) === request) this.#answer(id, request, result);
     } catch (error) {
       if (this.#open.get(id) === request) this.#fail(id, request.header, error);
@@ -316,7 +316,7 @@ class ServerStream {
     this.#close(id, request);
     this.#frames.dropBody(id);
     request.release();
-    request.cancelled.abort(reason);
+    request.cancellation.cancel(reason);
   }
 
   #close(id: number, request: OpenRequest): void {

@@ -1,5 +1,6 @@
 import { VersionQueue } from '../../node/scheduler/version-queue.ts';
 import { isSwarmError } from '../../protocols/errors.ts';
+import { Cancellation } from '../../protocols/inference/index.ts';
 import { Tensor } from '../../protocols/tensor.ts';
 import type { ScenarioStep } from './scenario.ts';
 import { SimulatedClock } from './simulated-clock.ts';
@@ -33,7 +34,7 @@ interface Arrival {
   readonly priority: number;
   readonly deadlineMs: number;
   readonly effect: InputEffect;
-  readonly abort: AbortController;
+  readonly cancellation: Cancellation;
 }
 
 /**
@@ -99,7 +100,8 @@ export class SchedulerStory {
       return;
     }
     const leaver = this.#arrivals.find(({ name }) => line === `${name} gives up`);
-    if (leaver !== undefined) return leaver.abort.abort();
+    if (leaver !== undefined)
+      return leaver.cancellation.cancel(new DOMException('gave up', 'AbortError'));
     void this.#arrive(queue, this.#parse(line));
   }
 
@@ -114,7 +116,7 @@ export class SchedulerStory {
       priority: Number(priority ?? 0),
       deadlineMs: Number(deadlineMs ?? 60_000),
       effect: (effect ?? 'none') as InputEffect,
-      abort: new AbortController(),
+      cancellation: new Cancellation(),
     };
     this.#arrivals.push(arrival);
     return arrival;
@@ -122,7 +124,7 @@ export class SchedulerStory {
 
   /** As a node does it: refused by the header alone, else put into the line. */
   async #arrive(queue: VersionQueue, arrival: Arrival): Promise<void> {
-    const { name, caller, rows, columns, priority, deadlineMs, abort } = arrival;
+    const { name, caller, rows, columns, priority, deadlineMs, cancellation } = arrival;
     const index = this.#arrivals.indexOf(arrival);
     const x = Tensor.from('FP32', [rows, columns], Array(rows * columns).fill(index));
     try {
@@ -131,7 +133,7 @@ export class SchedulerStory {
         caller,
         priority,
         deadlineAtMs: this.#clock.nowMs() + deadlineMs,
-        signal: abort.signal,
+        cancellation,
       });
       const own = outputs[0]?.tensor.toArray().join() === x.toArray().join();
       this.#told.push(`${this.#moment} ${name} is answered${own ? '' : ' with rows of another'}`);

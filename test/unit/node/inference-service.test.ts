@@ -9,7 +9,7 @@ import { InferenceService, type InferenceServiceInit } from '../../../node/infer
 import { Replica } from '../../../node/replica/replica.ts';
 import { VersionQueue, type VersionQueueInit } from '../../../node/scheduler/version-queue.ts';
 import { type BusyError, ExecutionError, LoadingError } from '../../../protocols/errors.ts';
-import type { RequestHeader } from '../../../protocols/inference/index.ts';
+import { Cancellation, type RequestHeader } from '../../../protocols/inference/index.ts';
 import { failureFromError } from '../../../protocols/status.ts';
 import { type NamedTensor, Tensor } from '../../../protocols/tensor.ts';
 import type { PublisherId, TensorDescriptor, VersionCid } from '../../../protocols/types.ts';
@@ -79,7 +79,7 @@ function headerOf(changes: Partial<RequestHeader>): RequestHeader {
 }
 
 /** A signal that nobody aborts. */
-const unaborted = () => ({ signal: new AbortController().signal });
+const uncancelled = () => new Cancellation();
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -174,12 +174,12 @@ describe('InferenceService.admit', () => {
 
   it('refuses by the queue with retryAfterMs, the estimate and the load, in words and in numbers', async () => {
     const { admit, service, model } = prepare({ queue: { maxQueued: 3 } });
-    const first = admit().execute(ROW, unaborted());
+    const first = admit().execute(ROW, uncancelled());
     await vi.advanceTimersByTimeAsync(100);
     model.runs[0]?.end({ outputs: SUM, executeMs: 100 });
     await first;
     const admissions = ['a', 'b', 'c', 'd'].map((caller) => admit({}, caller));
-    const pending = admissions.map((one) => one.execute(ROW, unaborted()).catch(() => 'gone'));
+    const pending = admissions.map((one) => one.execute(ROW, uncancelled()).catch(() => 'gone'));
     const full = refused(admit) as BusyError;
     expect(full).toMatchObject({
       code: 'ERR_BUSY',
@@ -197,11 +197,11 @@ describe('InferenceService.admit', () => {
 
   it('refuses one that would be done after its deadline, by its elements and not by its number', async () => {
     const { admit, model } = prepare({ maxRequestBytes: 100_000 });
-    const first = admit().execute(ROW, unaborted());
+    const first = admit().execute(ROW, uncancelled());
     await vi.advanceTimersByTimeAsync(100);
     model.runs[0]?.end({ outputs: SUM, executeMs: 100 });
     await first;
-    void admit().execute(ROW, unaborted());
+    void admit().execute(ROW, uncancelled());
     const wide = { inputs: [{ ...X, shape: [10, 4], byteLength: 160 }] };
     // What runs has 100 ms to go; four elements took 100 ms, forty should take ten times as long.
     expect(() => admit({ deadlineMs: 200 })).not.toThrow();
@@ -218,7 +218,7 @@ describe('InferenceService.admit', () => {
 describe('InferenceService, executing what it admitted,', () => {
   it('answers with the outputs, the times, the load and the release sequence, and counts the answer', async () => {
     const { admit, model, outcomes, replica } = prepare();
-    const answer = admit({ outputs: ['sum'] }).execute(ROW, unaborted());
+    const answer = admit({ outputs: ['sum'] }).execute(ROW, uncancelled());
     expect(model.runs[0]?.options.outputs).toEqual(['sum']);
     await vi.advanceTimersByTimeAsync(30);
     model.runs[0]?.end({ outputs: SUM, executeMs: 20 });
@@ -237,7 +237,7 @@ describe('InferenceService, executing what it admitted,', () => {
     const { admit } = prepare();
     const admission = admit({ deadlineMs: 500 });
     await vi.advanceTimersByTimeAsync(500);
-    await expect(admission.execute(ROW, unaborted())).rejects.toMatchObject({
+    await expect(admission.execute(ROW, uncancelled())).rejects.toMatchObject({
       code: 'ERR_DEADLINE',
       phase: 'queue',
     });
@@ -245,11 +245,11 @@ describe('InferenceService, executing what it admitted,', () => {
 
   it('takes a request that is cancelled out of the queue at once, and abandons one that runs', async () => {
     const { admit, service, model, outcomes } = prepare();
-    const cancels = [new AbortController(), new AbortController()];
-    const both = cancels.map(({ signal }) => admit().execute(ROW, { signal }));
+    const cancels = [new Cancellation(), new Cancellation()];
+    const both = cancels.map((cancellation) => admit().execute(ROW, cancellation));
     expect(service.load(CID)).toMatchObject({ inFlight: 1, queued: 1 });
     const reason = new DOMException('cancelled by the caller', 'AbortError');
-    for (const cancel of cancels) cancel.abort(reason);
+    for (const cancellation of cancels) cancellation.cancel(reason);
     expect(service.load(CID)).toMatchObject({ inFlight: 1, queued: 0 });
     for (const one of both) await expect(one).rejects.toBe(reason);
     // Nothing tells the process: others share it.
@@ -261,7 +261,7 @@ describe('InferenceService, executing what it admitted,', () => {
   it('abandons what runs when its deadline passes, and counts what took the version so long', async () => {
     const { admit, outcomes } = prepare();
     const late = admit({ deadlineMs: 2_000 })
-      .execute(ROW, unaborted())
+      .execute(ROW, uncancelled())
       .catch((error: unknown) => error);
     await vi.advanceTimersByTimeAsync(2_001);
     expect(await late).toMatchObject({ code: 'ERR_DEADLINE', phase: 'execute' });
@@ -270,7 +270,7 @@ describe('InferenceService, executing what it admitted,', () => {
 
   it('counts failures of the version, and none of the input', async () => {
     const { admit, model, outcomes, replica } = prepare();
-    const failing = admit().execute(ROW, unaborted());
+    const failing = admit().execute(ROW, uncancelled());
     model.runs[0]?.end(new ExecutionError('divides by zero'));
     await expect(failing).rejects.toMatchObject({ code: 'ERR_EXECUTION' });
     expect(outcomes).toMatchObject([{ outcome: { kind: 'execution' } }]);
@@ -281,7 +281,7 @@ describe('InferenceService, executing what it admitted,', () => {
     const { admit, replica } = prepare();
     const admission = admit();
     await replica.sleep();
-    await expect(admission.execute(ROW, unaborted())).rejects.toMatchObject({
+    await expect(admission.execute(ROW, uncancelled())).rejects.toMatchObject({
       code: 'ERR_LOADING',
     });
   });
@@ -290,8 +290,8 @@ describe('InferenceService, executing what it admitted,', () => {
 describe('InferenceService.load', () => {
   it('says of a version how busy it is, and of one it does not know that nothing is', () => {
     const { admit, service } = prepare();
-    void admit().execute(ROW, unaborted());
-    void admit().execute(ROW, unaborted());
+    void admit().execute(ROW, uncancelled());
+    void admit().execute(ROW, uncancelled());
     expect(service.load(CID)).toMatchObject({ inFlight: 1, queued: 1 });
     expect(service.load('other' as VersionCid)).toEqual(IDLE);
     expect(service.load()).toEqual(IDLE);
@@ -306,7 +306,7 @@ describe('InferenceService.execute', () => {
     const { model, admit } = prepare({ allowCallers });
     const done: string[] = [];
     const send = async (caller: string, priority: number) => {
-      await admit({ priority }, caller).execute(ROW, unaborted());
+      await admit({ priority }, caller).execute(ROW, uncancelled());
       done.push(caller);
     };
     const first = send('anna', 0);
@@ -327,7 +327,7 @@ describe('InferenceService counting demand', () => {
       const { arrivalsPerS, refusalsPerS, coldMissesPerS } = meter.read(performance.now()).panic;
       return [arrivalsPerS, refusalsPerS, coldMissesPerS].map((rate) => Math.round(6 * rate));
     };
-    const runs = [admit().execute(ROW, unaborted()), admit().execute(ROW, unaborted())];
+    const runs = [admit().execute(ROW, uncancelled()), admit().execute(ROW, uncancelled())];
     expect(perS()).toEqual([2, 0, 0]);
     expect(refused(() => admit())).toMatchObject({ code: 'ERR_BUSY' });
     expect(refused(() => admit({ again: true }))).toMatchObject({ code: 'ERR_BUSY' });
@@ -336,7 +336,7 @@ describe('InferenceService counting demand', () => {
     await vi.waitFor(() => expect(model.runs).toHaveLength(2));
     model.runs[1]?.end({ outputs: SUM, executeMs: 4 });
     await Promise.all(runs);
-    const again = admit({ again: true }).execute(ROW, unaborted());
+    const again = admit({ again: true }).execute(ROW, uncancelled());
     model.runs[2]?.end({ outputs: SUM, executeMs: 4 });
     await again;
     expect(perS()).toEqual([2, 1, 0]);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ExecutionError } from '../../../../protocols/errors.ts';
+import { Cancellation } from '../../../../protocols/inference/index.ts';
 import { type NamedTensor, Tensor } from '../../../../protocols/tensor.ts';
 import { failure, type HeldModel, heldQueue, inMs } from '../../../support/held-queue.ts';
 
@@ -83,12 +84,12 @@ describe('VersionQueue with batches', () => {
 
   test('one whose caller gave up is not tried again when its batch fails', async () => {
     const { model, queue } = prepareBatches();
-    const abort = new AbortController();
+    const cancellation = new Cancellation();
     void queue.submit(rows(0));
-    const left = failure(queue.submit(rows(1), { signal: abort.signal }));
+    const left = failure(queue.submit(rows(1), { cancellation }));
     const stays = queue.submit(rows(2));
     await echo(model);
-    abort.abort(new Error('enough'));
+    cancellation.cancel(new Error('enough'));
     model.runs[1]?.reject(new ExecutionError('no'));
     await vi.advanceTimersByTimeAsync(0);
     expect(valuesOf(model.runs[2]?.inputs)).toEqual([2]);

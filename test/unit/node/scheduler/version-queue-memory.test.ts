@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { CoreTurns } from '../../../../node/backend/core-turns.ts';
 import { ModelInstances } from '../../../../node/backend/model-instances.ts';
 import { VersionQueue } from '../../../../node/scheduler/version-queue.ts';
+import { Cancellation } from '../../../../protocols/inference/index.ts';
 import { Tensor } from '../../../../protocols/tensor.ts';
 import { echoModel } from '../../../support/echo-model.ts';
 import { FakeBackend } from '../../../support/fake-backend.ts';
@@ -32,10 +33,11 @@ test.each([
     const batching = { axis: 0, maxRows, maxDelayMs: 0 };
     const queue = new VersionQueue(model, { maxQueued: 256, executionLimitMs: 10_000, batching });
     const growth = await grownBytes(2_048, async () => {
-      const { signal } = new AbortController();
-      const asked = { caller: 'a', deadlineAtMs: performance.now() + 60_000, signal };
+      const deadlineAtMs = performance.now() + 60_000;
       const inputs = [{ name: 'x', tensor: Tensor.from('FP32', [1], [1]) }];
-      await Promise.all(Array.from({ length: TOGETHER }, () => queue.submit(inputs, asked)));
+      const ask = () =>
+        queue.submit(inputs, { caller: 'a', deadlineAtMs, cancellation: new Cancellation() });
+      await Promise.all(Array.from({ length: TOGETHER }, ask));
     });
     await backend.stop();
     // Of some hundred MB; with requests that are listeners themselves it keeps a fifth of them.

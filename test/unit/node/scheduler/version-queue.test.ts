@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ExecutionError, InvalidInputError } from '../../../../protocols/errors.ts';
+import { Cancellation } from '../../../../protocols/inference/index.ts';
 import { Tensor } from '../../../../protocols/tensor.ts';
 import { failure, heldQueue, inMs } from '../../../support/held-queue.ts';
 
@@ -171,17 +172,18 @@ describe('VersionQueue', () => {
     expect(model.runs).toHaveLength(0);
   });
 
-  test('an aborted signal takes a waiting request out and abandons a running one', async () => {
+  test('a caller who cancels takes a waiting request out and abandons a running one', async () => {
     const { model, queue } = heldQueue();
-    const abort = new AbortController();
-    const both = [1, 2].map(async () => queue.submit([], { signal: abort.signal }));
+    const cancellations = [new Cancellation(), new Cancellation()];
+    const both = cancellations.map((cancellation) => queue.submit([], { cancellation }));
     const reason = new Error('enough');
-    abort.abort(reason);
+    for (const cancellation of cancellations) cancellation.cancel(reason);
     for (const request of both) await expect(request).rejects.toBe(reason);
     expect(queue.load()).toMatchObject({ inFlight: 1, queued: 0 });
     // The model never hears of it: a caller cannot stop a process that others share.
     expect(model.runs[0]?.options.signal).toBeUndefined();
-    await expect(queue.submit([], { signal: abort.signal })).rejects.toBe(reason);
+    const [cancellation] = cancellations;
+    await expect(queue.submit([], { cancellation })).rejects.toBe(reason);
   });
 
   test('an error of the model is the request’s, and the next runs', async () => {

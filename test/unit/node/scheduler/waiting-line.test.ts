@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SYSTEM_CLOCK } from '../../../../node/scheduler/clock.ts';
 import { type LineEntry, WaitingLine } from '../../../../node/scheduler/waiting-line.ts';
+import { Cancellation } from '../../../../protocols/inference/index.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -17,7 +18,7 @@ interface Handed {
 
 function hand(
   line: WaitingLine,
-  init: { priority?: number; inMs?: number; signal?: AbortSignal } = {},
+  init: { priority?: number; inMs?: number; cancellation?: Cancellation } = {},
 ): Handed {
   const told: unknown[] = [];
   const now = performance.now();
@@ -30,7 +31,7 @@ function hand(
     priority: init.priority ?? 0,
     submittedAtMs: now,
     deadlineAtMs: now + (init.inMs ?? Number.POSITIVE_INFINITY),
-    signal: init.signal,
+    cancellation: init.cancellation,
     onExpired: (phase) => new Error(phase),
     resolve: (result) => told.push(result),
     reject: (reason) => told.push(reason),
@@ -99,26 +100,26 @@ describe('WaitingLine', () => {
     expect(far.told).toEqual([new Error('queue')]);
   });
 
-  test('an aborted request leaves at once with the reason', () => {
+  test('a cancelled request leaves at once with the reason', () => {
     const line = new WaitingLine(SYSTEM_CLOCK);
-    const abort = new AbortController();
-    const aborted = hand(line, { signal: abort.signal, inMs: 100 });
+    const cancellation = new Cancellation();
+    const cancelled = hand(line, { cancellation, inMs: 100 });
     hand(line);
     const reason = new Error('enough');
-    abort.abort(reason);
-    expect(aborted.told).toEqual([reason]);
+    cancellation.cancel(reason);
+    expect(cancelled.told).toEqual([reason]);
     expect(line.length).toBe(1);
     vi.advanceTimersByTime(1_000);
-    expect(aborted.told).toEqual([reason]);
+    expect(cancelled.told).toEqual([reason]);
   });
 
-  test('an answered request hears of neither its deadline nor its signal any more', () => {
+  test('an answered request hears of neither its deadline nor its caller any more', () => {
     const line = new WaitingLine(SYSTEM_CLOCK);
-    const abort = new AbortController();
-    const answered = hand(line, { signal: abort.signal, inMs: 100 });
+    const cancellation = new Cancellation();
+    const answered = hand(line, { cancellation, inMs: 100 });
     line.take()?.resolve(RESULT);
     vi.advanceTimersByTime(1_000);
-    abort.abort();
+    cancellation.cancel(new Error('too late'));
     expect(answered.told).toEqual([RESULT]);
     expect(vi.getTimerCount()).toBe(0);
   });

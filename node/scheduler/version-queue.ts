@@ -175,6 +175,7 @@ export class VersionQueue {
     this.#deadly.check(inputs);
     // A body takes its time after the header was admitted: others may have filled the queue since.
     this.#readmit(bytesOf(inputs), caller);
+    // Awaited, so that the next run has begun before an answer is seen, and its load is said without it.
     return await new Promise((resolve, reject) => {
       this.#line.add({
         inputs,

@@ -82,20 +82,23 @@ function readDescriptor(reader: ByteReader): TensorDescriptor {
  */
 export function bodyBytesOf(descriptors: readonly TensorDescriptor[]): number {
   let total = 0;
-  for (const { name, datatype, shape, byteLength } of descriptors) {
-    const size = elementBytes(datatype);
-    const expected = elementCount(shape) * (size ?? 0);
-    // A BYTES element brings its own length: 4 bytes each at least.
-    const fits = size === null ? byteLength >= 4 * elementCount(shape) : byteLength === expected;
-    if (!fits) {
-      throw new InvalidInputError(
-        `tensor ${quoted(name)} has ${byteLength} bytes, expected ${size === null ? `at least ${4 * elementCount(shape)}` : expected} for ${datatype}${formatShape(shape)}`,
-      );
-    }
-    total += byteLength;
+  for (let index = 0; index < descriptors.length; index += 1) {
+    const descriptor = descriptors[index];
+    if (descriptor !== undefined) total += tensorBytesOf(descriptor);
   }
   if (total > MAX_BODY_BYTES) {
     throw new LimitError(`tensors have ${total} bytes, expected at most ${MAX_BODY_BYTES}`);
   }
   return total;
+}
+
+function tensorBytesOf({ name, datatype, shape, byteLength }: TensorDescriptor): number {
+  const size = elementBytes(datatype);
+  const elements = elementCount(shape);
+  // A BYTES element brings its own length: 4 bytes each at least.
+  const leastBytes = elements * (size ?? 4);
+  if (size === null ? byteLength >= leastBytes : byteLength === leastBytes) return byteLength;
+  throw new InvalidInputError(
+    `tensor ${quoted(name)} has ${byteLength} bytes, expected ${size === null ? 'at least ' : ''}${leastBytes} for ${datatype}${formatShape(shape)}`,
+  );
 }

@@ -5,6 +5,7 @@ import {
   DeadlineError,
   ExecutionError,
   InvalidModelError,
+  isSwarmError,
   LimitError,
 } from '../../protocols/errors.ts';
 import type { SessionOptions } from '../../protocols/manifest/index.ts';
@@ -66,7 +67,7 @@ export async function startModel(
     for (const prepacked of forms) {
       try {
         // A process for each attempt: a provider that fails may leave anything behind.
-        return await startOn(files, { provider, prepacked, make: false }, init, signal);
+        return await startUndisturbed(files, { provider, prepacked, make: false }, init, signal);
       } catch (error) {
         signal.throwIfAborted();
         failure = error;
@@ -101,6 +102,21 @@ interface Attempt {
   readonly prepacked: PrepackedModel | undefined;
   /** Whether the prepacked form is made, in the process's folder, which outlives it then. */
   readonly make: boolean;
+}
+
+/** Once more where the process was killed from outside, by whoever is short of memory: that says nothing of the model. */
+async function startUndisturbed(
+  files: ModelFiles,
+  attempt: Attempt,
+  init: ModelLoaderInit,
+  signal: AbortSignal,
+): Promise<StartedModel> {
+  try {
+    return await startOn(files, attempt, init, signal);
+  } catch (error) {
+    if (!isSwarmError(error) || error.details['killedBy'] === undefined) throw error;
+    return startOn(files, attempt, init, signal);
+  }
 }
 
 async function startOn(
@@ -188,10 +204,10 @@ async function aborted(signal: AbortSignal, settled: AbortSignal): Promise<never
 function loadExitError(entry: string, exit: ProcessExit, maxMemoryBytes: number): Error {
   const what = `process ${describeExit(exit, maxMemoryBytes)} while it loaded ${entry}`;
   if (memoryVerdict(exit) !== undefined) return new LimitError(what);
+  if (exit.signal !== null && isFault(exit)) return new InvalidModelError(what);
   // A kill from outside says nothing of the model; nor does a process that could not even start.
-  return exit.signal !== null && isFault(exit)
-    ? new InvalidModelError(what)
-    : new ExecutionError(what);
+  const details = exit.signal === null ? {} : { killedBy: exit.signal };
+  return new ExecutionError(what, { details });
 }
 
 /** The manifest is what callers were told: a model that is not it must not answer for it. */

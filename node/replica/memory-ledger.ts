@@ -1,3 +1,4 @@
+import { formatBytes } from '../../protocols/byte-size.ts';
 import { BusyError, LimitError } from '../../protocols/errors.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import {
@@ -189,17 +190,18 @@ export class MemoryLedger {
 }
 
 function refusal(pool: string, plan: MemoryPlan & { readonly fits: false }): Error {
-  const { never, neededBytes, freeBytes: free, idleBytes, totalBytes } = plan;
-  const details = { pool, neededBytes, freeBytes: free, idleBytes, totalBytes };
+  const { never, neededBytes, freeBytes, idleBytes, totalBytes } = plan;
+  const details = { pool, neededBytes, freeBytes, idleBytes, totalBytes };
+  const [needed, total] = [formatBytes(neededBytes), formatBytes(totalBytes)];
   const whose = pool === 'host' ? "the host's memory" : `the memory of ${pool}`;
   if (never) {
     return new LimitError(
-      `version needs ${neededBytes} bytes of ${whose}, this node gives its models ${totalBytes} in all`,
+      `version needs ${needed} of ${whose}, this node gives its models ${total} in all`,
       { details },
     );
   }
   return new BusyError(
-    `version needs ${neededBytes} bytes of ${whose}, this node has ${free} free and ${idleBytes} idle of ${totalBytes}`,
+    `version needs ${needed} of ${whose}, this node has ${formatBytes(freeBytes)} free and ${formatBytes(idleBytes)} idle of ${total}`,
     ROOM_RETRY_MS,
     { details },
   );

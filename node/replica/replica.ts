@@ -224,7 +224,14 @@ export class Replica {
 
   #become(state: ReplicaState, note: string | null): void {
     this.#state = state;
-    this.#note = note === null ? null : cleanRemoteText(note).slice(0, MAX_VERSION_NOTE_LENGTH);
+    this.#note = note === null ? null : shortNote(cleanRemoteText(note));
     this.#sinceMs = performance.now();
   }
+}
+
+/** Cut where it must be, so that it shows. */
+function shortNote(note: string): string {
+  return note.length <= MAX_VERSION_NOTE_LENGTH
+    ? note
+    : `${note.slice(0, MAX_VERSION_NOTE_LENGTH - 1)}…`;
 }

@@ -97,7 +97,7 @@ describe('A node with memory for one of its versions', () => {
       await expect(refused).rejects.toMatchObject({
         code: 'ERR_BUSY',
         message: expect.stringMatching(
-          /version needs \d+ bytes of the host's memory, this node has \d+ free and 0 idle of 157286400/,
+          /version needs [\d.]+ MiB of the host's memory, this node has [\d.]+ MiB free and 0 B idle of 150 MiB/,
         ) as unknown,
       });
     }, WAIT);

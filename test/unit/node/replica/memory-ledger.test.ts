@@ -80,7 +80,7 @@ describe('MemoryLedger', () => {
     await expect(ledger.reserve(cid('a'), [claim(101)])).rejects.toMatchObject({
       code: 'ERR_LIMIT',
       message:
-        "version needs 101 bytes of the host's memory, this node gives its models 100 in all",
+        "version needs 101 B of the host's memory, this node gives its models 100 B in all",
       details: { neededBytes: 101, totalBytes: 100 },
     });
   });
@@ -92,7 +92,7 @@ describe('MemoryLedger', () => {
     await ledger.reserve(cid('a'), [claim(10), claim(400, 'gpu0')]);
     expect([ledger.freeBytes('host'), ledger.freeBytes('gpu0')]).toEqual([90, 100]);
     const second = ledger.reserve(cid('b'), [claim(10), claim(101, 'gpu0')]);
-    await expect(second).rejects.toThrow('101 bytes of the memory of gpu0, this node has 100 free');
+    await expect(second).rejects.toThrow('101 B of the memory of gpu0, this node has 100 B free');
     expect(ledger.freeBytes('host')).toBe(90);
   });
 

@@ -72,7 +72,7 @@ function printVersions(terminal: Terminal, versions: NodeStatus['versions']): vo
   terminal.print('');
   printTable(
     terminal,
-    ['MODEL', 'VERSION', 'STATE', 'ON', 'MEMORY', 'MAX ROWS', 'IN FLIGHT', 'QUEUED', 'NOTE'],
+    ['MODEL', 'VERSION', 'STATE', 'ON', 'RESIDENT', 'MAX ROWS', 'IN FLIGHT', 'QUEUED', 'NOTE'],
     versions.map(({ name, cid, state, provider, memoryBytes, maxRows, load, note }) => [
       printable(name, 64),
       cid,

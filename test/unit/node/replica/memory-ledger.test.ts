@@ -79,8 +79,7 @@ describe('MemoryLedger', () => {
     const { ledger } = prepare();
     await expect(ledger.reserve(cid('a'), [claim(101)])).rejects.toMatchObject({
       code: 'ERR_LIMIT',
-      message:
-        "version needs 101 B of the host's memory, this node gives its models 100 B in all",
+      message: "version needs 101 B of the host's memory, this node gives its models 100 B in all",
       details: { neededBytes: 101, totalBytes: 100 },
     });
   });

@@ -4,7 +4,14 @@ import { Float16Array as Float16Ponyfill } from '@petamoriken/float16';
 import type { Datatype } from './datatype.ts';
 import { ELEMENT_VIEWS, nativeFloat16 } from './element-view.ts';
 import { InvalidInputError } from './errors.ts';
-import type { TensorData } from './tensor.ts';
+
+/** The values a tensor can be made from. FP16 takes numbers, or a `Uint16Array` of raw bits. */
+export type TensorData =
+  | ArrayBufferView
+  | readonly number[]
+  | readonly bigint[]
+  | readonly boolean[]
+  | readonly string[];
 
 /** Bounds of each integer datatype. JavaScript compares numbers with bigints exactly. */
 const INTEGER_RANGE: Partial<Record<Datatype, readonly [number | bigint, number | bigint]>> = {

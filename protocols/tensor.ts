@@ -1,6 +1,6 @@
 import { Float16Array as Float16Ponyfill } from '@petamoriken/float16';
 import { DATATYPES, type Datatype, elementBytes, isDatatype } from './datatype.ts';
-import { encodeElements } from './element-encoder.ts';
+import { encodeElements, type TensorData } from './element-encoder.ts';
 import { ELEMENT_VIEWS, nativeFloat16, viewLength } from './element-view.ts';
 import { InvalidInputError } from './errors.ts';
 import {
@@ -12,15 +12,8 @@ import {
 } from './nested-array.ts';
 import { elementCount, formatShape } from './shape.ts';
 
+export type { TensorData } from './element-encoder.ts';
 export { elementCount, formatShape };
-
-/** The values a tensor can be made from. FP16 takes numbers, or a `Uint16Array` of raw bits. */
-export type TensorData =
-  | ArrayBufferView
-  | readonly number[]
-  | readonly bigint[]
-  | readonly boolean[]
-  | readonly string[];
 
 /** A typed view of a tensor's elements; FP16 is its raw bits, BOOL one byte 0 or 1 an element. */
 export type TypedArray =

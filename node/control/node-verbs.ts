@@ -5,6 +5,7 @@ import type { OperatorOrders } from '../operator-orders.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { PlannedVersion } from '../scaler/scaler.ts';
 import type { ControlVerbs } from './control-verb.ts';
+import type { MemoryStatus } from '../replica/memory-ledger.ts';
 
 /** How a node stands, as `swarm node status` shows it. */
 export interface NodeStatus {
@@ -28,15 +29,6 @@ export interface NodeStatus {
   readonly versions: readonly VersionStatus[];
   /** How the versions stand in the swarm, as far as this node knows; empty where it follows no demand. */
   readonly plan: readonly PlannedVersion[];
-}
-
-/** A pool of memory and what models have of it. */
-export interface MemoryStatus {
-  /** `host`, `gpu0`, `gpu1`, … */
-  readonly pool: string;
-  /** Bytes that models may take together; null when unknown. */
-  readonly totalBytes: number | null;
-  readonly usedBytes: number;
 }
 
 /** A version of the node, with what only the node itself knows. */

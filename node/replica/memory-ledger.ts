@@ -8,7 +8,6 @@ import {
   planMemory,
   type Resident,
 } from '../../src/policy/memory-budget.ts';
-import type { MemoryStatus } from '../control/node-verbs.ts';
 
 /** Milliseconds after which a load that found no room should be asked for again: requests end, and versions fall idle. */
 const ROOM_RETRY_MS = 2_000;
@@ -54,6 +53,15 @@ interface Entry {
   readonly estimates: ReadonlyMap<string, number>;
   readonly measured: Map<string, () => number | null>;
   leaving: boolean;
+}
+
+/** A pool of memory and what models have of it. */
+export interface MemoryStatus {
+  /** `host`, `gpu0`, `gpu1`, … */
+  readonly pool: string;
+  /** Bytes that models may take together; null when unknown. */
+  readonly totalBytes: number | null;
+  readonly usedBytes: number;
 }
 
 /** Who has how much of the memory that models may take. Nothing is loaded that has no entry here. */

@@ -7,7 +7,7 @@ import { placeFile } from './packed-folder.ts';
 import type { PartialVersion } from './partial-version.ts';
 import { storeFailure } from './store-failure.ts';
 import type { StoredPlace, StoreIndex } from './store-index.ts';
-import type { StoreFolders } from './store-recovery.ts';
+import type { StoreFolders } from './store-folders.ts';
 
 export interface BlockReaderComponents {
   readonly index: StoreIndex;

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { StoredPlace } from './store-index.ts';
-import type { StoreFolders } from './store-recovery.ts';
+import type { StoreFolders } from './store-folders.ts';
 
 /**
  * What is on disk of a complete version that is kept as its difference from others.

@@ -17,7 +17,7 @@ import { basePath, packedFile, packedRoot, wholePath } from './packed-folder.ts'
 import { type PackedFileLayout, PackedWriter } from './packed-writer.ts';
 import { failureCode, storeFailure } from './store-failure.ts';
 import type { StoreIndex, VersionEntry } from './store-index.ts';
-import type { StoreFolders } from './store-recovery.ts';
+import type { StoreFolders } from './store-folders.ts';
 import { fileId, measureSpace } from './store-space.ts';
 import type { VersionKnowledge } from './store-upkeep.ts';
 import { readChunkLists } from './version-files.ts';

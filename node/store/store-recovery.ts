@@ -6,18 +6,7 @@ import { packedRoot } from './packed-folder.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { failureCode } from './store-failure.ts';
 import type { StoreIndex, VersionEntry } from './store-index.ts';
-
-/** The folders of a store beside its index. */
-export interface StoreFolders {
-  /** Complete versions, one folder each, that holds the version's files and nothing else. */
-  readonly versions: string;
-  /** Versions on their way in. */
-  readonly partial: string;
-  /** Complete versions that are kept as their difference from others, `PackedFolder`. */
-  readonly packed: string;
-  /** What the node has derived from complete versions for itself; it can be made again at any time. */
-  readonly derived: string;
-}
+import type { StoreFolders } from './store-folders.ts';
 
 /**
  * Puts folders and index back in step after a crash. A version becomes complete, or is taken back to be repaired, by a

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { SharedFile } from '../../src/policy/store-eviction.ts';
 import { packedRoot } from './packed-folder.ts';
 import { failureCode } from './store-failure.ts';
-import type { StoreFolders } from './store-recovery.ts';
+import type { StoreFolders } from './store-folders.ts';
 
 /** Bytes that one version, whole, packed or in part, takes on the disk. */
 export interface VersionSpace {

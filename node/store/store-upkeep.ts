@@ -4,7 +4,7 @@ import type { AbortOptions, VersionCid } from '../../protocols/types.ts';
 import { mustStay, planEviction, type StoredCandidate } from '../../src/policy/store-eviction.ts';
 import type { BlockReader } from './block-reader.ts';
 import type { StoreIndex, VersionEntry } from './store-index.ts';
-import type { StoreFolders } from './store-recovery.ts';
+import type { StoreFolders } from './store-folders.ts';
 import { measureSpace, type StoreSpace } from './store-space.ts';
 import { type VerifiedVersion, verifyVersion } from './store-verify.ts';
 import type { VersionUses } from './version-uses.ts';

@@ -9,7 +9,7 @@ import { hashFile, readRange } from './file-range.ts';
 import { packedFile, placeFile, wholePath } from './packed-folder.ts';
 import { failureCode } from './store-failure.ts';
 import type { StoreIndex } from './store-index.ts';
-import type { StoreFolders } from './store-recovery.ts';
+import type { StoreFolders } from './store-folders.ts';
 import { fileId } from './store-space.ts';
 import { readChunkList } from './version-files.ts';
 

@@ -7,7 +7,7 @@ import { syncFolder } from '../../src/swarm/durable-file.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { failureCode } from './store-failure.ts';
 import type { StoreIndex } from './store-index.ts';
-import type { StoreFolders } from './store-recovery.ts';
+import type { StoreFolders } from './store-folders.ts';
 
 /** Makes a complete version one that is being fetched, so that what is damaged of it can be replaced. */
 export async function takeBack(

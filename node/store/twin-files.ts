@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Manifest, ManifestFile } from '../../protocols/manifest/index.ts';
 import { packedFile, wholePath } from './packed-folder.ts';
 import type { StoreIndex } from './store-index.ts';
-import type { StoreFolders } from './store-recovery.ts';
+import type { StoreFolders } from './store-folders.ts';
 
 /** A file of a version to be fetched whose bytes another version has. */
 export interface TwinFile {

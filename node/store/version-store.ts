@@ -14,9 +14,10 @@ import { openIndexLevel } from './index-level.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { PartialVersion, partialBytes } from './partial-version.ts';
 import { storeFailure } from './store-failure.ts';
+import { foldersIn, type StoreFolders } from './store-folders.ts';
 import { StoreIndex } from './store-index.ts';
 import { StorePacking } from './store-packing.ts';
-import { recoverFolders, type StoreFolders } from './store-recovery.ts';
+import { recoverFolders } from './store-recovery.ts';
 import { measureSpace } from './store-space.ts';
 import { type RemovedVersion, StoreUpkeep, type VersionKnowledge } from './store-upkeep.ts';
 import { takeBack } from './take-back.ts';
@@ -117,12 +118,7 @@ export class VersionStore implements BlockSource, VersionTarget {
    */
   static async open(folder: string, init: VersionStoreInit = {}): Promise<VersionStore> {
     const root = path.resolve(folder);
-    const folders: StoreFolders = {
-      versions: path.join(root, 'versions'),
-      partial: path.join(root, 'partial'),
-      packed: path.join(root, 'packed'),
-      derived: path.join(root, 'derived'),
-    };
+    const folders = foldersIn(root);
     let level: Level | undefined;
     try {
       for (const made of Object.values(folders)) await mkdir(made, { recursive: true });

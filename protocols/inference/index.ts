@@ -10,11 +10,6 @@ export {
   type TransferListener,
 } from './connection.ts';
 export { INFERENCE_VERSION } from './frame-type.ts';
-export {
-  type Admission,
-  type ExecutionResult,
-  handleInference,
-  type InferenceHandler,
-  type InferenceHandlerInit,
-} from './handler.ts';
+export { handleInference, type InferenceHandlerInit } from './handle-inference.ts';
+export type { Admission, ExecutionResult, InferenceHandler } from './handler.ts';
 export type { RequestHeader } from './message.ts';

@@ -25,12 +25,10 @@ export {
   type DecodeReleaseOptions,
   decodeRelease,
   MAX_CLOCK_SKEW_MS,
-  type ReleaseChannel,
-  type ReleaseMove,
-  type ReleaseRecord,
   signRelease,
 } from './release.ts';
 export { parseReleaseKey, releaseKey } from './release-key.ts';
+export type { ReleaseChannel, ReleaseMove, ReleaseRecord } from './release-record.ts';
 export { MAX_CHANNELS, MAX_HISTORY } from './release-schema.ts';
 export { selectRelease } from './selector.ts';
 export {

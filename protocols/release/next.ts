@@ -1,7 +1,7 @@
 import { InvalidInputError } from '../errors.ts';
 import { parseName } from '../reference.ts';
 import type { PublisherId, VersionCid } from '../types.ts';
-import type { ReleaseChannel, ReleaseMove, ReleaseRecord } from './release.ts';
+import type { ReleaseChannel, ReleaseMove, ReleaseRecord } from './release-record.ts';
 import { MAX_HISTORY } from './release-schema.ts';
 
 /** How long a record is believed when its publisher does not say: a year, for publishers sleep long. */

@@ -1,6 +1,6 @@
 import { InvalidRecordError } from '../errors.ts';
 import { openDelegation } from './delegation.ts';
-import type { ReleaseRecord } from './release.ts';
+import type { ReleaseRecord } from './release-record.ts';
 
 /**
  * Checks that a key may sign a record: its publisher's, or that of a delegate whose certificate the record carries.

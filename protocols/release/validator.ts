@@ -1,6 +1,7 @@
 import { digestText, sha256 } from '../digest.ts';
 import { InvalidRecordError } from '../errors.ts';
-import { decodeRelease, type ReleaseRecord } from './release.ts';
+import { decodeRelease } from './release.ts';
+import type { ReleaseRecord } from './release-record.ts';
 import { parseReleaseKey } from './release-key.ts';
 import type { SeenRelease, SequenceStore } from './sequence-store.ts';
 

@@ -4,7 +4,8 @@ import type { AbortOptions } from '../../protocols/types.ts';
 import { readGoldenFile } from './golden-file.ts';
 import { externalNameFault } from './model-name.ts';
 import { checkExternalFiles, checkOnnxGraph, type ModelInterface } from './model-scan.ts';
-import { type OnnxGraph, readOnnxGraph } from './onnx-graph.ts';
+import type { OnnxGraph } from './onnx-graph.ts';
+import { readOnnxGraph } from './onnx-reader.ts';
 import { fieldFault, type ReportFault, throwFault } from './package-fault.ts';
 import {
   checkFileReferences,

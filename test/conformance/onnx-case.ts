@@ -1,7 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { memorySource } from '../../src/model/byte-source.ts';
-import { type OnnxGraph, readOnnxGraph } from '../../src/model/onnx-graph.ts';
+import type { OnnxGraph } from '../../src/model/onnx-graph.ts';
+import { readOnnxGraph } from '../../src/model/onnx-reader.ts';
 import { readTensorProto, type StoredTensor } from './tensor-proto.ts';
 
 /** What the ONNX project's own runner allows a float to be off (`TestCase` and `assert_similar_outputs`, onnx 1.22). */

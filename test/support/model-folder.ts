@@ -5,7 +5,7 @@ import type { Manifest } from '../../protocols/manifest/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import { openFileSource } from '../../src/model/byte-source.ts';
 import { checkOnnxGraph } from '../../src/model/model-scan.ts';
-import { readOnnxGraph } from '../../src/model/onnx-graph.ts';
+import { readOnnxGraph } from '../../src/model/onnx-reader.ts';
 import { buildModel, type ModelInit } from './onnx-builder.ts';
 import { createTestFolder } from './test-folder.ts';
 

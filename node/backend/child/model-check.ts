@@ -8,7 +8,7 @@ import {
   type ModelInterface,
   type ModelLimits,
 } from '../../../src/model/model-scan.ts';
-import { readOnnxGraph } from '../../../src/model/onnx-graph.ts';
+import { readOnnxGraph } from '../../../src/model/onnx-reader.ts';
 import type { LoadCommand } from '../pipe-message.ts';
 
 /**

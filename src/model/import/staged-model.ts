@@ -2,7 +2,8 @@ import path from 'node:path';
 import type { AbortOptions } from '../../../protocols/types.ts';
 import { openFileSource } from '../byte-source.ts';
 import { checkOnnxGraph } from '../model-scan.ts';
-import { type OnnxGraph, readOnnxGraph } from '../onnx-graph.ts';
+import type { OnnxGraph } from '../onnx-graph.ts';
+import { readOnnxGraph } from '../onnx-reader.ts';
 
 /** What an import says of a package besides its files. */
 export interface StagedModel {

@@ -9,7 +9,7 @@ import {
 } from '../../../../node/device/probe-model.ts';
 import { memorySource } from '../../../../src/model/byte-source.ts';
 import { checkOnnxGraph } from '../../../../src/model/model-scan.ts';
-import { readOnnxGraph } from '../../../../src/model/onnx-graph.ts';
+import { readOnnxGraph } from '../../../../src/model/onnx-reader.ts';
 import { buildModel } from '../../../support/onnx-builder.ts';
 
 describe('probeModelBytes', () => {

@@ -6,7 +6,8 @@ import {
   type ModelInterface,
   type ModelLimits,
 } from '../../../../src/model/model-scan.ts';
-import { type OnnxGraph, readOnnxGraph } from '../../../../src/model/onnx-graph.ts';
+import type { OnnxGraph } from '../../../../src/model/onnx-graph.ts';
+import { readOnnxGraph } from '../../../../src/model/onnx-reader.ts';
 import {
   buildModel,
   type GraphInit,

@@ -5,7 +5,8 @@ import { describeForTriton } from '../../../../../src/model/export/triton-config
 import { ConfigMessage } from '../../../../../src/model/import/config-message.ts';
 import { parseLabelFile } from '../../../../../src/model/import/label-file.ts';
 import { mapTritonConfig } from '../../../../../src/model/import/triton-settings.ts';
-import { type OnnxGraph, readOnnxGraph } from '../../../../../src/model/onnx-graph.ts';
+import type { OnnxGraph } from '../../../../../src/model/onnx-graph.ts';
+import { readOnnxGraph } from '../../../../../src/model/onnx-reader.ts';
 import type { PackageSettings } from '../../../../../src/model/package-file.ts';
 import { buildModel, type ValueInit } from '../../../../support/onnx-builder.ts';
 

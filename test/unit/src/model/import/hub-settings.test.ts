@@ -3,7 +3,8 @@ import { memorySource } from '../../../../../src/model/byte-source.ts';
 import { readFrontMatter } from '../../../../../src/model/import/front-matter.ts';
 import { mapHubPicture } from '../../../../../src/model/import/hub-picture.ts';
 import { mapHubTexts } from '../../../../../src/model/import/hub-settings.ts';
-import { type OnnxGraph, readOnnxGraph } from '../../../../../src/model/onnx-graph.ts';
+import type { OnnxGraph } from '../../../../../src/model/onnx-graph.ts';
+import { readOnnxGraph } from '../../../../../src/model/onnx-reader.ts';
 import { buildModel, type ValueInit } from '../../../../support/onnx-builder.ts';
 
 const graphOf = async (

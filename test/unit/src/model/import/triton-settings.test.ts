@@ -5,7 +5,8 @@ import {
   mapTritonConfig,
   type TritonSettings,
 } from '../../../../../src/model/import/triton-settings.ts';
-import { type OnnxGraph, readOnnxGraph } from '../../../../../src/model/onnx-graph.ts';
+import type { OnnxGraph } from '../../../../../src/model/onnx-graph.ts';
+import { readOnnxGraph } from '../../../../../src/model/onnx-reader.ts';
 import { buildModel, type ModelInit, type ValueInit } from '../../../../support/onnx-builder.ts';
 
 const graphOf = async (init: Partial<ModelInit>): Promise<OnnxGraph> =>

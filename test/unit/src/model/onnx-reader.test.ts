@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { DATATYPES } from '../../../../protocols/datatype.ts';
 import { isSwarmError } from '../../../../protocols/errors.ts';
 import { memorySource } from '../../../../src/model/byte-source.ts';
-import { type OnnxGraph, readOnnxGraph } from '../../../../src/model/onnx-graph.ts';
+import type { OnnxGraph } from '../../../../src/model/onnx-graph.ts';
+import { readOnnxGraph } from '../../../../src/model/onnx-reader.ts';
 import {
   buildModel,
   ELEMENT_TYPES,

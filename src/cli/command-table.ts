@@ -1,4 +1,4 @@
-import type { RunCommand } from './command-context.ts';
+import type { CommandSpec, OperandSpec } from './command-spec.ts';
 import { API_KEY_COMMANDS, GATEWAY_COMMAND } from './gateway-commands.ts';
 import { KEY_COMMANDS } from './key-commands.ts';
 import { NODE_COMMANDS } from './node-commands.ts';
@@ -8,36 +8,6 @@ import { SETTING_KEYS, type SettingKey } from './settings.ts';
 import { SIMULATION_COMMANDS } from './simulation-commands.ts';
 import { STORE_COMMANDS } from './store-commands.ts';
 import { TRUST_COMMANDS } from './trust-commands.ts';
-
-/** A command of `swarm`, as help and the parser know it; its code is loaded when it runs. */
-export interface CommandSpec {
-  /** Words after `swarm`: `infer`, `models ls`. */
-  readonly path: string;
-  readonly summary: string;
-  /** Positional arguments as help shows them, each required: `<ref>`. */
-  readonly operands?: readonly OperandSpec[];
-  /** What this command reads of the settings. */
-  readonly settings: readonly SettingKey[];
-  /** Options that are of the call, not of the configuration. */
-  readonly options?: readonly OptionSpec[];
-  /** Command lines to copy, without the leading `swarm`. */
-  readonly examples: readonly string[];
-  load(): Promise<RunCommand<CommandOptions>>;
-}
-
-export interface OperandSpec {
-  readonly name: string;
-  readonly about: string;
-}
-
-export interface OptionSpec {
-  readonly flags: string;
-  readonly about: string;
-  readonly required?: boolean;
-}
-
-/** Operands and options by their names in camel case: text, or true for a flag without a value. */
-export type CommandOptions = Readonly<Record<string, string | boolean | undefined>>;
 
 const JOIN: readonly SettingKey[] = ['bootstrap', 'mdns', 'network'];
 const SERVE: readonly SettingKey[] = [...JOIN, 'data', 'listen', 'announce', 'logLevel'];

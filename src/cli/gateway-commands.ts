@@ -1,4 +1,4 @@
-import type { CommandSpec, OperandSpec } from './command-table.ts';
+import type { CommandSpec, OperandSpec } from './command-spec.ts';
 
 /** `swarm gateway`. */
 export const GATEWAY_COMMAND: CommandSpec = {

@@ -1,5 +1,5 @@
 import { type ReleaseGuard, resolveGuard } from '../../protocols/release/index.ts';
-import type { CommandOptions } from './command-table.ts';
+import type { CommandOptions } from './command-spec.ts';
 import { formatShare } from './figures.ts';
 import { formatDuration, parseDuration, parseNumber, parseShare } from './quantity.ts';
 

@@ -1,6 +1,6 @@
 import { ConfigError } from '../../protocols/errors.ts';
 import type { ImportChoices } from '../model/import/package-import.ts';
-import type { CommandOptions } from './command-table.ts';
+import type { CommandOptions } from './command-spec.ts';
 
 /**
  * The choices of an import, from the options of a command that has `IMPORT_OPTIONS`.

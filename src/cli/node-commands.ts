@@ -1,4 +1,4 @@
-import type { CommandSpec } from './command-table.ts';
+import type { CommandSpec } from './command-spec.ts';
 
 const CID = { name: 'cid', about: 'the version, bafyrei…' } as const;
 

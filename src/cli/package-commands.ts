@@ -1,4 +1,4 @@
-import type { CommandSpec, OperandSpec, OptionSpec } from './command-table.ts';
+import type { CommandSpec, OperandSpec, OptionSpec } from './command-spec.ts';
 import type { SettingKey } from './settings.ts';
 
 const FETCH: readonly SettingKey[] = [

@@ -1,4 +1,4 @@
-import type { CommandSpec } from './command-table.ts';
+import type { CommandSpec } from './command-spec.ts';
 
 /** What tries policies in a time of its own, without a swarm. */
 export const SIMULATION_COMMANDS: readonly CommandSpec[] = [

@@ -1,4 +1,4 @@
-import type { CommandSpec, OperandSpec } from './command-table.ts';
+import type { CommandSpec, OperandSpec } from './command-spec.ts';
 
 const CID: OperandSpec = { name: 'cid', about: 'the version, as `store ls --json` names it' };
 

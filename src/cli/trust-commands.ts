@@ -1,4 +1,4 @@
-import type { CommandSpec } from './command-table.ts';
+import type { CommandSpec } from './command-spec.ts';
 
 /** The commands for what nodes signed, in the order in which help shows them. */
 export const TRUST_COMMANDS: readonly CommandSpec[] = [

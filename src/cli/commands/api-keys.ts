@@ -9,7 +9,7 @@ import {
 import { ensureFolder } from '../../model/ensured-folder.ts';
 import { writeDurably } from '../../swarm/durable-file.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { parseInteger } from '../config.ts';
 import { dataFolder } from '../data-folder.ts';
 import { EXIT } from '../exit-code.ts';

@@ -1,5 +1,5 @@
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import type { SettingValue } from '../setting-spec.ts';
 import { SETTING_KEYS, type SettingKey } from '../settings.ts';

@@ -8,7 +8,7 @@ import {
 import { moveRelease } from '../../client/release-move.ts';
 import { withDeadline } from '../call-deadline.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { parseInteger } from '../config.ts';
 import { formatDelegation, readDelegation } from '../delegation-file.ts';
 import { EXIT } from '../exit-code.ts';

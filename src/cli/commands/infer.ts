@@ -12,7 +12,7 @@ import { decodeText, parseContents, readBounded, readBoundedFile } from '../boun
 import { callNotes } from '../call-notes.ts';
 import { clientFolder } from '../client-folder.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { parseInteger } from '../config.ts';
 import { EXIT } from '../exit-code.ts';
 import { formatConfidence, formatMs, roundMs } from '../figures.ts';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { readBounded, readBoundedFile } from '../bounded-file.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import { writeNewFile } from '../new-file.ts';
 import { parsePetname } from '../petname.ts';

@@ -2,7 +2,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys';
 import { InvalidInputError } from '../../../protocols/errors.ts';
 import { parsePublisherId } from '../../../protocols/reference.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import { DEFAULT_KEY, type RingKey } from '../key-ring.ts';
 import { parsePetname } from '../petname.ts';

@@ -12,7 +12,7 @@ import {
 } from '../../model/export/package-export.ts';
 import { PackageStaging } from '../../model/package-staging.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import { formatBytes } from '../figures.ts';
 import { tellNotes } from '../model-notes.ts';

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { DeadlineError } from '../../../protocols/errors.ts';
 import { importPackage } from '../../model/import/package-import.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import { readImportChoices } from '../import-choices.ts';
 import { importLocation } from '../import-location.ts';

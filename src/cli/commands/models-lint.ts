@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { type LintFault, lintPackage } from '../../model/package-lint.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import { printable } from '../printable.ts';
 

@@ -1,7 +1,7 @@
 import { InvalidInputError } from '../../../protocols/errors.ts';
 import type { CatalogSearch, FoundModel } from '../../client/catalog-search.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import { printable, shortId } from '../printable.ts';
 import { resolvePublisher } from '../publisher-names.ts';

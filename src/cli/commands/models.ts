@@ -5,7 +5,7 @@ import type { TensorSpec } from '../../../protocols/types.ts';
 import type { ResolvedModel } from '../../client/model-resolver.ts';
 import type { ReplicaView } from '../../swarm/view.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { deploymentFacts } from '../deployment-facts.ts';
 import { EXIT } from '../exit-code.ts';
 import { formatBytes } from '../figures.ts';

@@ -1,6 +1,6 @@
 import type { ControlRequest } from '../../../node/index.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import { runningNode } from '../running-node.ts';
 import { parseCid } from '../version-operand.ts';

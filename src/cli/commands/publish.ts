@@ -6,7 +6,7 @@ import { openPackage } from '../../model/import/package-import.ts';
 import { packModel } from '../../model/package.ts';
 import { byteSetting } from '../byte-setting.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import { counted } from '../figures.ts';
 import { type ProvidedGolden, provideGolden } from '../golden-vectors.ts';

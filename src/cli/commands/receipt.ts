@@ -8,7 +8,7 @@ import type { NodeId, VersionCid } from '../../../protocols/types.ts';
 import { parseInferenceRequest, parseInferenceResponse } from '../../client/open-inference.ts';
 import { decodeText, parseContents, readBoundedFile } from '../bounded-file.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import { formatMs } from '../figures.ts';
 import { printable } from '../printable.ts';

@@ -9,7 +9,7 @@ import { ManifestReader } from '../../swarm/manifest-reader.ts';
 import type { SwarmPeer } from '../../swarm/peer.ts';
 import { withDeadline } from '../call-deadline.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import { printable } from '../printable.ts';
 import { resolveModelRef } from '../publisher-names.ts';

@@ -11,7 +11,7 @@ import {
 import { moveRelease, type UnreadyTarget } from '../../client/release-move.ts';
 import { withDeadline } from '../call-deadline.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import { parseGuardOptions } from '../guard-options.ts';
 import { parseShare } from '../quantity.ts';

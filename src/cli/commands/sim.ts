@@ -14,7 +14,7 @@ import { type SwarmOutcome, SwarmSimulation } from '../../sim/scaling/simulate-s
 import type { SecondFigures } from '../../sim/scaling/swarm-record.ts';
 import { readBoundedFile } from '../bounded-file.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { parseInteger } from '../config.ts';
 import { EXIT } from '../exit-code.ts';
 import { counted } from '../figures.ts';

@@ -6,7 +6,7 @@ import type {
   VerifiedVersion,
 } from '../../../node/index.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { dataFolder } from '../data-folder.ts';
 import { EXIT } from '../exit-code.ts';
 import { counted, formatBytes } from '../figures.ts';

@@ -9,7 +9,7 @@ import {
   type StandingVersion,
 } from '../../swarm/scaling-onlooker.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import { counted, roundMs } from '../figures.ts';
 import { printable, shortId } from '../printable.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { createClient, type SwarmClient } from '../../client/client.ts';
 import type { CommandContext } from '../command-context.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
 import { type BundledModel, findBundledModels } from '../up/bundled-models.ts';
 import { type DemoOutcome, runDemo } from '../up/demo.ts';

@@ -1,5 +1,5 @@
 import { ConfigError } from '../../../protocols/errors.ts';
-import type { CommandOptions } from '../command-table.ts';
+import type { CommandOptions } from '../command-spec.ts';
 import { parseInteger } from '../config.ts';
 import { MAX_LOCAL_NODES } from './local-swarm.ts';
 

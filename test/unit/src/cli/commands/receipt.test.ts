@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { createReceiptSigner, digestTensors } from '../../../../../protocols/receipt/index.ts';
 import { Tensor } from '../../../../../protocols/tensor.ts';
 import type { VersionCid } from '../../../../../protocols/types.ts';
-import type { CommandOptions } from '../../../../../src/cli/command-table.ts';
+import type { CommandOptions } from '../../../../../src/cli/command-spec.ts';
 import { runReceiptVerify } from '../../../../../src/cli/commands/receipt.ts';
 import { formatInferenceResponse } from '../../../../../src/client/open-inference.ts';
 import { refusal } from '../../../../support/refusal.ts';

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { controlAddress } from '../../../../../node/control/control-address.ts';
 import { ControlServer } from '../../../../../node/control/control-server.ts';
 import { storeVerbs, VersionStore } from '../../../../../node/index.ts';
-import type { CommandOptions } from '../../../../../src/cli/command-table.ts';
+import type { CommandOptions } from '../../../../../src/cli/command-spec.ts';
 import {
   runStoreCollect,
   runStoreList,

@@ -11,7 +11,9 @@ import {
 } from './command.ts';
 import type { LoadQuestions } from './gateway/client.ts';
 import { MODEL_NAMES, type ModelName, modelBytes } from './gateway/models.ts';
+import { loadNatively, nativeCallersThere } from './gateway/native-callers.ts';
 import { installPythonServers } from './gateway/peer-servers.ts';
+import { FORMS, type Form } from './gateway/request.ts';
 import {
   type ModelFiles,
   type ModelServer,
@@ -38,6 +40,7 @@ interface GatewayOptions {
   readonly seconds: number;
   readonly models: readonly ModelName[];
   readonly servers: readonly ServerName[];
+  readonly forms: readonly Form[];
   readonly callers: readonly number[];
   readonly warmUp: number;
 }
@@ -53,6 +56,7 @@ export function gatewayCommand(host: BenchHost): Command {
       ...MODEL_NAMES,
     ])
     .option('--servers <list>', `of ${SERVERS.join(', ')}`, someOf(SERVERS), [...SERVERS])
+    .option('--forms <list>', `of ${FORMS.join(', ')}`, someOf(FORMS), [...FORMS])
     .option('--callers <list>', 'requests at once', positiveIntegers, CALLERS)
     .option(
       '--warm-up <n>',
@@ -71,6 +75,8 @@ export function gatewayCommand(host: BenchHost): Command {
 
 async function runGateway(options: GatewayOptions, host: BenchHost): Promise<GatewayRow[]> {
   const servers = await availableServers(options.servers, host);
+  const native = await nativeCallersThere();
+  if (!native) host.progress('without h2load (nghttp2-client): callers are in Node, and take more');
   const folder = await mkdtemp(path.join(os.tmpdir(), 'gpu-swarm-bench-'));
   try {
     const files = { tiny: path.join(folder, 'tiny.onnx'), heavy: path.join(folder, 'heavy.onnx') };
@@ -78,7 +84,7 @@ async function runGateway(options: GatewayOptions, host: BenchHost): Promise<Gat
     const rows: GatewayRow[] = [];
     // One after the other: what a server keeps busy while it idles would be taken from the next.
     for (const name of servers)
-      rows.push(...(await runServer(name, { folder, files, options, host })));
+      rows.push(...(await runServer(name, { folder, files, options, host, native })));
     return rows;
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -116,11 +122,13 @@ interface RunInit {
   readonly files: ModelFiles;
   readonly options: GatewayOptions;
   readonly host: BenchHost;
+  /** Whether callers are in native code. */
+  readonly native: boolean;
 }
 
 async function runServer(
   name: ServerName,
-  { folder, files, options, host }: RunInit,
+  { folder, files, options, host, native }: RunInit,
 ): Promise<GatewayRow[]> {
   host.signal.throwIfAborted();
   host.progress(`starting ${name}`);
@@ -130,19 +138,23 @@ async function runServer(
   const client = await WorkerProcess.start<LoadQuestions>(module, { what: 'callers' });
   try {
     const rows: GatewayRow[] = [];
-    for (const form of server.forms) {
+    for (const form of server.forms.filter((one) => options.forms.includes(one))) {
       for (const model of options.models) {
-        const { warmUp } = options;
-        const most = Math.max(...options.callers);
+        const { warmUp, seconds } = options;
+        const asked = { ...server.addressOf(form, model), form };
+        const answerBytes = await client.ask('once', asked);
+        const load = async (callers: number, forSeconds: number): Promise<Found> => {
+          const ask = { ...asked, callers, seconds: forSeconds };
+          if (native) return loadNatively({ ...ask, answerBytes }, folder);
+          return client.ask('load', ask, 1000 * forSeconds + ASK_TIMEOUT_MS);
+        };
         host.progress(`${name}, ${form}: ${model}, warming up for ${warmUp} s`);
-        const loaded = { ...server.addressOf(form, model), form, callers: most };
-        await client.ask('load', { ...loaded, seconds: warmUp }, 1000 * warmUp + ASK_TIMEOUT_MS);
+        await load(Math.max(...options.callers), warmUp);
         for (const callers of options.callers) {
           host.signal.throwIfAborted();
           host.progress(`${name}, ${form}: ${model}, ${callers} callers`);
-          const asked = { ...server.addressOf(form, model), form, callers };
-          await client.ask('load', { ...asked, seconds: SETTLE_SECONDS });
-          const found = await client.ask('load', { ...asked, seconds: options.seconds });
+          await load(callers, SETTLE_SECONDS);
+          const found = await load(callers, seconds);
           rows.push({
             ...describeServer(server, idleMib),
             form,
@@ -167,7 +179,10 @@ function describeServer({ name, startMs }: ModelServer, idleMib: number | null) 
   };
 }
 
-function figures(found: LoadQuestions['load']['answer']) {
+/** What a load came to. */
+type Found = Pick<LoadQuestions['load']['answer'], 'requestsPerSecond' | 'p50Us' | 'p99Us'>;
+
+function figures(found: Found) {
   return {
     requestsPerSecond: Math.round(found.requestsPerSecond),
     p50Ms: rounded(found.p50Us / 1000),

@@ -7,7 +7,7 @@ import { SwarmProcess } from '../../src/cli/up/swarm-process.ts';
 import { ProcessSwarm } from '../../test/support/process-swarm.ts';
 import { childrenOf } from '../../test/support/process-tree.ts';
 import { WorkerProcess } from '../worker-process.ts';
-import type { Form } from './client.ts';
+import type { Form } from './request.ts';
 import type { FastifyQuestions } from './fastify-server.ts';
 import { MODEL_NAMES, type ModelName, modelBytes } from './models.ts';
 import { bentoml, litserve, mlserver, type PythonServer } from './peer-servers.ts';

@@ -1,5 +1,5 @@
 import { atLeast, type Target } from '../report.ts';
-import type { Form } from './client.ts';
+import type { Form } from './request.ts';
 import type { ModelName } from './models.ts';
 import type { ServerName } from './servers.ts';
 

@@ -57,6 +57,6 @@ export async function measure(
 }
 
 /** The smallest value that at least this share of the others does not exceed. */
-function quantile(sorted: Float64Array, share: number): number {
+export function quantile(sorted: Float64Array, share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }

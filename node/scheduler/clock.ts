@@ -4,6 +4,8 @@ export interface Clock {
   nowMs(): number;
   /** Calls back once, after so many milliseconds or at most {@link MAX_DELAY_MS}; returns what takes that back. */
   after(delayMs: number, callback: () => void): () => void;
+  /** Calls back once, when whoever runs now has handed in all that it has. */
+  soon(callback: () => void): void;
 }
 
 /** Longest delay a timer takes, in milliseconds: whoever waits for longer looks again then. */
@@ -16,4 +18,18 @@ export const SYSTEM_CLOCK: Clock = {
     const timer = setTimeout(callback, Math.min(MAX_DELAY_MS, delayMs));
     return () => clearTimeout(timer);
   },
+  soon: queueMicrotask,
 };
+
+/** What calls back at the end of a turn in which it was asked to, once. */
+export function oncePerTurn(clock: Clock, callback: () => void): () => void {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    clock.soon(() => {
+      asked = false;
+      callback();
+    });
+  };
+}

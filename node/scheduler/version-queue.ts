@@ -14,7 +14,7 @@ import { momentaryLoad } from '../../src/policy/momentary-load.ts';
 import type { RunTiming } from '../../src/policy/service-time.ts';
 import type { LoadedModel, RunResult } from '../backend/backend.ts';
 import { joinTensors, splitTensors } from './batch-tensors.ts';
-import { type Clock, SYSTEM_CLOCK } from './clock.ts';
+import { type Clock, oncePerTurn, SYSTEM_CLOCK } from './clock.ts';
 import { DeadlyInputs } from './deadly-inputs.ts';
 import { takeBatch } from './next-batch.ts';
 import { asExecutionError, endedProcess, lateError, wasStopped } from './queue-error.ts';
@@ -91,6 +91,8 @@ export class VersionQueue {
   readonly #runs: RunsUnderWay;
   readonly #times: VersionTimes;
   readonly #deadly: DeadlyInputs;
+  /** What comes in one piece from the network is handed in within one turn: it runs together, not its first alone. */
+  readonly #advanceSoon: () => void;
   #batching: Batching;
   #lastRunAtMs: number;
   /** Since when a request is held back for others to join it. */
@@ -112,6 +114,7 @@ export class VersionQueue {
     this.#batching = batching;
     this.#lastRunAtMs = clock.nowMs();
     this.#deadly = init.deadly ?? new DeadlyInputs();
+    this.#advanceSoon = oncePerTurn(clock, () => this.#advance());
     model.onStateChange(() => this.#advance());
   }
 
@@ -192,7 +195,7 @@ export class VersionQueue {
         resolve,
         reject,
       });
-      this.#advance();
+      this.#advanceSoon();
     });
   }
 

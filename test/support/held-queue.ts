@@ -1,5 +1,6 @@
 import { vi } from 'vitest';
 import type { LoadedModel, ModelState, RunOptions, RunResult } from '../../node/backend/backend.ts';
+import { type Clock, SYSTEM_CLOCK } from '../../node/scheduler/clock.ts';
 import { VersionQueue, type VersionQueueInit } from '../../node/scheduler/version-queue.ts';
 import type { NamedTensor } from '../../protocols/tensor.ts';
 
@@ -47,10 +48,16 @@ export class HeldModel implements LoadedModel {
   }
 }
 
-/** A queue before a model whose runs end when the test likes. */
+/** The system's, where every request comes in a turn of its own: what it sets in motion is seen at once. */
+export const TURN_EACH: Clock = { ...SYSTEM_CLOCK, soon: (callback) => callback() };
+
+/** A queue before a model whose runs end when the test likes; each request comes in a turn of its own. */
 export function heldQueue(init: Partial<VersionQueueInit> = {}) {
   const model = new HeldModel();
-  const queue = new VersionQueue(model, { maxQueued: 2, executionLimitMs: 10_000, ...init });
+  const queue = new VersionQueue(model, {
+    ...{ maxQueued: 2, executionLimitMs: 10_000, clock: TURN_EACH },
+    ...init,
+  });
   return { model, queue };
 }
 

@@ -20,6 +20,11 @@ export class SimulatedClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
+  /** At once: whatever happens in a story does so in a turn of its own. */
+  soon(callback: () => void): void {
+    callback();
+  }
+
   /** Lets time pass until then, one timer after another, those of one moment in the order they were set. */
   async advanceTo(untilMs: number): Promise<void> {
     await settled();

@@ -15,6 +15,7 @@ import { type NamedTensor, Tensor } from '../../../protocols/tensor.ts';
 import type { PublisherId, TensorDescriptor, VersionCid } from '../../../protocols/types.ts';
 import { DemandMeter } from '../../../src/policy/scaling/demand-meter.ts';
 import type { RequestOutcome } from '../../../src/swarm/outcome-tally.ts';
+import { TURN_EACH } from '../../support/held-queue.ts';
 import { refusal } from '../../support/refusal.ts';
 
 const CID = 'version' as VersionCid;
@@ -49,7 +50,10 @@ interface PreparedInit extends Partial<InferenceServiceInit> {
 /** A service with one version, ready; nothing else of a node. */
 function prepare({ queue: queueInit, ...init }: PreparedInit = {}) {
   const model = new HeldModel();
-  const queue = new VersionQueue(model, { maxQueued: 8, executionLimitMs: 10_000, ...queueInit });
+  const queue = new VersionQueue(model, {
+    ...{ maxQueued: 8, executionLimitMs: 10_000, clock: TURN_EACH },
+    ...queueInit,
+  });
   const replica = new Replica({ publisher: 'publisher' as PublisherId, name: 'adder', cid: CID });
   replica.loaded(model, queue);
   const outcomes: { readonly outcome: RequestOutcome; readonly caller: string }[] = [];

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { SYSTEM_CLOCK } from '../../../../node/scheduler/clock.ts';
 import { ExecutionError } from '../../../../protocols/errors.ts';
 import { Cancellation } from '../../../../protocols/inference/index.ts';
 import { type NamedTensor, Tensor } from '../../../../protocols/tensor.ts';
@@ -41,6 +42,17 @@ describe('VersionQueue with batches', () => {
     await echo(model);
     const outputs = (await Promise.all(answers)).map((answer) => valuesOf(answer.outputs));
     expect(outputs).toEqual([[1], [2], [3, 4], [5], [6]]);
+  });
+
+  test('what comes in one turn runs together from its first on, by the system’s own clock', async () => {
+    const { model, queue } = heldQueue({ maxQueued: 16, batching: BATCHING, clock: SYSTEM_CLOCK });
+    const answers = [1, 2, 3].map((value) => queue.submit(rows(value)));
+    expect(model.runs).toEqual([]);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(model.runs.map(({ inputs }) => valuesOf(inputs))).toEqual([[1, 2, 3]]);
+    await echo(model);
+    const outputs = (await Promise.all(answers)).map((answer) => valuesOf(answer.outputs));
+    expect(outputs).toEqual([[1], [2], [3]]);
   });
 
   test('requests of another form, or for other outputs, run in batches of their own', async () => {

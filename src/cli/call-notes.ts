@@ -1,10 +1,10 @@
-import type { CallProgress, ProgressListener } from '../client/call-progress.ts';
+import type { CallProgress } from '../client/call-progress.ts';
 import { formatTimeLeft } from './figures.ts';
 import { shortId } from './printable.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Tells whoever waits for a call what it waits for. A call that is answered at once has nothing to tell. */
-export function callNotes(terminal: Pick<Terminal, 'note'>): ProgressListener {
+export function callNotes(terminal: Pick<Terminal, 'note'>): (progress: CallProgress) => void {
   let told = '';
   return (progress) => {
     const note = noteOf(progress);

@@ -35,9 +35,14 @@ export class SingleInputs implements CallInputs {
   readonly #readManifest: ReadManifest;
 
   constructor(given: InferInputs, readManifest: ReadManifest) {
-    if (typeof given !== 'object' || given === null) {
+    if (
+      typeof given !== 'object' ||
+      given === null ||
+      Array.isArray(given) ||
+      given instanceof Tensor
+    ) {
       throw new InvalidInputError(
-        `expected inputs as an object of them by name, found ${describeValue(given)}`,
+        `expected inputs as an object of them by name, found ${given instanceof Tensor ? 'a tensor' : describeValue(given)}`,
       );
     }
     this.#given = given;
@@ -63,6 +68,11 @@ export class JoinedInputs implements CallInputs {
   readonly #requests: readonly SingleInputs[];
 
   constructor(requests: readonly InferInputs[], readManifest: ReadManifest) {
+    if (!Array.isArray(requests)) {
+      throw new InvalidInputError(
+        `expected a batch as an array of requests, found ${describeValue(requests)}`,
+      );
+    }
     if (requests.length === 0) {
       throw new InvalidInputError('expected at least one request in a batch, found none');
     }

@@ -1,3 +1,4 @@
+import { isPromise } from 'node:util/types';
 import type { ErrorCode } from '../../protocols/errors.ts';
 import { describeValue } from '../../protocols/nested-array.ts';
 import { TokenBucket } from '../../protocols/token-bucket.ts';
@@ -57,11 +58,12 @@ export type CallProgress = CallEvent & {
   readonly elapsedMs: number;
 };
 
-export type ProgressListener = (progress: CallProgress) => void;
+/** Hears of one call. What it returns is not looked at, but for a promise: one that rejects is as good as a throw. */
+export type ProgressListener = (progress: CallProgress) => unknown;
 
 /**
  * Tells one call's listener of its events, at a bounded rate: what is too much is left out, but never the end of a transfer.
- * A listener that throws is told nothing more, and a process warning says so; the call goes on.
+ * A listener that throws, or whose promise rejects, is told nothing more, and a process warning says so; the call goes on.
  */
 export class ProgressReporter {
   #listener: ProgressListener | undefined;
@@ -83,12 +85,19 @@ export class ProgressReporter {
       event.kind === 'transfer' ? this.#isDue(event, nowMs) : this.#allowance.takeWhole(1, nowMs);
     if (!told) return;
     try {
-      this.#listener({ ...event, elapsedMs: nowMs - this.#startedAtMs });
+      // An async function is a listener too: its rejection, with nobody to hear it, would end the process.
+      const heard = this.#listener({ ...event, elapsedMs: nowMs - this.#startedAtMs });
+      if (isPromise(heard)) heard.catch((error: unknown) => this.#listenerFailed(error));
     } catch (error) {
-      this.#listener = undefined;
-      const said = error instanceof Error ? error.message : describeValue(error);
-      process.emitWarning(`onProgress threw and is told nothing more of its call: ${said}`);
+      this.#listenerFailed(error);
     }
+  }
+
+  #listenerFailed(error: unknown): void {
+    if (this.#listener === undefined) return;
+    this.#listener = undefined;
+    const said = error instanceof Error ? error.message : describeValue(error);
+    process.emitWarning(`onProgress threw and is told nothing more of its call: ${said}`);
   }
 
   #isDue(event: CallEvent & { readonly kind: 'transfer' }, nowMs: number): boolean {

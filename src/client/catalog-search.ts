@@ -8,7 +8,7 @@ import { type CatalogHolder, selectCatalogPeers } from '../policy/catalog-peers.
 import { catalogMetadata, releasedVersion } from '../swarm/catalog.ts';
 import type { ManifestReader } from '../swarm/manifest-reader.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
-import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
+import { describeOptionsFault, type FieldsOf } from './known-fields.ts';
 
 /** Peers asked which nodes there are. */
 const SURVEYED_PEERS = 3;
@@ -77,7 +77,7 @@ export async function searchCatalog(
   search: CatalogSearch,
   signal: AbortSignal,
 ): Promise<CatalogResult> {
-  const fault = describeUnknownFields(search, FIELDS);
+  const fault = describeOptionsFault(search, FIELDS);
   if (fault !== undefined) throw new InvalidInputError(`search: ${fault}`);
   const query = toQuery(search);
   await peer.survey({ kind: 'nodes' }, { signal, atMost: SURVEYED_PEERS });

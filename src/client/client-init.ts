@@ -1,9 +1,10 @@
 import type { PrivateKey } from '@libp2p/interface';
 import { ConfigError } from '../../protocols/errors.ts';
+import { describeValue } from '../../protocols/nested-array.ts';
 import { DEFAULT_NETWORK, parseNetwork } from '../../protocols/protocol-id.ts';
 import { quoted } from '../../protocols/quoted.ts';
 import type { NodeSelector } from '../policy/routing.ts';
-import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
+import { describeOptionsFault, type FieldsOf } from './known-fields.ts';
 import {
   type ResolvedSamplingInit,
   resolveSamplingInit,
@@ -50,6 +51,16 @@ const FIELDS: FieldsOf<SwarmClientInit> = {
   ...{ deadlineMs: true, joinTimeoutMs: true, selector: true, dataDir: true, sampling: true },
 };
 
+/** What a program without types may have given as something else. */
+const TYPES = [
+  ['network', 'string'],
+  ['mdns', 'boolean'],
+  ['deadlineMs', 'number'],
+  ['joinTimeoutMs', 'number'],
+  ['selector', 'function'],
+  ['dataDir', 'string'],
+] as const satisfies readonly (readonly [keyof SwarmClientInit, string])[];
+
 const MODES: readonly unknown[] = ['full', 'light'] satisfies SwarmClientInit['mode'][];
 
 /** {@link SwarmClientInit} with every default filled in. */
@@ -72,8 +83,9 @@ export interface ResolvedClientInit {
  * @throws {ERR_CONFIG} naming the field that is wrong, or that there is none of.
  */
 export function resolveClientInit(init: SwarmClientInit): ResolvedClientInit {
-  const fault = describeUnknownFields(init, FIELDS);
+  const fault = describeOptionsFault(init, FIELDS);
   if (fault !== undefined) throw new ConfigError(`client: ${fault}`);
+  checkTypes(init);
   const resolved: ResolvedClientInit = {
     bootstrap: init.bootstrap ?? [],
     network: parseNetwork(init.network ?? DEFAULT_NETWORK),
@@ -95,9 +107,6 @@ export function resolveClientInit(init: SwarmClientInit): ResolvedClientInit {
   if (!MODES.includes(resolved.mode)) {
     throw new ConfigError(`mode is ${quoted(resolved.mode)}, expected 'full' or 'light'`);
   }
-  if (resolved.selector !== undefined && typeof resolved.selector !== 'function') {
-    throw new ConfigError(`selector is of type ${typeof resolved.selector}, expected a function`);
-  }
   // A lone address is what a program without types gives.
   if (!Array.isArray(resolved.bootstrap)) {
     const found = `of type ${typeof resolved.bootstrap}`;
@@ -107,4 +116,17 @@ export function resolveClientInit(init: SwarmClientInit): ResolvedClientInit {
     throw new ConfigError('bootstrap is empty and mdns is off: there is no way into the swarm');
   }
   return resolved;
+}
+
+function checkTypes(init: SwarmClientInit): void {
+  for (const [field, type] of TYPES) {
+    const value = init[field];
+    if (value === undefined || typeof value === type) continue;
+    throw new ConfigError(`${field} is ${describeValue(value)}, expected a ${type}`);
+  }
+  const { privateKey } = init;
+  if (privateKey === undefined || typeof privateKey?.sign === 'function') return;
+  throw new ConfigError(
+    `privateKey is ${describeValue(privateKey)}, expected a private key as generateKeyPair of @libp2p/crypto gives it`,
+  );
 }

@@ -1,6 +1,7 @@
 import { InvalidInputError, NotFoundError } from '../../protocols/errors.ts';
+import { describeValue } from '../../protocols/nested-array.ts';
 import { type ModelRef, parseModelRef } from '../../protocols/reference.ts';
-import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
+import { describeOptionsFault, type FieldsOf } from './known-fields.ts';
 
 const FIELDS: FieldsOf<ModelRef> = { publisher: true, name: true, selector: true };
 
@@ -11,8 +12,11 @@ const FIELDS: FieldsOf<ModelRef> = { publisher: true, name: true, selector: true
  */
 export function toModelRef(ref: string | ModelRef): ModelRef {
   if (typeof ref === 'string') return parseModelRef(ref);
-  if (ref === null || typeof ref !== 'object') throw new NotFoundError('no model reference given');
-  const fault = describeUnknownFields(ref, FIELDS);
+  if (ref === null || ref === undefined) throw new NotFoundError('no model reference given');
+  if (typeof ref !== 'object') {
+    throw new InvalidInputError(`model reference: expected a text, found ${describeValue(ref)}`);
+  }
+  const fault = describeOptionsFault(ref, FIELDS);
   if (fault !== undefined) throw new InvalidInputError(`model reference: ${fault}`);
   const { publisher, name, selector } = ref;
   if (typeof publisher === 'string' && typeof name === 'string' && selector?.kind !== undefined) {

@@ -1,10 +1,11 @@
 import { InvalidInputError } from '../../protocols/errors.ts';
 import { MAX_TENSORS } from '../../protocols/limits.ts';
+import { describeValue } from '../../protocols/nested-array.ts';
 import { MAX_TRACESTATE_BYTES } from '../../protocols/trace-context.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
 import type { VerificationRule } from '../policy/verification.ts';
 import { type ProgressListener, ProgressReporter } from './call-progress.ts';
-import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
+import { describeOptionsFault, describeSignalFault, type FieldsOf } from './known-fields.ts';
 import {
   type NodePreference,
   type ResolvedNodePreference,
@@ -91,20 +92,22 @@ export function resolveInferOptions(
   options: InferOptions,
   defaults: { readonly deadlineMs: number },
 ): ResolvedInferOptions {
-  const fault = describeUnknownFields(options, FIELDS);
+  const fault = describeOptionsFault(options, FIELDS);
   if (fault !== undefined) throw new InvalidInputError(`infer options: ${fault}`);
   const { signal, traceparent = '', tracestate, key, affinity } = options;
+  const signalFault = describeSignalFault(signal);
+  if (signalFault !== undefined) {
+    throw new InvalidInputError(`infer option signal: ${signalFault}`);
+  }
   const { outputs = [], priority = 0 } = options;
   const deadlineMs = options.deadlineMs ?? defaults.deadlineMs;
-  if (!(deadlineMs > 0 && deadlineMs <= MAX_DEADLINE_MS)) {
+  if (typeof deadlineMs !== 'number' || !(deadlineMs > 0 && deadlineMs <= MAX_DEADLINE_MS)) {
     throw wrong('deadlineMs', `more than 0 and at most ${MAX_DEADLINE_MS} ms`, deadlineMs);
   }
   if (!Number.isInteger(priority) || priority < 0 || priority > MAX_PRIORITY) {
     throw wrong('priority', `an integer from 0 to ${MAX_PRIORITY}`, priority);
   }
-  if (!Array.isArray(outputs) || outputs.length > MAX_TENSORS) {
-    throw wrong('outputs', `at most ${MAX_TENSORS} names`, outputs.length);
-  }
+  checkOutputs(outputs);
   if (typeof traceparent !== 'string') throw wrong('traceparent', 'a string', traceparent);
   if (tracestate !== undefined && typeof tracestate !== 'string') {
     throw wrong('tracestate', 'a string', tracestate);
@@ -132,6 +135,16 @@ function reporterOf(listener: ProgressListener | undefined): ProgressReporter | 
   return new ProgressReporter(listener);
 }
 
+function checkOutputs(outputs: readonly string[]): void {
+  if (!Array.isArray(outputs)) throw wrong('outputs', 'an array of names', outputs);
+  if (outputs.length > MAX_TENSORS) {
+    throw wrong('outputs', `at most ${MAX_TENSORS} names`, outputs.length);
+  }
+  for (const [index, name] of outputs.entries()) {
+    if (typeof name !== 'string') throw wrong(`outputs[${index}]`, 'a name', name);
+  }
+}
+
 function checkKey(option: 'key' | 'affinity', key: string | undefined): void {
   if (key === undefined) return;
   if (typeof key !== 'string') throw wrong(option, 'a string', key);
@@ -141,6 +154,6 @@ function checkKey(option: 'key' | 'affinity', key: string | undefined): void {
 
 function wrong(option: string, expected: string, found: unknown): InvalidInputError {
   return new InvalidInputError(
-    `infer option ${option}: expected ${expected}, found ${String(found)}`,
+    `infer option ${option}: expected ${expected}, found ${describeValue(found)}`,
   );
 }

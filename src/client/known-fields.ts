@@ -1,3 +1,4 @@
+import { describeValue } from '../../protocols/nested-array.ts';
 import { quoted } from '../../protocols/quoted.ts';
 
 /** Unknown fields that a message names. */
@@ -7,10 +8,13 @@ const MAX_NAMED = 3;
 export type FieldsOf<T> = Readonly<Record<keyof T, true>>;
 
 /**
- * What to say of the fields that options have and their type does not, such as a name misspelt where no compiler looks; undefined
- * when there are none. A field that is there and undefined was not given.
+ * What to say of options that are no object, or of fields that they have and their type does not, such as a name misspelt where
+ * no compiler looks; undefined when all is well. A field that is there and undefined was not given.
  */
-export function describeUnknownFields<T>(given: object, known: FieldsOf<T>): string | undefined {
+export function describeOptionsFault<T>(given: unknown, known: FieldsOf<T>): string | undefined {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    return `expected an object, found ${describeValue(given)}, known are: ${Object.keys(known).join(', ')}`;
+  }
   let unknown: string[] | undefined;
   // Each call comes through here: what is known costs no more than a look.
   for (const name of Object.keys(given)) {
@@ -22,4 +26,18 @@ export function describeUnknownFields<T>(given: object, known: FieldsOf<T>): str
   const more = unknown.length > MAX_NAMED ? ` and ${unknown.length - MAX_NAMED} more` : '';
   const named = unknown.slice(0, MAX_NAMED).join(', ');
   return `unknown ${named}${more}, known are: ${Object.keys(known).join(', ')}`;
+}
+
+/** What to say of a signal that is none; undefined when it is one, or none was given. */
+export function describeSignalFault(given: unknown): string | undefined {
+  if (given === undefined) return undefined;
+  const isSignal =
+    typeof given === 'object' &&
+    given !== null &&
+    'aborted' in given &&
+    'addEventListener' in given;
+  // By its parts: a signal of another realm is one too.
+  if (isSignal) return undefined;
+  const found = given instanceof AbortController ? 'an AbortController' : describeValue(given);
+  return `expected an AbortSignal, found ${found}`;
 }

@@ -34,6 +34,12 @@ const ASK_TIMEOUT_MS = 20_000;
 /** How long the DHT may take where a release is known already: what is known serves on when neither peers nor DHT answer. */
 const RECHECK_TIMEOUT_MS = 3_000;
 
+/**
+ * How long a call waits for what is known to be checked, once that is too old. Whoever lives has answered by then; where the peers
+ * around and the DHT's servers are frozen or gone, what is known serves on, and no call waits until one of them answers again.
+ */
+const CHECK_WAIT_MS = 1_000;
+
 /** How long those are looked for, and asked, that the DHT says may serve a version. */
 const PROVIDERS_TIMEOUT_MS = 3_000;
 
@@ -66,6 +72,8 @@ type ChannelSelector = ModelSelector & { readonly kind: 'channel' };
 interface Asked {
   atMs: number;
   hintedAtMs: number;
+  /** True while the last check of the release came to nothing in time: no call waits for the next one. */
+  unanswered: boolean;
 }
 
 /** Turns references into versions and keeps the view fed with who serves them. */
@@ -162,19 +170,35 @@ export class ModelResolver {
     return (known ?? (await this.#peer.releases.find(publisher, name, { signal }))).record;
   }
 
-  /** Waits for the peers around only where what is known is too old; otherwise asks them in the background in good time. */
+  /** Waits for the peers around only where nothing is known or it is too old; otherwise asks them in the background in good time. */
   async #askWhenDue(ref: ModelRef, signal: AbortSignal): Promise<void> {
     const key = keyOf(ref);
-    const askedAtMs = this.#asked.get(key)?.atMs ?? Number.NEGATIVE_INFINITY;
+    const asked = this.#asked.get(key);
     const now = Date.now();
-    if (now - askedAtMs <= ASK_INTERVAL_MS) return;
-    const isKnown = now - Math.min(askedAtMs, this.#checkedAtMs(ref)) < MAX_KNOWN_AGE_MS;
-    if (isKnown && this.#asking.isUnderway(key)) return;
-    const asking = this.#asking.run(key, (until) => this.#askAbout(ref, until), signal);
-    if (!isKnown) return asking;
-    asking.catch(() => {
+    if (asked === undefined) return this.#askShared(ref, signal);
+    if (now - asked.atMs <= ASK_INTERVAL_MS) return;
+    const isFresh = now - Math.min(asked.atMs, this.#checkedAtMs(ref)) < MAX_KNOWN_AGE_MS;
+    if (!isFresh && !asked.unanswered) return this.#waitForCheck(ref, signal);
+    if (this.#asking.isUnderway(key)) return;
+    this.#askShared(ref, signal).catch(() => {
       // What is known serves until it is too old; the next call then meets the failure itself.
     });
+  }
+
+  async #askShared(ref: ModelRef, signal: AbortSignal): Promise<void> {
+    return this.#asking.run(keyOf(ref), (until) => this.#askAbout(ref, until), signal);
+  }
+
+  /** What is known serves when the check takes too long or fails: it was good a few seconds ago, and the nodes may be well. */
+  async #waitForCheck(ref: ModelRef, signal: AbortSignal): Promise<void> {
+    try {
+      const bounded = AbortSignal.any([signal, AbortSignal.timeout(CHECK_WAIT_MS)]);
+      await this.#askShared(ref, bounded);
+    } catch {
+      signal.throwIfAborted();
+      const asked = this.#asked.get(keyOf(ref));
+      if (asked !== undefined) asked.unanswered = true;
+    }
   }
 
   /** When the release that a reference is resolved by was last found to be the newest. A version that is named has none. */
@@ -183,9 +207,9 @@ export class ModelResolver {
     return this.#peer.releases.cached(publisher, name)?.checkedAtMs ?? Number.NEGATIVE_INFINITY;
   }
 
-  #remember(key: string, atMs: number): void {
+  #remember(key: string, atMs: number, unanswered: boolean): void {
     const hintedAtMs = this.#asked.get(key)?.hintedAtMs ?? 0;
-    this.#asked.set(key, { atMs, hintedAtMs });
+    this.#asked.set(key, { atMs, hintedAtMs, unanswered });
   }
 
   async #askAbout(ref: ModelRef, signal: AbortSignal): Promise<void> {
@@ -196,7 +220,7 @@ export class ModelResolver {
       ref.selector.kind === 'version' ? Number.POSITIVE_INFINITY : ANSWERED_RELEASE_AGE_MS;
     await this.#ask(modelQuery(ref), signal, maxAgeMs);
     if (this.#checkedAtMs(ref) < askedAtMs - maxAgeMs) await this.#findRelease(ref, signal);
-    this.#remember(keyOf(ref), askedAtMs);
+    this.#remember(keyOf(ref), askedAtMs, this.#checkedAtMs(ref) < askedAtMs - maxAgeMs);
   }
 
   /** Nobody around has the record, or none of them could ask the DHT of late, or all are silent: this peer asks it itself. */

@@ -1,5 +1,5 @@
 import { InvalidInputError } from '../../protocols/errors.ts';
-import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
+import { describeOptionsFault, type FieldsOf } from './known-fields.ts';
 
 /** Names in one list of a preference. */
 const MAX_NAMES = 32;
@@ -57,7 +57,7 @@ export const NO_PREFERENCE: ResolvedNodePreference = {
  */
 export function resolveNodePreference(prefer: NodePreference | undefined): ResolvedNodePreference {
   if (prefer === undefined) return NO_PREFERENCE;
-  const fault = describeUnknownFields(prefer, FIELDS);
+  const fault = describeOptionsFault(prefer, FIELDS);
   if (fault !== undefined) throw new InvalidInputError(`infer option prefer: ${fault}`);
   for (const list of LISTS) checkNames(`prefer.${list}`, prefer[list] ?? []);
   const { zones = [], owners = [], nodes = [], providers = [], tags = [] } = prefer;

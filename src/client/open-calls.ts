@@ -2,14 +2,16 @@ import { ConnectionError, InvalidInputError } from '../../protocols/errors.ts';
 import { IdTable } from '../../protocols/id-table.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
 import { CallClock } from './call-clock.ts';
-import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
+import { describeOptionsFault, describeSignalFault, type FieldsOf } from './known-fields.ts';
 
 const FIELDS: FieldsOf<AbortOptions> = { signal: true };
 
-/** @throws {ERR_INVALID_INPUT} for an option there is none of. */
+/** @throws {ERR_INVALID_INPUT} for an option there is none of, and a signal that is none. */
 export function checkAbortOptions(options: AbortOptions): void {
-  const fault = describeUnknownFields(options, FIELDS);
+  const fault = describeOptionsFault(options, FIELDS);
   if (fault !== undefined) throw new InvalidInputError(`options: ${fault}`);
+  const signalFault = describeSignalFault(options.signal);
+  if (signalFault !== undefined) throw new InvalidInputError(`option signal: ${signalFault}`);
 }
 
 /** What of a client is under way, so that it ends when the client is closed. */

@@ -1,5 +1,5 @@
 import { ConfigError } from '../../protocols/errors.ts';
-import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
+import { describeOptionsFault, type FieldsOf } from './known-fields.ts';
 
 /** First answers of a node that are all checked: enough that one who lies at every fifth is found by two in three clients. */
 export const DEFAULT_FIRST_ANSWERS = 5;
@@ -35,7 +35,7 @@ export interface ResolvedSamplingInit {
  * @throws {ERR_CONFIG} naming the field that is wrong.
  */
 export function resolveSamplingInit(init: SamplingInit): ResolvedSamplingInit {
-  const fault = describeUnknownFields(init, FIELDS);
+  const fault = describeOptionsFault(init, FIELDS);
   if (fault !== undefined) throw new ConfigError(`sampling: ${fault}`);
   const resolved = {
     firstAnswers: init.firstAnswers ?? DEFAULT_FIRST_ANSWERS,

@@ -1,6 +1,6 @@
 import { InvalidInputError } from '../../protocols/errors.ts';
 import { MAX_VERIFY_REPLICAS, type VerificationRule } from '../policy/verification.ts';
-import { describeUnknownFields, type FieldsOf } from './known-fields.ts';
+import { describeOptionsFault, type FieldsOf } from './known-fields.ts';
 
 /** How a call is checked: by so many owners, or with fewer where there are not as many. */
 export type VerifyOptions = number | VerifyRule;
@@ -21,7 +21,7 @@ const FIELDS: FieldsOf<VerifyRule> = { replicas: true, atLeast: true };
  */
 export function resolveVerifyOptions(verify: VerifyOptions): VerificationRule {
   const rule: VerifyRule = typeof verify === 'number' ? { replicas: verify } : verify;
-  const fault = describeUnknownFields(rule, FIELDS);
+  const fault = describeOptionsFault(rule, FIELDS);
   if (fault !== undefined) throw new InvalidInputError(`infer option verify: ${fault}`);
   const { replicas, atLeast = replicas } = rule;
   checkRange('verify.replicas', replicas, 2, MAX_VERIFY_REPLICAS);

@@ -17,7 +17,8 @@ import type { TransferConnection } from '../../protocols/transfer/index.ts';
 import type { VersionCid } from '../../protocols/types.ts';
 import { askHolders } from '../swarm/ask-holders.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
-import { describeUnknownFields } from './known-fields.ts';
+import { describeOptionsFault } from './known-fields.ts';
+import { checkAbortOptions } from './open-calls.ts';
 
 /** Bytes of a file that is read into memory, where the caller sets no bound. */
 const DEFAULT_MAX_FILE_BYTES = 64 * 1024 * 1024;
@@ -30,8 +31,9 @@ export interface ReadFileOptions {
 
 /** @throws {ERR_INVALID_INPUT} for an option that there is none of. */
 export function checkReadFileOptions(options: ReadFileOptions): void {
-  const fault = describeUnknownFields<ReadFileOptions>(options, { signal: true, maxBytes: true });
+  const fault = describeOptionsFault<ReadFileOptions>(options, { signal: true, maxBytes: true });
   if (fault !== undefined) throw new InvalidInputError(`options: ${fault}`);
+  checkAbortOptions({ signal: options.signal });
 }
 
 /**

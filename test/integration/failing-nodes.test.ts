@@ -235,6 +235,7 @@ describe('A call', () => {
     const load = { ...IDLE, serviceMs: 200 };
     const handlers = [echoHandler(50, load), echoHandler(50, load)];
     for (const handler of handlers) await nodes.add(handler, load);
+    await nodes.connect();
     for (const begun of [1, 2, 3]) {
       await Promise.all(Array.from({ length: 16 }, async () => inferAt(nodes)));
       expect(handlers.map(({ asked }) => asked.count)).toEqual([8 * begun, 8 * begun]);

@@ -48,6 +48,7 @@ describe('A call that fails', () => {
     await using nodes = await StandInNodes.create();
     const handlers = [1, 2, 3].map(() => refusingHandler(() => new InvalidInputError('no')));
     for (const handler of handlers) await nodes.add(handler);
+    await nodes.connect();
     await expect(inferAt(nodes)).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' });
     expect(handlers.reduce((sum, { asked }) => sum + asked.count, 0)).toBe(1);
   });
@@ -56,6 +57,7 @@ describe('A call that fails', () => {
     await using nodes = await StandInNodes.create();
     const handlers = [1, 2, 3].map(() => refusingHandler(() => new ExecutionError('no')));
     for (const handler of handlers) await nodes.add(handler);
+    await nodes.connect();
     await expect(inferAt(nodes)).rejects.toMatchObject({ code: 'ERR_EXECUTION' });
     expect(handlers.map(({ asked }) => asked.count).toSorted((a, b) => a - b)).toEqual([0, 1, 1]);
   });
@@ -153,6 +155,7 @@ describe('Hedging', () => {
     const silent = await nodes.add(() => {}, FAST);
     const bad = await nodes.add(resetting(), FAST);
     const good = await nodes.add(echoHandler(), SLOW);
+    await nodes.connect();
     const result = await inferAt(nodes, { prefer: { nodes: [silent.id] } });
     expect(result.node).toBe(good.id);
     // The first one is not known to be dead yet, and is not waited for.

@@ -36,13 +36,14 @@ export class RawPeer {
     return Buffer.concat(this.#chunks);
   }
 
-  send(...parts: readonly Uint8Array[]): void {
-    this.stream.send(Buffer.concat(parts));
+  /** False when no more should be sent before what was sent is taken. */
+  send(...parts: readonly Uint8Array[]): boolean {
+    return this.stream.send(Buffer.concat(parts));
   }
 
-  frame(type: number, id: number, ...payload: readonly Uint8Array[]): void {
+  frame(type: number, id: number, ...payload: readonly Uint8Array[]): boolean {
     const bytes = Buffer.concat(payload);
-    this.send(encodeFrameHeader(type, id, bytes.byteLength), bytes);
+    return this.send(encodeFrameHeader(type, id, bytes.byteLength), bytes);
   }
 
   /** The first frame of a type, once it came. */

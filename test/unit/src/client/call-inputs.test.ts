@@ -45,6 +45,12 @@ describe('SingleInputs', () => {
     expect(() => new SingleInputs(null as unknown as InferInputs, reader())).toThrow(
       'expected inputs as an object of them by name, found null',
     );
+    expect(() => new SingleInputs([x([1, 2])] as unknown as InferInputs, reader())).toThrow(
+      'expected inputs as an object of them by name, found an array of 1',
+    );
+    expect(() => new SingleInputs(x([1, 2]) as unknown as InferInputs, reader())).toThrow(
+      'expected inputs as an object of them by name, found a tensor',
+    );
     await expect(new SingleInputs({ y: [1] }, reader()).resolve(CID, SIGNAL)).rejects.toThrow(
       "unknown input 'y', the model has 'x', 'n'",
     );
@@ -52,6 +58,15 @@ describe('SingleInputs', () => {
 });
 
 describe('JoinedInputs', () => {
+  it.each([
+    [null, 'found null'],
+    [{ x: 1 }, 'found an object'],
+  ])('refuses %j, which is no array of requests', (requests, found) => {
+    expect(() => new JoinedInputs(requests as unknown as InferInputs[], reader())).toThrow(
+      `expected a batch as an array of requests, ${found}`,
+    );
+  });
+
   it('joins the rows of each input, whatever the order of the inputs, and knows whose they are', async () => {
     const requests = [
       { x: x([1, 2]), n: [1] },

@@ -79,4 +79,24 @@ describe('ProgressReporter', () => {
       ['onProgress threw and is told nothing more of its call: no such element'],
     ]);
   });
+
+  it('tells nothing more to a listener whose promise rejects, warns of it once, and leaves no rejection unhandled', async () => {
+    const warned = vi.fn<(message: string) => void>();
+    const warning = vi.spyOn(process, 'emitWarning').mockImplementation((message) => {
+      warned(String(message));
+    });
+    let heard = 0;
+    const reporter = new ProgressReporter(async () => {
+      heard += 1;
+      throw new Error('no such element');
+    });
+    reporter.report(FAILED);
+    reporter.report(FAILED);
+    await vi.waitFor(() => expect(warning).toHaveBeenCalled());
+    reporter.report(FAILED);
+    expect(heard).toBe(2);
+    expect(warned.mock.calls).toEqual([
+      ['onProgress threw and is told nothing more of its call: no such element'],
+    ]);
+  });
 });

@@ -3,6 +3,7 @@ import {
   DEFAULT_DEADLINE_MS,
   DEFAULT_JOIN_TIMEOUT_MS,
   resolveClientInit,
+  type SwarmClientInit,
 } from '../../../../src/client/client-init.ts';
 import { refusal } from '../../../support/refusal.ts';
 
@@ -62,6 +63,28 @@ describe('resolveClientInit', () => {
     }
     const given = { bootstrap: BOOTSTRAP, deadlineMS: undefined };
     expect(resolveClientInit(given).deadlineMs).toBe(30_000);
+  });
+
+  it.each<[unknown, string | RegExp]>([
+    [undefined, /^client: expected an object, found nothing, known are: bootstrap/],
+    [BOOTSTRAP[0], /^client: expected an object, found "\/ip4/],
+    [{ bootstrap: BOOTSTRAP, network: 3 }, 'network is 3, expected a string'],
+    [{ bootstrap: BOOTSTRAP, mdns: 'yes' }, 'mdns is "yes", expected a boolean'],
+    [{ bootstrap: BOOTSTRAP, deadlineMs: '5' }, 'deadlineMs is "5", expected a number'],
+    [{ bootstrap: BOOTSTRAP, selector: 3 }, 'selector is 3, expected a function'],
+    [{ bootstrap: BOOTSTRAP, dataDir: 3 }, 'dataDir is 3, expected a string'],
+    [
+      { bootstrap: BOOTSTRAP, sampling: true },
+      'sampling: expected an object, found true, known are: firstAnswers, share, budget',
+    ],
+    [
+      { bootstrap: BOOTSTRAP, privateKey: 'key' },
+      'privateKey is "key", expected a private key as generateKeyPair of @libp2p/crypto gives it',
+    ],
+  ])('says what it found of %j, and what was expected', (init, message) => {
+    expect(() => resolveClientInit(init as SwarmClientInit)).toThrow(
+      refusal('ERR_CONFIG', message),
+    );
   });
 
   it('names bootstrap when it is one address instead of an array', () => {

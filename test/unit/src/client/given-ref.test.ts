@@ -17,6 +17,7 @@ test.each<[unknown, string | RegExp]>([
   ],
   [{ publisher: REF.publisher, name: 'digits' }, /publisher, name and selector as parseModelRef/],
   [{ ...REF, name: 7 }, /publisher, name and selector as parseModelRef/],
+  [7, 'model reference: expected a text, found 7'],
   ['digits', /^model reference "digits" is not valid/],
 ])('toModelRef refuses %j', (ref, message) => {
   expect(() => toModelRef(ref as ModelRef)).toThrow(refusal('ERR_INVALID_INPUT', message));

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { resolveInferOptions } from '../../../../src/client/infer-options.ts';
+import { type InferOptions, resolveInferOptions } from '../../../../src/client/infer-options.ts';
 
 const DEFAULTS = { deadlineMs: 30_000 };
 
@@ -49,7 +49,18 @@ test.each<[string, unknown, string]>([
   ['prefer', { zones: 'attic' }, 'prefer.zones: expected at most 32 names, found string'],
   ['prefer', { nodes: Array.from({ length: 33 }, () => 'n') }, 'at most 32 names, found 33'],
   ['prefer', { owners: [''] }, 'prefer.owners[0]: expected a name of 1 to 128 characters'],
-  ['onProgress', 'print', 'onProgress: expected a function, found print'],
+  ['onProgress', 'print', 'onProgress: expected a function, found "print"'],
+  ['deadlineMs', '5', 'deadlineMs: expected more than 0 and at most 86400000 ms, found "5"'],
+  ['outputs', 'y', 'outputs: expected an array of names, found "y"'],
+  ['outputs', null, 'outputs: expected an array of names, found null'],
+  ['outputs', ['y', 7], 'outputs[1]: expected a name, found 7'],
+  ['signal', 'stop', 'signal: expected an AbortSignal, found "stop"'],
+  ['signal', null, 'signal: expected an AbortSignal, found null'],
+  ['signal', new AbortController(), 'signal: expected an AbortSignal, found an AbortController'],
+  ['prefer', null, 'prefer: expected an object, found null, known are: zones, owners'],
+  ['prefer', 'cpu', 'prefer: expected an object, found "cpu", known are: zones, owners'],
+  ['verify', null, 'verify: expected an object, found null, known are: replicas, atLeast'],
+  ['verify', true, 'verify: expected an object, found true, known are: replicas, atLeast'],
   ['prefer', { providers: [7] }, 'prefer.providers[0]: expected a name'],
   ['prefer', { zone: ['attic'] }, "infer option prefer: unknown 'zone', known are: zones, owners"],
   [
@@ -60,6 +71,19 @@ test.each<[string, unknown, string]>([
   ['deadline', 5, "infer options: unknown 'deadline', known are: signal, deadlineMs"],
 ])('resolveInferOptions refuses %s %j by its name', (option, value, message) => {
   expect(() => resolveInferOptions({ [option]: value }, DEFAULTS)).toThrow(
+    expect.objectContaining({
+      code: 'ERR_INVALID_INPUT',
+      message: expect.stringContaining(message),
+    }),
+  );
+});
+
+test.each<[unknown, string]>([
+  [null, 'infer options: expected an object, found null, known are: signal, deadlineMs'],
+  [500, 'infer options: expected an object, found 500, known are: signal, deadlineMs'],
+  [[], 'infer options: expected an object, found an array of 0, known are: signal'],
+])('resolveInferOptions refuses %j in place of options', (given, message) => {
+  expect(() => resolveInferOptions(given as InferOptions, DEFAULTS)).toThrow(
     expect.objectContaining({
       code: 'ERR_INVALID_INPUT',
       message: expect.stringContaining(message),

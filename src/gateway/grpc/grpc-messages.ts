@@ -20,7 +20,7 @@ export interface GrpcTensorContents {
   readonly uint64_contents: readonly string[];
   readonly fp32_contents: readonly number[];
   readonly fp64_contents: readonly number[];
-  readonly bytes_contents: readonly Buffer[];
+  readonly bytes_contents: readonly Uint8Array[];
 }
 
 export interface GrpcInputTensor {
@@ -38,7 +38,7 @@ export interface GrpcInferRequest {
   readonly parameters: GrpcParameters;
   readonly inputs: readonly GrpcInputTensor[];
   readonly outputs: readonly { readonly name: string; readonly parameters: GrpcParameters }[];
-  readonly raw_input_contents: readonly Buffer[];
+  readonly raw_input_contents: readonly Uint8Array[];
 }
 
 export interface GrpcInferResponse {

@@ -196,7 +196,7 @@ function typedTensor(
   try {
     // They need not be text.
     if (field === 'bytes_contents') {
-      return new Tensor(datatype, shape, joinElements(values as readonly Buffer[]));
+      return new Tensor(datatype, shape, joinElements(values as readonly Uint8Array[]));
     }
     const wide = datatype === 'INT64' || datatype === 'UINT64';
     const data = wide ? (values as readonly string[]).map(BigInt) : values;

@@ -24,9 +24,11 @@ export class UnreadMessage {
 export function handOverUnread(service: ServiceDefinition): ServiceDefinition {
   return Object.fromEntries(
     Object.entries(service).map(([name, method]) => {
-      const requestDeserialize = (bytes: Buffer): object => {
+      const requestDeserialize = ({ buffer, byteOffset, byteLength }: Buffer): object => {
         try {
-          return method.requestDeserialize(bytes);
+          // Not the Buffer that the type asks for: of one, protobufjs takes a text that the message's end cuts off for a whole one.
+          const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+          return method.requestDeserialize(bytes as Buffer);
         } catch (error) {
           return new UnreadMessage(error instanceof Error ? error.message : String(error));
         }

@@ -1,7 +1,13 @@
 import { setFlagsFromString } from 'node:v8';
 
-/** For the start of a daemon that has a channel to this process; any other sets it itself, where bin/start.js says why. */
-export const DAEMON_NODE_OPTIONS: readonly string[] = ['--max-semi-space-size=8'];
+/**
+ * For the start of a daemon that has a channel to this process; any other sets it itself, where bin/start.js says why.
+ *
+ * @param command such as `node`
+ */
+export function daemonNodeOptions(command: string): readonly string[] {
+  return [`--max-semi-space-size=${command === 'gateway' ? 16 : 8}`];
+}
 
 /** Node 24's V8. In 22's (12.4) the option is not there nor needed, in 26's (14.6) it changes nothing. */
 const AFFECTED_V8 = '13.6.';

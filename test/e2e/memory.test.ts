@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { DAEMON_NODE_OPTIONS } from '../../src/cli/garbage-collection.ts';
+import { daemonNodeOptions } from '../../src/cli/garbage-collection.ts';
 import { createClient, Tensor } from '../../src/index.ts';
 import { addModel } from '../support/models.ts';
 import { ProcessSwarm } from '../support/process-swarm.ts';
@@ -17,7 +17,7 @@ describe.skipIf(process.platform !== 'linux')('A node process (needs /proc)', ()
     await using swarm = await ProcessSwarm.create();
     const command = await readFile(`/proc/${swarm.bootstrap.pid}/cmdline`, 'utf8');
     expect(command.split('\0')).toEqual(
-      expect.arrayContaining([...DAEMON_NODE_OPTIONS, 'bootstrap']),
+      expect.arrayContaining([...daemonNodeOptions('bootstrap'), 'bootstrap']),
     );
   });
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { DAEMON_NODE_OPTIONS } from '../../src/cli/garbage-collection.ts';
+import { daemonNodeOptions } from '../../src/cli/garbage-collection.ts';
 import type { ClientLine, ClientReport } from './client-report.ts';
 
 const PROGRAMS = {
@@ -46,7 +46,12 @@ export class LoadClient implements AsyncDisposable {
   constructor({ name, program, ...init }: LoadClientInit) {
     this.name = name;
     const file = fileURLToPath(PROGRAMS[program]);
-    const args = [...DAEMON_NODE_OPTIONS, '--conditions=swarm-source', file, JSON.stringify(init)];
+    const args = [
+      ...daemonNodeOptions('node'),
+      '--conditions=swarm-source',
+      file,
+      JSON.stringify(init),
+    ];
     this.#child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const { stdout } = this.#child;
     if (stdout === null) throw new Error(`${name} has no stdout`);

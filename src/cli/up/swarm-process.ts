@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { DeadlineError, InternalError } from '../../../protocols/errors.ts';
-import { DAEMON_NODE_OPTIONS } from '../garbage-collection.ts';
+import { daemonNodeOptions } from '../garbage-collection.ts';
 import { commandFile } from '../package-root.ts';
 
 /** How long a process may take until it serves: a cold start on a slow, busy machine takes a few seconds. */
@@ -48,7 +48,8 @@ export class SwarmProcess {
 
   constructor(init: SwarmProcessInit) {
     this.name = init.name;
-    this.#child = spawn(process.execPath, [...DAEMON_NODE_OPTIONS, commandFile(), ...init.args], {
+    const options = daemonNodeOptions(init.args[0] ?? '');
+    this.#child = spawn(process.execPath, [...options, commandFile(), ...init.args], {
       cwd: init.cwd,
       env: init.env,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -260,7 +260,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       {
         flags: '--max-nodes <n>',
         about:
-          'start more nodes while demand asks for them, up to this many, and stop them again (default: as many as --nodes)',
+          'start more nodes while demand asks for them, up to this many, at least as many as --nodes, and stop them again (default: as many as --nodes)',
       },
     ],
     examples: [

@@ -228,7 +228,11 @@ describe('A swarm that scales itself', () => {
         event: 'top',
         nodes: 2,
         versions: [
-          { name: 'echo', version: cid, desired: 2, have: 2, unplaceable: null, askedPerS: 0 },
+          {
+            ...{ name: 'echo', version: cid, desired: 2, have: 2, unplaceable: null },
+            // Nobody has asked: what its load took says nothing of what it can do.
+            ...{ askedPerS: 0, havePerS: null },
+          },
         ],
       },
     ]);

@@ -29,6 +29,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     settings: [
       ...SERVE,
       'otlp',
+      'metrics',
       'allowPublisher',
       'allowCaller',
       'allowVersion',
@@ -66,6 +67,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       'node --data ./node --allow-publisher 12D3KooW…',
       'node --bootstrap /dns4/swarm.example.org/tcp/4001/p2p/12D3KooW… --allow-publisher any --zone attic',
+      'node --data ./node --allow-publisher any --metrics :8002',
     ],
     load: async () => (await import('./commands/node.ts')).runNode,
   },

@@ -5,26 +5,24 @@ import type { NodeId, OwnerId } from '../protocols/types.ts';
 import { ensureFolder } from '../src/model/ensured-folder.ts';
 import { loadOrCreateKey } from '../src/swarm/identity.ts';
 import { parseServingHours } from '../src/policy/serving-hours.ts';
+import type { ListenAddress } from '../src/swarm/listen-address.ts';
 import { SwarmPeer } from '../src/swarm/peer.ts';
-import type { SpanExporter } from '../src/swarm/span-exporter.ts';
 import { RecordStore } from '../src/swarm/record-store.ts';
 import { Announcer } from './announcer.ts';
-import type { ControlServer } from './control/control-server.ts';
 import { drainVerbs } from './control/drain-verbs.ts';
 import { nodeVerbs } from './control/node-verbs.ts';
 import { orderVerbs } from './control/order-verbs.ts';
 import { openControl } from './control/open-control.ts';
 import { storeVerbs } from './control/store-verbs.ts';
-import type { InferenceBackend } from './backend/backend.ts';
 import { CoreTurns } from './backend/core-turns.ts';
 import type { Isolation } from './backend/isolation.ts';
 import { DeviceProber } from './device/device-prober.ts';
 import { createInference } from './create-inference.ts';
-import type { InferenceService } from './inference-service.ts';
 import { type NodeInit, type ResolvedNodeInit, resolveNodeInit } from './node-init.ts';
 import { onnxBackendOf } from './node-backend.ts';
 import { watchCoHolders } from './co-holders.ts';
 import { Handover, type HandoverProgress } from './handover.ts';
+import { openMetrics } from './metrics/open-metrics.ts';
 import { isolateModels } from './node-isolation.ts';
 import { NodePause } from './node-pause.ts';
 import { NodePolicy } from './node-policy.ts';
@@ -32,7 +30,8 @@ import { termsOf } from './node-terms.ts';
 import { OperatorOrders } from './operator-orders.ts';
 import { obey } from './order-effects.ts';
 import { createScaler } from './scaler/create-scaler.ts';
-import type { PlannedVersion, Scaler } from './scaler/scaler.ts';
+import type { PlannedVersion } from './scaler/scaler.ts';
+import type { NodeParts } from './node-parts.ts';
 import { limiterOf, serveProtocols } from './node-protocols.ts';
 import { rest } from './node-rest.ts';
 import { OwnerWatch } from './owner-watch.ts';
@@ -40,7 +39,6 @@ import { ReleaseKeeper } from './release-keeper.ts';
 import { ReplicaFetcher } from './replica/replica-fetch.ts';
 import { ReplicaSet } from './replica/replica-set.ts';
 import { PackingLoop } from './store/packing-loop.ts';
-import type { VersionKnowledge } from './store/store-upkeep.ts';
 import { VersionStore } from './store/version-store.ts';
 import { VersionExperience } from './replica/version-experience.ts';
 import { createVersionKnowledge } from './replica/version-knowledge.ts';
@@ -51,35 +49,6 @@ const AGENT = 'gpu-swarm/0.1.0';
 
 /** How long `stop` waits for what is under way. */
 const DRAIN_TIMEOUT_MS = 10_000;
-
-interface NodeParts {
-  readonly init: ResolvedNodeInit;
-  readonly records: RecordStore;
-  readonly store: VersionStore;
-  readonly devices: DeviceProber;
-  readonly isolation: Isolation;
-  readonly backend: InferenceBackend;
-  readonly policy: NodePolicy;
-  readonly peer: SwarmPeer;
-  readonly releases: ReleaseKeeper;
-  readonly replicas: ReplicaSet;
-  readonly experience: VersionExperience;
-  readonly inference: InferenceService;
-  /** Undefined where nobody wants them. */
-  readonly spans: SpanExporter | undefined;
-  readonly announcer: Announcer;
-  readonly packing: PackingLoop;
-  readonly knowledge: VersionKnowledge;
-  readonly retirement: VersionRetirement;
-  /** Undefined where the node holds only what publishers place. */
-  readonly scaler: Scaler | undefined;
-  readonly handover: Handover;
-  readonly drained: Promise<void>;
-  readonly pause: NodePause;
-  readonly watch: OwnerWatch;
-  /** Undefined where the data folder's path is too long for a socket. */
-  readonly control: ControlServer | undefined;
-}
 
 /** A GPU host in the swarm: stores, runs and announces model versions. */
 export class SwarmNode implements AsyncDisposable {
@@ -111,6 +80,11 @@ export class SwarmNode implements AsyncDisposable {
   /** How the versions stand that this node knows of; empty where it holds only what publishers place. */
   get plan(): readonly PlannedVersion[] {
     return this.#parts.scaler?.plan ?? [];
+  }
+
+  /** Where Prometheus reads its metrics; undefined where nobody wants them. */
+  get metricsAddress(): ListenAddress | undefined {
+    return this.#parts.metrics?.address;
   }
 
   /** How models' processes are shut in. */
@@ -172,6 +146,7 @@ export class SwarmNode implements AsyncDisposable {
     await packing.stop();
     await devices.stop();
     await backend.stop();
+    await this.#parts.metrics?.close();
     await this.#parts.spans?.stop();
     await peer.stop();
     await store.close();
@@ -337,7 +312,16 @@ async function assemble(
     }
     announcer.changed();
   };
-  const { inference, spans } = createInference({ peer, store, replicas, scaler, privateKey }, init);
+  const state = {
+    replicas: () => replicas.replicas,
+    memory: () => replicas.ledger.memory,
+    plan: () => scaler?.plan ?? [],
+  };
+  const metrics = await openMetrics(init.metrics, state, opened);
+  const { inference, spans } = createInference(
+    { ...{ peer, store, replicas, scaler, privateKey }, requests: metrics?.requests },
+    init,
+  );
   const pause: NodePause = await NodePause.open({
     file: path.join(dataDir, 'paused'),
     onChange: (reason) => rest({ inference, announcer, replicas, logger }, reason),
@@ -381,6 +365,7 @@ async function assemble(
     replicas,
     experience,
     inference,
+    metrics,
     spans,
     announcer,
     packing,

@@ -20,6 +20,7 @@ import type { DemandMeter } from '../src/policy/scaling/demand-meter.ts';
 import { outcomeOfError, type RequestOutcome } from '../src/swarm/outcome-tally.ts';
 import type { SpanSink } from '../src/swarm/span.ts';
 import { type AllowList, allows } from './node-init.ts';
+import type { RequestListener } from './metrics/request-listener.ts';
 import type { ReceiptDesk } from './receipt-desk.ts';
 import type { Replica } from './replica/replica.ts';
 import { RequestSpan } from './request-span.ts';
@@ -42,6 +43,8 @@ export interface InferenceServiceComponents {
   readonly sequenceOf: (replica: Replica) => number;
   /** Told how each request ended that says something of its version. */
   readonly countOutcome: (replica: Replica, outcome: RequestOutcome, caller: string) => void;
+  /** Hears how each request ended; undefined where nobody wants to know. */
+  readonly requests?: RequestListener | undefined;
   /** Counts what a version is asked for; undefined where nobody wants to know. */
   readonly demand?: ((cid: VersionCid) => DemandMeter) | undefined;
   /** Signs the receipts that callers ask for; undefined where this node gives none. */
@@ -91,10 +94,10 @@ export class InferenceService implements InferenceHandler {
     header: RequestHeader,
     context: { readonly caller: string; readonly bodyBytes: number },
   ): Admission {
-    if (!allows(this.#init.allowCallers, context.caller)) {
-      throw new ForbiddenError(`this node does not answer caller ${context.caller}`);
-    }
     try {
+      if (!allows(this.#init.allowCallers, context.caller)) {
+        throw new ForbiddenError(`this node does not answer caller ${context.caller}`);
+      }
       return this.#admit(header, context);
     } catch (error) {
       this.#countRefusal(header, error);
@@ -148,8 +151,9 @@ export class InferenceService implements InferenceHandler {
 
   /** A request that another node has counted is no further demand, and what is not held here nobody can want here. */
   #countRefusal({ version, again = false }: RequestHeader, error: unknown): void {
-    if (again || !isSwarmError(error)) return;
-    if (this.#components.replicas.get(version) === undefined) return;
+    const replica = this.#components.replicas.get(version);
+    this.#components.requests?.failed(replica?.origin, error);
+    if (again || !isSwarmError(error) || replica === undefined) return;
     const meter = this.#components.demand?.(version);
     if (error.code === 'ERR_LOADING') meter?.missed(performance.now());
     else if (error.code === 'ERR_BUSY') meter?.refused(performance.now());
@@ -175,10 +179,12 @@ export class InferenceService implements InferenceHandler {
     inputs: readonly NamedTensor[],
     cancellation: Cancellation,
   ): Promise<ExecutionResult> {
-    const { countOutcome, demand, sequenceOf, spans } = this.#components;
+    const { countOutcome, demand, requests, sequenceOf, spans } = this.#components;
     const { queue, origin } = replica;
     if (queue === undefined) {
-      throw new LoadingError(`version ${origin.cid} is still loading`, replica.etaMs);
+      const error = new LoadingError(`version ${origin.cid} is still loading`, replica.etaMs);
+      requests?.failed(origin, error);
+      throw error;
     }
     const { priority, outputs: wanted, again = false } = header;
     // Anybody may ask for the highest: only whom the owner has named goes before others, else only before what it sent itself.
@@ -199,6 +205,7 @@ export class InferenceService implements InferenceHandler {
       });
       const { outputs, queueMs, executeMs, together } = result;
       span.answered(result);
+      requests?.answered(origin, result);
       meter?.served(queueMs, executeMs / together, performance.now());
       // The time inside the model is what the version answers for; the queue before it is this node's.
       countOutcome(replica, { kind: 'answered', latencyMs: executeMs }, caller);
@@ -206,6 +213,8 @@ export class InferenceService implements InferenceHandler {
       return { outputs, queueMs, executeMs, load, releaseSequence: sequenceOf(replica) };
     } catch (error) {
       span.failed(error);
+      if (cancellation.cancelled) requests?.cancelled(origin);
+      else requests?.failed(origin, error);
       const outcome = outcomeOfError(error, performance.now() - startedAtMs);
       if (outcome !== undefined) countOutcome(replica, outcome, caller);
       throw error;

@@ -18,6 +18,7 @@ import {
   type ScalingSettings,
 } from '../src/policy/scaling/scaling-settings.ts';
 import { parseServingHours } from '../src/policy/serving-hours.ts';
+import type { ListenAddress } from '../src/swarm/listen-address.ts';
 import { checkBootstrapAddresses } from '../src/swarm/peer.ts';
 import type { InferenceBackend } from './backend/backend.ts';
 import { ISOLATION_MODES, type IsolationMode } from './backend/isolation.ts';
@@ -110,6 +111,8 @@ export interface NodeInit extends NodeCostInit {
   readonly backend?: InferenceBackend | undefined;
   /** Address of an OpenTelemetry collector that gets the requests' spans on this node. @default none */
   readonly otlp?: string | undefined;
+  /** Where Prometheus reads the node's metrics. @default nowhere */
+  readonly metrics?: ListenAddress | undefined;
   /** Where the node writes its log. */
   readonly logger: Logger;
 }
@@ -127,6 +130,7 @@ type Unset =
   | 'backend'
   | 'costPerHour'
   | 'watts'
+  | 'metrics'
   | 'ownerKey'
   | 'servingHours'
   | 'storeQuotaBytes'
@@ -176,6 +180,7 @@ export function resolveNodeInit(init: NodeInit): ResolvedNodeInit {
     downloadLimitBytes: init.downloadLimitBytes,
     backend: init.backend,
     otlp: init.otlp,
+    metrics: init.metrics,
     logger: init.logger,
   };
   for (const list of [resolved.allowPublishers, resolved.allowCallers]) {

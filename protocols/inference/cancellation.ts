@@ -14,6 +14,10 @@ export class Cancellation {
   #reason: unknown;
   #controller: AbortController | undefined;
 
+  get cancelled(): boolean {
+    return this.#cancelled;
+  }
+
   /** Aborts with the same reason. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();

@@ -29,6 +29,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     settings: [
       ...SERVE,
       'otlp',
+      'metrics',
       'allowPublisher',
       'allowCaller',
       'allowVersion',
@@ -66,6 +67,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       'node --data ./node --allow-publisher 12D3KooW…',
       'node --bootstrap /dns4/swarm.example.org/tcp/4001/p2p/12D3KooW… --allow-publisher any --zone attic',
+      'node --data ./node --allow-publisher any --metrics :8002',
     ],
     load: async () => (await import('./commands/node.ts')).runNode,
   },
@@ -260,7 +262,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       {
         flags: '--max-nodes <n>',
         about:
-          'start more nodes while demand asks for them, up to this many, and stop them again (default: as many as --nodes)',
+          'start more nodes while demand asks for them, up to this many, at least as many as --nodes, and stop them again (default: as many as --nodes)',
       },
     ],
     examples: [

@@ -32,7 +32,7 @@ export const GATEWAY_SETTINGS = {
     flags: '--metrics <address>',
     env: 'SWARM_METRICS',
     about:
-      'where Prometheus reads the metrics, or off; by default of a gateway :8002, of a bootstrap server off',
+      'where Prometheus reads the metrics, without a host on this machine alone; or off. By default of a gateway :8002, of a node and a bootstrap server off',
   },
   metricsCompat: {
     kind: 'list',

@@ -10,6 +10,7 @@ import {
 import { MAX_COST_PER_HOUR } from '../../../protocols/capacity/index.ts';
 import { ConfigError } from '../../../protocols/errors.ts';
 import { parsePublisherId } from '../../../protocols/reference.ts';
+import { formatAddress, parseListenAddress } from '../../swarm/listen-address.ts';
 import { byteSetting } from '../byte-setting.ts';
 import type { CommandContext } from '../command-context.ts';
 import { type Daemon, serveUntilTold } from '../daemon.ts';
@@ -80,6 +81,7 @@ export async function runNode(context: CommandContext): Promise<number> {
         downloadLimitBytes,
         handoverTimeoutMs: settings.handoverTimeoutMs,
         otlp: settings.otlp,
+        metrics: parseListenAddress(settings.metrics ?? 'off', '--metrics'),
         logger,
       });
       return {
@@ -87,7 +89,10 @@ export async function runNode(context: CommandContext): Promise<number> {
         stop: () => leave(node, context.signal),
       };
     },
-    facts: ({ node }) => ({ owner: owner?.id ?? node.id, isolation: node.isolation.kind }),
+    facts: ({ node }) => ({
+      ...{ owner: owner?.id ?? node.id, isolation: node.isolation.kind },
+      ...servedMetrics(node),
+    }),
     introduce: ({ node }) => {
       terminal.print(`node ${terminal.style('strong', node.id)}`);
       printPairs(terminal, [
@@ -98,6 +103,7 @@ export async function runNode(context: CommandContext): Promise<number> {
         ['isolation', describeIsolation(node.isolation)],
         ['callers', allowCallers === 'any' ? 'any' : allowCallers.join(' ') || 'none'],
         ...node.addresses.map((address) => ['address', address] as const),
+        ...Object.entries(servedMetrics(node)),
       ]);
       if (allowPublishers.length === 0) {
         terminal.note('it runs no models yet: --allow-publisher <id> says whose it may run');
@@ -110,6 +116,12 @@ export async function runNode(context: CommandContext): Promise<number> {
 async function leave(node: SwarmNode, signal: AbortSignal): Promise<void> {
   if (isTerminated(signal)) await node.handedOver();
   await node.stop();
+}
+
+function servedMetrics({ metricsAddress }: SwarmNode): Record<string, string> {
+  return metricsAddress === undefined
+    ? {}
+    : { metrics: `http://${formatAddress(metricsAddress)}/metrics` };
 }
 
 function describeIsolation({ kind, reason }: SwarmNode['isolation']): string {

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { totalPerS } from '../../../protocols/demand/index.ts';
+import { isCapacityMeasured } from '../../policy/scaling/replica-capacity.ts';
 import { resolveScalingInit } from '../../policy/scaling/scaling-settings.ts';
-import type { VersionView } from '../../policy/scaling/scaling-view.ts';
+import type { ScalingView } from '../../policy/scaling/scaling-view.ts';
 import {
   FIRST_LOOKS,
   ScalingOnlooker,
@@ -24,8 +25,10 @@ import { printTable } from '../table.ts';
 const ASKING_INTERVAL_MS = 200;
 const MAX_ASKING_LOOKS = 100;
 
-/** What a version is asked for now, and by whom it is held. */
+/** What a version is asked for now, what it can do, and by whom it is held. */
 interface Standing {
+  /** Null until it is measured. */
+  readonly havePerS: number | null;
   readonly askedPerS: number;
   readonly inFlight: number;
   readonly replicas: Readonly<Record<'ready' | 'loading' | 'cold' | 'quarantined', number>>;
@@ -44,8 +47,9 @@ export async function runTop(context: CommandContext, options: CommandOptions): 
       const picture = onlooker.look(Date.now());
       const isAsking = untilSeen && onlooker.asking && look < FIRST_LOOKS + MAX_ASKING_LOOKS;
       if (look >= FIRST_LOOKS && !isAsking) {
-        terminal.event({ event: 'top', ...eventOf(picture) });
-        printPicture(context, picture);
+        const { stableWindowMs } = scaling;
+        terminal.event({ event: 'top', ...eventOf(picture, stableWindowMs) });
+        printPicture(context, picture, stableWindowMs);
         if (untilSeen) break;
       }
       const pauseMs = untilSeen && look >= FIRST_LOOKS ? ASKING_INTERVAL_MS : scaling.tickMs;
@@ -57,28 +61,29 @@ export async function runTop(context: CommandContext, options: CommandOptions): 
   return EXIT.ok;
 }
 
-function eventOf({ view, versions }: ScalingPicture) {
+function eventOf({ view, versions }: ScalingPicture, stableWindowMs: number) {
   return {
     nodes: view.nodes.length,
     population: view.population,
-    versions: versions.map(({ cid, ...version }) => ({
-      version: cid,
-      ...version,
-      ...standingOf(view.versions.find((one) => one.cid === cid)),
-    })),
+    versions: versions.map((version) => {
+      const { cid, ...facts } = version;
+      return { version: cid, ...facts, ...standingOf(version, view, stableWindowMs) };
+    }),
   };
 }
 
-function printPicture({ terminal }: CommandContext, { view, versions }: ScalingPicture): void {
+function printPicture(
+  { terminal }: CommandContext,
+  { view, versions }: ScalingPicture,
+  stableWindowMs: number,
+): void {
   if (terminal.json) return;
   terminal.print(
     `${counted(view.nodes.length, 'node')} known of about ${view.population}, ${counted(versions.length, 'version')} that a channel points at`,
   );
   if (versions.length === 0) return;
   const rows = versions.map((version) => {
-    const { askedPerS, inFlight, replicas } = standingOf(
-      view.versions.find(({ cid }) => cid === version.cid),
-    );
+    const { askedPerS, havePerS, inFlight, replicas } = standingOf(version, view, stableWindowMs);
     return [
       printable(version.name, 64),
       shortId(version.cid),
@@ -86,7 +91,7 @@ function printPicture({ terminal }: CommandContext, { view, versions }: ScalingP
       String(version.have),
       String(replicas.cold),
       formatRate(askedPerS),
-      formatRate(version.havePerS),
+      havePerS === null ? '-' : formatRate(havePerS),
       String(roundMs(inFlight)),
       describe(version),
     ];
@@ -106,7 +111,13 @@ function describe({ panic, unplaceable, desired, have }: StandingVersion): strin
   return '-';
 }
 
-function standingOf(version: VersionView | undefined): Standing {
+function standingOf(
+  { cid, havePerS }: StandingVersion,
+  { versions }: ScalingView,
+  stableWindowMs: number,
+): Standing {
+  const version = versions.find((one) => one.cid === cid);
+  const isMeasured = version !== undefined && isCapacityMeasured(version, stableWindowMs);
   const replicas = { ready: 0, loading: 0, cold: 0, quarantined: 0 };
   for (const { state } of version?.replicas ?? []) if (state !== 'gone') replicas[state] += 1;
   let [askedPerS, inFlight] = [0, 0];
@@ -114,7 +125,12 @@ function standingOf(version: VersionView | undefined): Standing {
     askedPerS += totalPerS(panic);
     inFlight += open;
   }
-  return { askedPerS: roundMs(askedPerS), inFlight: roundMs(inFlight), replicas };
+  return {
+    havePerS: isMeasured ? havePerS : null,
+    askedPerS: roundMs(askedPerS),
+    inFlight: roundMs(inFlight),
+    replicas,
+  };
 }
 
 function formatRate(perS: number): string {

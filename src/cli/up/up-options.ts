@@ -31,7 +31,7 @@ export function parseUpOptions(options: CommandOptions): UpOptions {
   const maxNodes =
     mostText === undefined
       ? nodes
-      : parseInteger(String(mostText), '--max-nodes', [nodes, MAX_LOCAL_NODES]);
+      : parseMaxNodes(String(mostText), { nodes, isDefault: text === undefined });
   const demo = options['demo'] === true;
   if (demo && nodes < 2) {
     throw new ConfigError(
@@ -39,4 +39,17 @@ export function parseUpOptions(options: CommandOptions): UpOptions {
     );
   }
   return { nodes, maxNodes, demo, once: options['once'] === true };
+}
+
+/** Fewer than start is what comes of not knowing how many do: the message says it, and the way out. */
+function parseMaxNodes(
+  text: string,
+  { nodes, isDefault }: { readonly nodes: number; readonly isDefault: boolean },
+): number {
+  const isBelow = /^[1-9]\d*$/.test(text) && Number(text) < nodes;
+  if (!isBelow) return parseInteger(text, '--max-nodes', [nodes, MAX_LOCAL_NODES]);
+  const why = isDefault
+    ? `as many as start when --nodes is not given; give --nodes too, ${text} or fewer`
+    : `as many as --nodes starts`;
+  throw new ConfigError(`--max-nodes is ${text}, expected at least ${nodes}, ${why}`);
 }

@@ -6,7 +6,7 @@ import type { FleetOrder } from '../../fleet/fleet-sizer.ts';
 import type { ServedModel } from '../models/model-directory.ts';
 import type { FailureKind } from '../refusal.ts';
 import type { AnsweredRequest, ApiProtocol } from '../request-outcome.ts';
-import { BoundedLabels } from './bounded-labels.ts';
+import { BoundedLabels } from '../../swarm/bounded-labels.ts';
 import type { MetricsListener } from './metrics-listener.ts';
 import { TritonMetrics } from './triton-metrics.ts';
 import { VllmMetrics } from './vllm-metrics.ts';

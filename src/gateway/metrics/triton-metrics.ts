@@ -2,7 +2,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { ServedModel } from '../models/model-directory.ts';
 import type { FailureKind } from '../refusal.ts';
 import type { AnsweredRequest } from '../request-outcome.ts';
-import { BoundedLabels } from './bounded-labels.ts';
+import { BoundedLabels } from '../../swarm/bounded-labels.ts';
 import type { MetricsListener } from './metrics-listener.ts';
 
 /** Versions of models that have labels of their own. */

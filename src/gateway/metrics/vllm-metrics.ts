@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { ServedModel } from '../models/model-directory.ts';
 import type { AnsweredRequest } from '../request-outcome.ts';
-import { BoundedLabels } from './bounded-labels.ts';
+import { BoundedLabels } from '../../swarm/bounded-labels.ts';
 import type { MetricsListener } from './metrics-listener.ts';
 
 /** Models that have a label of their own. */

@@ -25,9 +25,19 @@ export function hindranceOf(
   return undefined;
 }
 
-/** Why nobody more can hold a version, from what hinders each node; the commonest that a further machine would mend is named. */
-export function describeHindrances(
-  hindrances: readonly Hindrance[],
+/** Of what hinders each node, the commonest that a further machine would mend; `not accepting` where that is nothing. */
+export function commonestHindrance(hindrances: readonly Hindrance[]): Hindrance {
+  const counts = (['memory', 'disk', 'providers'] as const).map((hindrance) => ({
+    hindrance,
+    count: hindrances.filter((one) => one === hindrance).length,
+  }));
+  const most = counts.reduce((best, one) => (one.count > best.count ? one : best));
+  return most.count === 0 ? 'not accepting' : most.hindrance;
+}
+
+/** Why nobody more can hold a version of which {@link commonestHindrance} says what hinders the others. */
+export function describeHindrance(
+  hindrance: Hindrance,
   {
     deployment,
     memoryBytes,
@@ -35,13 +45,9 @@ export function describeHindrances(
   }: Pick<VersionView, 'deployment' | 'memoryBytes' | 'fileBytes'>,
 ): string {
   const on = deployment.providers === null ? '' : ` on ${deployment.providers.join(' or ')}`;
-  const counts = (['memory', 'disk', 'providers'] as const).map((hindrance) => ({
-    hindrance,
-    count: hindrances.filter((one) => one === hindrance).length,
-  }));
-  const most = counts.reduce((best, one) => (one.count > best.count ? one : best));
-  if (most.count === 0) return 'every known node holds it already or accepts nothing';
-  switch (most.hindrance) {
+  switch (hindrance) {
+    case 'not accepting':
+      return 'every known node holds it already or accepts nothing';
     case 'memory':
       return `no further node with ${gib(memoryBytes)} of memory free${on}`;
     case 'disk':

@@ -1,7 +1,7 @@
 import type { VersionCid } from '../../../protocols/types.ts';
 import { planClaim, shortageOf } from './claim-plan.ts';
 import { planMove } from './move-plan.ts';
-import { describeHindrances } from './node-fitness.ts';
+import { commonestHindrance, describeHindrance } from './node-fitness.ts';
 import { rendezvousDistance } from './node-rank.ts';
 import { planPrefetch } from './prefetch-plan.ts';
 import type {
@@ -113,7 +113,9 @@ function unplaceable(
   lacking: number,
 ): VersionPlan['unplaceable'] {
   const count = lacking - eligible.length;
-  return count > 0 ? { count, reason: describeHindrances(hindrances, version) } : null;
+  if (count <= 0) return null;
+  const hindrance = commonestHindrance(hindrances);
+  return { count, hindrance, reason: describeHindrance(hindrance, version) };
 }
 
 /**

@@ -25,6 +25,12 @@ const MIN_JUDGES = 3;
 /** Share of what a node can do that is expected of it at least, however busy: it will share its time. */
 const MIN_FREE_SHARE = 0.1;
 
+/**
+ * Requests in a stable window from which on what a replica says of its speed was measured on them. After a load, and after ten seconds
+ * without a request, it is what its fastest trial runs took, which count as some ten runs.
+ */
+const MEASURED_REQUESTS = 10;
+
 /** Intervals after which a digest that was to be followed by another is of another time. */
 const OVERDUE = 2;
 
@@ -65,6 +71,22 @@ export function measureCapacity(version: VersionView, stableWindowMs: number): R
       return freeShare * said((node?.speed ?? 1) * usualPerS);
     },
   };
+}
+
+/** Whether each replica that is ready has had enough requests of late that what they can do together is measured, and not guessed by a load. */
+export function isCapacityMeasured(
+  { replicas, reports }: Pick<VersionView, 'replicas' | 'reports'>,
+  stableWindowMs: number,
+): boolean {
+  const ready = replicas.filter(({ state }) => state === 'ready');
+  const counted = new Map(
+    reports
+      .filter(({ role }) => role === 'node')
+      .map(({ reporter, stable }) => [reporter, (stable.arrivalsPerS * stableWindowMs) / 1_000]),
+  );
+  return (
+    ready.length > 0 && ready.every(({ node }) => (counted.get(node) ?? 0) >= MEASURED_REQUESTS)
+  );
 }
 
 /** The most that holders can do by what they were asked for, each beside the middle one; of those that tell of a whole window. */

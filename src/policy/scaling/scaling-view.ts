@@ -2,6 +2,7 @@ import type { ReplicaState } from '../../../protocols/capacity/index.ts';
 import type { VersionDemand } from '../../../protocols/demand/index.ts';
 import type { ResolvedDeployment } from '../../../protocols/manifest/index.ts';
 import type { NodeId, OwnerId, VersionCid } from '../../../protocols/types.ts';
+import type { Hindrance } from './node-fitness.ts';
 import type { ScalingMemory } from './scaling-memory.ts';
 import type { ScalingSettings } from './scaling-settings.ts';
 
@@ -119,6 +120,13 @@ export type ReplicaAction =
       readonly reason: string;
     };
 
+/** Replicas for which there is no place, with why in one word and in a sentence. */
+export interface UnplaceableReplicas {
+  readonly count: number;
+  readonly hindrance: Hindrance;
+  readonly reason: string;
+}
+
 /** Where a version stands, for status and metrics. */
 export interface VersionPlan {
   readonly cid: VersionCid;
@@ -132,7 +140,7 @@ export interface VersionPlan {
   /** True while the panic window rules, and for a stable window after. */
   readonly panic: boolean;
   /** Replicas wanted for which no known node has room; null when there are none. */
-  readonly unplaceable: { readonly count: number; readonly reason: string } | null;
+  readonly unplaceable: UnplaceableReplicas | null;
 }
 
 /** What a node is to do now, and how the versions stand. */

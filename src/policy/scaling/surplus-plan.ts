@@ -1,4 +1,5 @@
 import { rankNodes } from './node-rank.ts';
+import { measureCapacity } from './replica-capacity.ts';
 import type { ScalingSettings } from './scaling-settings.ts';
 import type { ReplicaAction, ReplicaView, ScalingNode, ScalingSelf } from './scaling-view.ts';
 import { type NodesById, nodeOf, type VersionState } from './version-state.ts';
@@ -41,10 +42,26 @@ export function planSurplus(
   // What would be left if this one and all behind it went.
   const left = order.slice(0, position);
   const leftPerS = left.reduce((total, { perS }) => total + perS, 0);
+  const stayPerS = stayingPerS(desired.keptPerS, self.settings);
   if (left.length < desired.floor) return undefined;
-  if (leftPerS < stayingPerS(desired.keptPerS, self.settings)) return undefined;
+  if (leftPerS < stayPerS || perSAlone(state, left, self.settings) < stayPerS) return undefined;
   if (nowMs - memory.surplusSinceMs < tickMs * Math.floor(Math.log2(behind + 1))) return undefined;
   return { ...leaving, reason: `${left.length} of ${order.length} replicas are enough` };
+}
+
+/**
+ * What those that are left will count as once the others are gone. Each is counted beside the middle one, and that is another then:
+ * when a fast one leaves, another fast one may count for less, and whoever left for what it counted as before is called back for ever.
+ */
+function perSAlone(
+  { version }: VersionState,
+  left: readonly Ordered[],
+  { stableWindowMs }: ScalingSettings,
+): number {
+  const stay = new Set(left.map(({ node }) => node.node));
+  const replicas = version.replicas.filter(({ node }) => stay.has(node));
+  const capacity = measureCapacity({ ...version, replicas }, stableWindowMs);
+  return replicas.reduce((total, replica) => total + capacity.of(replica), 0);
 }
 
 /** What must stay for what was wanted: of n requests that come by chance a window counts √n more or less. */

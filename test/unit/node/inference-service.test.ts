@@ -8,7 +8,12 @@ import type {
 import { InferenceService, type InferenceServiceInit } from '../../../node/inference-service.ts';
 import { Replica } from '../../../node/replica/replica.ts';
 import { VersionQueue, type VersionQueueInit } from '../../../node/scheduler/version-queue.ts';
-import { type BusyError, ExecutionError, LoadingError } from '../../../protocols/errors.ts';
+import {
+  type BusyError,
+  ExecutionError,
+  isSwarmError,
+  LoadingError,
+} from '../../../protocols/errors.ts';
 import { Cancellation, type RequestHeader } from '../../../protocols/inference/index.ts';
 import { failureFromError } from '../../../protocols/status.ts';
 import { type NamedTensor, Tensor } from '../../../protocols/tensor.ts';
@@ -57,6 +62,8 @@ function prepare({ queue: queueInit, ...init }: PreparedInit = {}) {
   const replica = new Replica({ publisher: 'publisher' as PublisherId, name: 'adder', cid: CID });
   replica.loaded(model, queue);
   const outcomes: { readonly outcome: RequestOutcome; readonly caller: string }[] = [];
+  /** What whoever asked for it heard of how requests ended. */
+  const endings: unknown[] = [];
   const woken = new LoadingError('version is being loaded', 700);
   const meter = new DemandMeter({ stableWindowMs: 60_000, panicWindowMs: 6_000 });
   const service = new InferenceService(
@@ -65,12 +72,22 @@ function prepare({ queue: queueInit, ...init }: PreparedInit = {}) {
       sequenceOf: () => 7,
       countOutcome: (_, outcome, caller) => outcomes.push({ outcome, caller }),
       demand: () => meter,
+      requests: {
+        answered: ({ name }, { queueMs, executeMs }) =>
+          endings.push([name, 'answered', queueMs, executeMs]),
+        failed: (origin, error) => endings.push([origin?.name, codeOf(error)]),
+        cancelled: ({ name }) => endings.push([name, 'cancelled']),
+      },
     },
     { allowCallers: 'any', maxRequestBytes: 1_000, ...init },
   );
   const admit = (header: Partial<RequestHeader> = {}, caller = 'caller', bodyBytes = 16) =>
     service.admit(headerOf(header), { caller, bodyBytes });
-  return { service, model, queue, replica, outcomes, woken, meter, admit };
+  return { service, model, queue, replica, outcomes, endings, woken, meter, admit };
+}
+
+function codeOf(error: unknown): string {
+  return isSwarmError(error) ? error.code : String(error);
 }
 
 const X: TensorDescriptor = { name: 'x', datatype: 'FP32', shape: [1, 4], byteLength: 16 };
@@ -288,6 +305,42 @@ describe('InferenceService, executing what it admitted,', () => {
     await expect(admission.execute(ROW, uncancelled())).rejects.toMatchObject({
       code: 'ERR_LOADING',
     });
+  });
+});
+
+describe('InferenceService telling how requests ended', () => {
+  it('tells of each once: answered with its times, failed, cancelled, or refused by its header', async () => {
+    const { admit, endings, model, replica } = prepare({ queue: { maxQueued: 1 } });
+    const [first, second] = [admit().execute(ROW, uncancelled()), new Cancellation()];
+    const cancelled = admit().execute(ROW, second);
+    expect(refused(() => admit({ again: true }))).toMatchObject({ code: 'ERR_BUSY' });
+    second.cancel(new DOMException('cancelled by the caller', 'AbortError'));
+    await expect(cancelled).rejects.toThrow('cancelled by the caller');
+    model.runs[0]?.end({ outputs: SUM, executeMs: 4 });
+    await first;
+    const failing = admit().execute(ROW, uncancelled());
+    model.runs[1]?.end(new ExecutionError('divides by zero'));
+    await expect(failing).rejects.toMatchObject({ code: 'ERR_EXECUTION' });
+    const late = admit();
+    await replica.sleep();
+    await expect(late.execute(ROW, uncancelled())).rejects.toMatchObject({ code: 'ERR_LOADING' });
+    expect(endings).toEqual([
+      ['adder', 'ERR_BUSY'],
+      ['adder', 'cancelled'],
+      ['adder', 'answered', 0, 4],
+      ['adder', 'ERR_EXECUTION'],
+      ['adder', 'ERR_LOADING'],
+    ]);
+  });
+
+  it('names no version that is not held here, and tells of callers that are not on the list', () => {
+    const { admit, endings } = prepare({ allowCallers: ['friend'] });
+    refused(() => admit());
+    refused(() => admit({ version: 'other' as VersionCid }, 'friend'));
+    expect(endings).toEqual([
+      ['adder', 'ERR_FORBIDDEN'],
+      [undefined, 'ERR_NOT_FOUND'],
+    ]);
   });
 });
 

@@ -10,7 +10,8 @@ const version = (
   ...of,
   holders: (of.on ?? []) as NodeId[],
 });
-const lacking = (count: number) => version({ unplaceable: { count, reason: 'no room' } });
+const lacking = (count: number) =>
+  version({ unplaceable: { count, hindrance: 'memory', reason: 'no room' } });
 
 describe('planFleet', () => {
   it('asks for a host for each replica of a version that has no place', () => {

@@ -76,7 +76,10 @@ describe('swarm node status, pause and resume', () => {
               ...{ publisher: 'publisher' as PublisherId, name: 'digits' },
               ...{ cid: 'bafy' as VersionCid, desired: 3, have: 1, panic: false },
               ...{ desiredPerS: 30, havePerS: 10 },
-              unplaceable: { count: 2, reason: 'no further node with 8 GiB of memory free' },
+              unplaceable: {
+                ...({ count: 2, hindrance: 'memory' } as const),
+                reason: 'no further node with 8 GiB of memory free',
+              },
             },
           ],
         }),

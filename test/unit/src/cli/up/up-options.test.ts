@@ -19,11 +19,20 @@ describe('parseUpOptions', () => {
   it('takes as many nodes at most as it starts with, or more', () => {
     expect(parseUpOptions({ nodes: '2', maxNodes: '2' }).maxNodes).toBe(2);
     expect(parseUpOptions({ nodes: '2', maxNodes: '16' }).maxNodes).toBe(16);
-    for (const maxNodes of ['1', '17', 'many']) {
+    for (const maxNodes of ['0', '17', 'many']) {
       expect(() => parseUpOptions({ nodes: '2', maxNodes })).toThrow(
         `--max-nodes is ${JSON.stringify(maxNodes)}, expected an integer from 2 to 16`,
       );
     }
+  });
+
+  it('says why so few nodes at most are too few, and what to give instead', () => {
+    expect(() => parseUpOptions({ maxNodes: '2' })).toThrow(
+      '--max-nodes is 2, expected at least 3, as many as start when --nodes is not given; give --nodes too, 2 or fewer',
+    );
+    expect(() => parseUpOptions({ nodes: '4', maxNodes: '2' })).toThrow(
+      '--max-nodes is 2, expected at least 4, as many as --nodes starts',
+    );
   });
 
   it('wants somebody to take over in a demo', () => {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { resolveDeployment } from '../../../../../protocols/manifest/index.ts';
 import type { NodeId, VersionCid } from '../../../../../protocols/types.ts';
-import { measureCapacity } from '../../../../../src/policy/scaling/replica-capacity.ts';
+import {
+  isCapacityMeasured,
+  measureCapacity,
+} from '../../../../../src/policy/scaling/replica-capacity.ts';
 import type { VersionView } from '../../../../../src/policy/scaling/scaling-view.ts';
 
 const WINDOW_MS = 60_000;
@@ -14,12 +17,12 @@ interface Holder {
   readonly ageMs?: number;
 }
 
-function capacitiesOf(holders: readonly Holder[]): number[] {
+function versionOf(holders: readonly Holder[]): VersionView {
   const replicas = holders.map(({ saysPerS, forMs = 1e6 }, index) => ({
     ...({ state: 'ready', requestsPerS: saysPerS, forMs } as const),
     node: `holder-${index}` as NodeId,
   }));
-  const version: VersionView = {
+  return {
     ...{ cid, memoryBytes: 1, fileBytes: 1, noticeAgeMs: null, replicas },
     deployment: resolveDeployment({}),
     reports: holders.map(({ offeredPerS, ageMs = 0 }, index) => {
@@ -31,8 +34,12 @@ function capacitiesOf(holders: readonly Holder[]): number[] {
       };
     }),
   };
+}
+
+function capacitiesOf(holders: readonly Holder[]): number[] {
+  const version = versionOf(holders);
   const capacity = measureCapacity(version, WINDOW_MS);
-  return replicas.map((replica) => capacity.of(replica));
+  return version.replicas.map((replica) => capacity.of(replica));
 }
 
 const honest = Array.from({ length: 5 }, () => ({ saysPerS: 10, offeredPerS: 6 }));
@@ -75,3 +82,29 @@ function fast(): Holder {
 function idle(holder: Holder): Holder {
   return { ...holder, offeredPerS: 0 };
 }
+
+describe('isCapacityMeasured', () => {
+  /** Ten requests in a window of a minute. */
+  const enough = { saysPerS: 10, offeredPerS: 10 / 60 };
+
+  it('is false before any replica had a request, and where there is none', () => {
+    expect(isCapacityMeasured(versionOf([]), WINDOW_MS)).toBe(false);
+    expect(isCapacityMeasured(versionOf([{ saysPerS: 20_000, offeredPerS: 0 }]), WINDOW_MS)).toBe(
+      false,
+    );
+  });
+
+  it('takes ten requests of each replica that is ready, and no fewer', () => {
+    const short = { saysPerS: 20_000, offeredPerS: 9 / 60 };
+    expect(isCapacityMeasured(versionOf([enough, enough]), WINDOW_MS)).toBe(true);
+    expect(isCapacityMeasured(versionOf([enough, short]), WINDOW_MS)).toBe(false);
+  });
+
+  it('does not wait for one that is on its way', () => {
+    const version = versionOf([enough, { saysPerS: null, offeredPerS: 0 }]);
+    const replicas = version.replicas.map((one, index) =>
+      index === 0 ? one : { ...one, state: 'loading' as const },
+    );
+    expect(isCapacityMeasured({ ...version, replicas }, WINDOW_MS)).toBe(true);
+  });
+});

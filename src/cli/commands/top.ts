@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { totalPerS } from '../../../protocols/demand/index.ts';
 import { isCapacityMeasured } from '../../policy/scaling/replica-capacity.ts';
-import { resolveScalingInit } from '../../policy/scaling/scaling-settings.ts';
+import { resolveScalingInit, type ScalingSettings } from '../../policy/scaling/scaling-settings.ts';
 import type { ScalingView } from '../../policy/scaling/scaling-view.ts';
 import {
   FIRST_LOOKS,
@@ -47,9 +47,8 @@ export async function runTop(context: CommandContext, options: CommandOptions): 
       const picture = onlooker.look(Date.now());
       const isAsking = untilSeen && onlooker.asking && look < FIRST_LOOKS + MAX_ASKING_LOOKS;
       if (look >= FIRST_LOOKS && !isAsking) {
-        const { stableWindowMs } = scaling;
-        terminal.event({ event: 'top', ...eventOf(picture, stableWindowMs) });
-        printPicture(context, picture, stableWindowMs);
+        terminal.event({ event: 'top', ...eventOf(picture, scaling) });
+        printPicture(context, picture, scaling);
         if (untilSeen) break;
       }
       const pauseMs = untilSeen && look >= FIRST_LOOKS ? ASKING_INTERVAL_MS : scaling.tickMs;
@@ -61,13 +60,13 @@ export async function runTop(context: CommandContext, options: CommandOptions): 
   return EXIT.ok;
 }
 
-function eventOf({ view, versions }: ScalingPicture, stableWindowMs: number) {
+function eventOf({ view, versions }: ScalingPicture, scaling: ScalingSettings) {
   return {
     nodes: view.nodes.length,
     population: view.population,
     versions: versions.map((version) => {
       const { cid, ...facts } = version;
-      return { version: cid, ...facts, ...standingOf(version, view, stableWindowMs) };
+      return { version: cid, ...facts, ...standingOf(version, view, scaling) };
     }),
   };
 }
@@ -75,7 +74,7 @@ function eventOf({ view, versions }: ScalingPicture, stableWindowMs: number) {
 function printPicture(
   { terminal }: CommandContext,
   { view, versions }: ScalingPicture,
-  stableWindowMs: number,
+  scaling: ScalingSettings,
 ): void {
   if (terminal.json) return;
   terminal.print(
@@ -83,7 +82,7 @@ function printPicture(
   );
   if (versions.length === 0) return;
   const rows = versions.map((version) => {
-    const { askedPerS, havePerS, inFlight, replicas } = standingOf(version, view, stableWindowMs);
+    const { askedPerS, havePerS, inFlight, replicas } = standingOf(version, view, scaling);
     return [
       printable(version.name, 64),
       shortId(version.cid),
@@ -114,10 +113,10 @@ function describe({ panic, unplaceable, desired, have }: StandingVersion): strin
 function standingOf(
   { cid, havePerS }: StandingVersion,
   { versions }: ScalingView,
-  stableWindowMs: number,
+  scaling: ScalingSettings,
 ): Standing {
   const version = versions.find((one) => one.cid === cid);
-  const isMeasured = version !== undefined && isCapacityMeasured(version, stableWindowMs);
+  const isMeasured = version !== undefined && isCapacityMeasured(version, scaling);
   const replicas = { ready: 0, loading: 0, cold: 0, quarantined: 0 };
   for (const { state } of version?.replicas ?? []) if (state !== 'gone') replicas[state] += 1;
   let [askedPerS, inFlight] = [0, 0];

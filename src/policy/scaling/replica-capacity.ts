@@ -1,6 +1,7 @@
 import { totalPerS } from '../../../protocols/demand/index.ts';
 import type { NodeId } from '../../../protocols/types.ts';
 import { median } from '../median.ts';
+import type { ScalingSettings } from './scaling-settings.ts';
 import type { ReplicaView, ScalingNode, VersionView } from './scaling-view.ts';
 
 /** Requests a second assumed of a replica while nothing was measured anywhere: a small model on a CPU. */
@@ -26,8 +27,8 @@ const MIN_JUDGES = 3;
 const MIN_FREE_SHARE = 0.1;
 
 /**
- * Requests in a stable window from which on what a replica says of its speed was measured on them. After a load, and after ten seconds
- * without a request, it is what its fastest trial runs took, which count as some ten runs.
+ * Requests from which on what a replica says of its speed was measured on them. After a load, and after ten seconds without a request,
+ * it is what its fastest trial runs took, which count as some ten runs.
  */
 const MEASURED_REQUESTS = 10;
 
@@ -73,16 +74,24 @@ export function measureCapacity(version: VersionView, stableWindowMs: number): R
   };
 }
 
-/** Whether each replica that is ready has had enough requests of late that what they can do together is measured, and not guessed by a load. */
+/**
+ * Whether each replica that is ready has had enough requests of late that what they can do together is measured, and not guessed by a
+ * load. Those of the last panic window do not count, for announcements come later than digests; but there must be some, or what was
+ * measured may be forgotten by now.
+ */
 export function isCapacityMeasured(
   { replicas, reports }: Pick<VersionView, 'replicas' | 'reports'>,
-  stableWindowMs: number,
+  { stableWindowMs, panicWindowMs }: Pick<ScalingSettings, 'stableWindowMs' | 'panicWindowMs'>,
 ): boolean {
   const ready = replicas.filter(({ state }) => state === 'ready');
   const counted = new Map(
     reports
       .filter(({ role }) => role === 'node')
-      .map(({ reporter, stable }) => [reporter, (stable.arrivalsPerS * stableWindowMs) / 1_000]),
+      .filter(({ panic }) => panic.arrivalsPerS > 0)
+      .map(({ reporter, stable, panic }) => {
+        const ofLateMs = panic.arrivalsPerS * panicWindowMs;
+        return [reporter, (stable.arrivalsPerS * stableWindowMs - ofLateMs) / 1_000];
+      }),
   );
   return (
     ready.length > 0 && ready.every(({ node }) => (counted.get(node) ?? 0) >= MEASURED_REQUESTS)

@@ -84,27 +84,48 @@ function idle(holder: Holder): Holder {
 }
 
 describe('isCapacityMeasured', () => {
-  /** Ten requests in a window of a minute. */
-  const enough = { saysPerS: 10, offeredPerS: 10 / 60 };
+  const windows = { stableWindowMs: WINDOW_MS, panicWindowMs: 6_000 };
 
-  it('is false before any replica had a request, and where there is none', () => {
-    expect(isCapacityMeasured(versionOf([]), WINDOW_MS)).toBe(false);
-    expect(isCapacityMeasured(versionOf([{ saysPerS: 20_000, offeredPerS: 0 }]), WINDOW_MS)).toBe(
-      false,
-    );
+  /** Requests of each holder within the panic window, and before it. */
+  function isMeasured(...holders: readonly (readonly [late: number, before: number])[]): boolean {
+    const version = versionOf(holders.map(() => ({ saysPerS: 20_000, offeredPerS: 0 })));
+    const reports = version.reports.map((report, index) => {
+      const [late, before] = holders[index] ?? [0, 0];
+      return {
+        ...report,
+        stable: { ...report.stable, arrivalsPerS: (late + before) / 60 },
+        panic: { ...report.panic, arrivalsPerS: late / 6 },
+      };
+    });
+    return isCapacityMeasured({ ...version, reports }, windows);
+  }
+
+  it('is false where there is no replica, and before one had a request', () => {
+    expect(isMeasured()).toBe(false);
+    expect(isMeasured([0, 0])).toBe(false);
   });
 
   it('takes ten requests of each replica that is ready, and no fewer', () => {
-    const short = { saysPerS: 20_000, offeredPerS: 9 / 60 };
-    expect(isCapacityMeasured(versionOf([enough, enough]), WINDOW_MS)).toBe(true);
-    expect(isCapacityMeasured(versionOf([enough, short]), WINDOW_MS)).toBe(false);
+    expect(isMeasured([1, 11], [1, 11])).toBe(true);
+    expect(isMeasured([1, 11], [1, 9])).toBe(false);
+  });
+
+  it('does not count those that no announcement may have told of yet', () => {
+    expect(isMeasured([300, 0])).toBe(false);
+  });
+
+  it('is false again when nothing has come for so long that the node may have forgotten', () => {
+    expect(isMeasured([0, 300])).toBe(false);
   });
 
   it('does not wait for one that is on its way', () => {
-    const version = versionOf([enough, { saysPerS: null, offeredPerS: 0 }]);
+    const version = versionOf([
+      { saysPerS: 10, offeredPerS: 1 },
+      { saysPerS: null, offeredPerS: 0 },
+    ]);
     const replicas = version.replicas.map((one, index) =>
       index === 0 ? one : { ...one, state: 'loading' as const },
     );
-    expect(isCapacityMeasured({ ...version, replicas }, WINDOW_MS)).toBe(true);
+    expect(isCapacityMeasured({ ...version, replicas }, windows)).toBe(true);
   });
 });

@@ -36,11 +36,14 @@ export function shortageOf({
   loading,
   havePerS,
   fell,
+  coolingDown,
 }: VersionState): Shortage | undefined {
   const have = ready.length + loading.length;
   const count = Math.min(desiredCount, version.deployment.maxReplicas) - have;
   if (count <= 0) return undefined;
-  const urgent = fell || desired.panic || have < desired.floor;
+  const bound = desired.panic || have < desired.floor;
+  if (coolingDown && !bound) return undefined;
+  const urgent = fell || bound;
   return { count, perS: Math.max(0, desired.wantedPerS - havePerS), urgent };
 }
 

@@ -41,9 +41,8 @@ export function shortageOf({
   const have = ready.length + loading.length;
   const count = Math.min(desiredCount, version.deployment.maxReplicas) - have;
   if (count <= 0) return undefined;
-  const bound = desired.panic || have < desired.floor;
-  if (coolingDown && !bound) return undefined;
-  const urgent = fell || bound;
+  if (coolingDown && have >= desired.floor) return undefined;
+  const urgent = fell || desired.panic || have < desired.floor;
   return { count, perS: Math.max(0, desired.wantedPerS - havePerS), urgent };
 }
 

@@ -26,18 +26,18 @@ export function rememberSpared(
 }
 
 /**
- * Whether a shortage by count waits: a replica that nobody needed left within the down-delay, and those that stayed neither turn
- * requests away nor let them wait longer than the publisher bears. What a replica can do is measured beside what else its node
- * does, and swings by more than demand.
+ * Whether a shortage by count waits no more, though a replica that nobody needed has just left: a crowd came, that is the panic window shows
+ * so many times what was wanted in the down-delay before, or those that stayed turn requests away or let them wait longer than the publisher
+ * bears. What replicas can do is no sign: it is measured beside what else their nodes do, and swings by more than demand.
  */
-export function isCoolingDown(
+export function isNeeded(
   version: VersionView,
-  { stablePerS }: Pick<MergedDemand, 'stablePerS'>,
-  { readyPerS, sparedAtMs }: { readonly readyPerS: number } & Pick<VersionMemory, 'sparedAtMs'>,
-  { downDelayMs, nowMs }: Pick<ScalingSettings, 'downDelayMs'> & { readonly nowMs: number },
+  { panicPerS }: Pick<MergedDemand, 'panicPerS'>,
+  { wishes }: Pick<VersionMemory, 'wishes'>,
+  { panicThreshold }: Pick<ScalingSettings, 'panicThreshold'>,
 ): boolean {
-  if (sparedAtMs === 0 || nowMs - sparedAtMs >= downDelayMs) return false;
-  return stablePerS < readyPerS && !isPressed(version);
+  const keptPerS = Math.max(0, ...wishes.map(({ requestsPerS }) => requestsPerS));
+  return panicPerS > panicThreshold * keptPerS || isPressed(version);
 }
 
 /** Whether holders turn requests away, or more run and wait than the publisher bears. */

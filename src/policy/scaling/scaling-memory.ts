@@ -33,7 +33,7 @@ export interface VersionMemory {
   readonly grewAtMs: number;
   /** When replicas last became fewer; 0 for never. */
   readonly fellAtMs: number;
-  /** When one last left memory of itself and what stayed was enough; 0 for never, and when others were lost since. */
+  /** When one last left memory of itself and what stayed was enough; 0 for never, and where more was needed or others were lost since. */
   readonly sparedAtMs: number;
   /** Replicas, ready or loading, at the last look. */
   readonly had: number;

@@ -1,5 +1,5 @@
 import type { NodeId, OwnerId } from '../../../protocols/types.ts';
-import { isCoolingDown, rememberSpared } from './cool-down.ts';
+import { isNeeded, rememberSpared } from './cool-down.ts';
 import { type DesiredCapacity, desiredCapacity } from './desired-capacity.ts';
 import { type MergedDemand, mergeDemand } from './merged-demand.ts';
 import { type Hindrance, hindranceOf } from './node-fitness.ts';
@@ -40,7 +40,7 @@ export interface VersionState {
   readonly stored: ReadonlySet<NodeId>;
   /** Whether replicas became fewer within an up-delay: what is lacking then was needed a moment ago. */
   readonly fell: boolean;
-  /** Whether one left within the down-delay that nobody needed, and those that stayed are well: what is lacking by count waits. */
+  /** Whether one left within the down-delay that nobody needed, and nothing else has come up since: what is lacking by count waits. */
   readonly coolingDown: boolean;
   readonly memory: VersionMemory;
 }
@@ -107,19 +107,13 @@ export function assessVersion(
     desiredCount,
     keptCount: countOf(desired.keptPerS),
   };
-  const memory = {
-    ...{ ...remembered(desired.memory, counts, nowMs), holders },
-    sparedAtMs: rememberSpared(version, known, have >= desiredCount, nowMs),
-  };
+  // Once over it does not come back: what a crowd made wanted would hide the crowd.
+  const sparedAtMs = isNeeded(version, demand, known, self.settings)
+    ? 0
+    : rememberSpared(version, known, have >= desiredCount, nowMs);
+  const memory = { ...remembered(desired.memory, counts, nowMs), holders, sparedAtMs };
   const fell = memory.fellAtMs > 0 && nowMs - memory.fellAtMs <= self.settings.upDelayMs;
-  const { sparedAtMs } = memory;
-  const { downDelayMs } = self.settings;
-  const coolingDown = isCoolingDown(
-    version,
-    demand,
-    { readyPerS, sparedAtMs },
-    { downDelayMs, nowMs },
-  );
+  const coolingDown = sparedAtMs > 0 && nowMs - sparedAtMs < self.settings.downDelayMs;
   const stored = storedOn(version);
   // Most versions lack nothing at most looks, and then nobody asks who of hundreds of nodes could help.
   let found: Fitness | undefined;

@@ -2,11 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { resolveDeployment } from '../../../../../protocols/manifest/index.ts';
 import type { ReplicaState } from '../../../../../protocols/capacity/index.ts';
 import type { NodeId, VersionCid } from '../../../../../protocols/types.ts';
-import { isCoolingDown, rememberSpared } from '../../../../../src/policy/scaling/cool-down.ts';
+import { isNeeded, rememberSpared } from '../../../../../src/policy/scaling/cool-down.ts';
 import { firstMemory } from '../../../../../src/policy/scaling/scaling-memory.ts';
 import type { DemandReport, VersionView } from '../../../../../src/policy/scaling/scaling-view.ts';
 
-const DOWN_DELAY_MS = 300_000;
 const LEFT_AT_MS = 1_000;
 
 interface Told {
@@ -42,50 +41,40 @@ function versionOf(
   };
 }
 
-describe('isCoolingDown', () => {
+describe('isNeeded', () => {
   const READY = { n1: 'ready', n2: 'ready' } as const;
-  const looked = (
-    version: VersionView,
-    { sparedAtMs = LEFT_AT_MS, atMs = 10_000, stablePerS = 35 } = {},
-  ) => {
-    const settings = { downDelayMs: DOWN_DELAY_MS, nowMs: atMs };
-    return isCoolingDown(version, { stablePerS }, { readyPerS: 40, sparedAtMs }, settings);
+  const looked = (version: VersionView, panicPerS = 20): boolean => {
+    const wishes = [20, 30, 10].map((requestsPerS, index) => ({ atMs: index, requestsPerS }));
+    return isNeeded(version, { panicPerS }, { wishes }, { panicThreshold: 2 });
   };
 
-  it('lasts a down-delay from a leave on, and is never where nobody left', () => {
-    const endMs = LEFT_AT_MS + DOWN_DELAY_MS;
-    expect(looked(versionOf(READY), { atMs: endMs - 1 })).toBe(true);
-    expect(looked(versionOf(READY), { atMs: endMs })).toBe(false);
-    expect(looked(versionOf(READY), { sparedAtMs: 0 })).toBe(false);
+  it('is so from more than twice on of the most that was wanted', () => {
+    expect(looked(versionOf(READY), 60)).toBe(false);
+    expect(looked(versionOf(READY), 60.1)).toBe(true);
   });
 
-  it('ends where more is asked for than those that stayed can do', () => {
-    expect(looked(versionOf(READY), { stablePerS: 39.9 })).toBe(true);
-    expect(looked(versionOf(READY), { stablePerS: 40 })).toBe(false);
+  it('is so where more than one request in a hundred is turned away, or missed', () => {
+    expect(looked(versionOf(READY, { refusalsPerS: 0.1 }))).toBe(false);
+    expect(looked(versionOf(READY, { refusalsPerS: 0.11 }))).toBe(true);
+    expect(looked(versionOf(READY, { coldMissesPerS: 0.11 }))).toBe(true);
   });
 
-  it('ends where more than one request in a hundred is turned away, or missed', () => {
-    expect(looked(versionOf(READY, { refusalsPerS: 0.1 }))).toBe(true);
-    expect(looked(versionOf(READY, { refusalsPerS: 0.11 }))).toBe(false);
-    expect(looked(versionOf(READY, { coldMissesPerS: 0.11 }))).toBe(false);
+  it('is so where more is in flight than the publisher aims at, by digests that are not overdue', () => {
+    expect(looked(versionOf(READY, { inFlight: 4 }))).toBe(false);
+    expect(looked(versionOf(READY, { inFlight: 4.1 }))).toBe(true);
+    expect(looked(versionOf(READY, { inFlight: 4.1, ageMs: 10_000 }))).toBe(true);
+    expect(looked(versionOf(READY, { inFlight: 4.1, ageMs: 10_001 }))).toBe(false);
   });
 
-  it('ends where more is in flight than the publisher aims at, by digests that are not overdue', () => {
-    expect(looked(versionOf(READY, { inFlight: 4 }))).toBe(true);
-    expect(looked(versionOf(READY, { inFlight: 4.1 }))).toBe(false);
-    expect(looked(versionOf(READY, { inFlight: 4.1, ageMs: 10_000 }))).toBe(false);
-    expect(looked(versionOf(READY, { inFlight: 4.1, ageMs: 10_001 }))).toBe(true);
-  });
-
-  it('ends where what is in flight takes longer than the latency objective', () => {
-    expect(looked(versionOf(READY, { inFlight: 3 }, 150))).toBe(true);
-    expect(looked(versionOf(READY, { inFlight: 3, serviceTimeMs: 51 }, 150))).toBe(false);
+  it('is so where what is in flight takes longer than the latency objective', () => {
+    expect(looked(versionOf(READY, { inFlight: 3 }, 150))).toBe(false);
+    expect(looked(versionOf(READY, { inFlight: 3, serviceTimeMs: 51 }, 150))).toBe(true);
   });
 
   it('does not go by what those tell that serve no more', () => {
     const version = versionOf({ n1: 'ready', n2: 'cold' });
     const reports = [reportOf('n1', {}), reportOf('n2', { inFlight: 100, refusalsPerS: 100 })];
-    expect(looked({ ...version, reports })).toBe(true);
+    expect(looked({ ...version, reports })).toBe(false);
   });
 });
 

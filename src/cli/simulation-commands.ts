@@ -7,15 +7,18 @@ export const SIMULATION_COMMANDS: readonly CommandSpec[] = [
     summary: 'simulate a swarm that scales itself; joins none and starts none',
     settings: [],
     options: [
-      { flags: '--nodes <n>', about: 'from 1 to 10000 (default: 100)' },
-      { flags: '--clients <n>', about: 'from 1 to 100000 (default: 1000)' },
+      { flags: '--nodes <n>', about: 'from 1 to 10000; makes it large (default: 50)' },
+      { flags: '--clients <n>', about: 'from 1 to 100000 (default: 200)' },
       { flags: '--versions <n>', about: 'by Zipf, from 1 to 1000 (default: 5)' },
-      { flags: '--rate <n>', about: 'requests a second, of all versions (default: 100)' },
+      {
+        flags: '--rate <n>',
+        about: 'requests a second, of all versions; makes it large (default: 20)',
+      },
       {
         flags: '--trace <trace>',
         about: 'steady, step, flash, diurnal, or a file of seconds and rates (default: flash)',
       },
-      { flags: '--for <duration>', about: 'simulated time, to 1d (default: 10m)' },
+      { flags: '--for <duration>', about: 'simulated time, to 1d; makes it large (default: 5m)' },
       {
         flags: '--spread <n>',
         about: 'times as fast as the slowest node the fastest is (default: 1)',

@@ -36,10 +36,12 @@ export function shortageOf({
   loading,
   havePerS,
   fell,
+  coolingDown,
 }: VersionState): Shortage | undefined {
   const have = ready.length + loading.length;
   const count = Math.min(desiredCount, version.deployment.maxReplicas) - have;
   if (count <= 0) return undefined;
+  if (coolingDown && have >= desired.floor) return undefined;
   const urgent = fell || desired.panic || have < desired.floor;
   return { count, perS: Math.max(0, desired.wantedPerS - havePerS), urgent };
 }

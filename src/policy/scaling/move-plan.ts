@@ -1,3 +1,4 @@
+import { shortageOf } from './claim-plan.ts';
 import type { ReplicaAction, ScalingSelf } from './scaling-view.ts';
 import { orderOf } from './surplus-plan.ts';
 import { hindranceOf } from './node-fitness.ts';
@@ -43,10 +44,10 @@ function isGiver({ own, version, ready, desired }: VersionState, { pinned }: Sca
 
 /** A version that lacks replicas which no known node has room for, and that this node may hold. */
 function isTaker(state: VersionState, { refused }: ScalingSelf): boolean {
-  const { version, own, ready, loading, desiredCount, memory } = state;
+  const { version, own, memory } = state;
   return (
     memory.shortSinceMs !== null &&
-    ready.length + loading.length < desiredCount &&
+    shortageOf(state) !== undefined &&
     state.eligible.length === 0 &&
     own?.state !== 'ready' &&
     own?.state !== 'loading' &&

@@ -29,10 +29,12 @@ export interface VersionMemory {
   readonly shortSinceMs: number | null;
   /** Since when less was wanted in the whole down-delay than is there; null while that is not so. */
   readonly surplusSinceMs: number | null;
-  /** When replicas last became more. */
+  /** When replicas last became more, or were about to: one was loading. */
   readonly grewAtMs: number;
   /** When replicas last became fewer; 0 for never. */
   readonly fellAtMs: number;
+  /** When one last left memory of itself and what stayed was enough; 0 for never, and where more was needed or others were lost since. */
+  readonly sparedAtMs: number;
   /** Replicas, ready or loading, at the last look. */
   readonly had: number;
   /** When somebody last asked for it, as far as is known. */
@@ -60,6 +62,7 @@ export function firstMemory(nowMs: number, served = true): VersionMemory {
     surplusSinceMs: null,
     grewAtMs: nowMs,
     fellAtMs: 0,
+    sparedAtMs: 0,
     had: 0,
     askedAtMs: served ? nowMs : 0,
     holders: new Map(),

@@ -51,7 +51,7 @@ export interface ScalingInit {
   readonly tickMs?: number | undefined;
   /** Milliseconds for which more must be wanted before anybody loads; 0 is at once. @default 6000 */
   readonly upDelayMs?: number | undefined;
-  /** Milliseconds for which less must be wanted before anybody leaves; also how long nobody scales down after a load. @default 300000 */
+  /** Milliseconds for which less must be wanted before anybody leaves; also how long nobody leaves after a load, and nobody claims without need after a leave. @default 300000 */
   readonly downDelayMs?: number | undefined;
   /** Milliseconds over which claims are spread; 0 for none. @default 1000 */
   readonly claimSpreadMs?: number | undefined;

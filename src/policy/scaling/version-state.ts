@@ -1,4 +1,5 @@
 import type { NodeId, OwnerId } from '../../../protocols/types.ts';
+import { isNeeded, rememberSpared } from './cool-down.ts';
 import { type DesiredCapacity, desiredCapacity } from './desired-capacity.ts';
 import { type MergedDemand, mergeDemand } from './merged-demand.ts';
 import { type Hindrance, hindranceOf } from './node-fitness.ts';
@@ -39,6 +40,8 @@ export interface VersionState {
   readonly stored: ReadonlySet<NodeId>;
   /** Whether replicas became fewer within an up-delay: what is lacking then was needed a moment ago. */
   readonly fell: boolean;
+  /** Whether one left within the down-delay that nobody needed, and nothing else has come up since: what is lacking by count waits. */
+  readonly coolingDown: boolean;
   readonly memory: VersionMemory;
 }
 
@@ -98,15 +101,25 @@ export function assessVersion(
     return Math.min(maxReplicas, Math.max(desired.floor, Math.ceil(perS / meanPerS)));
   };
   const desiredCount = countOf(desired.wantedPerS);
-  const counts = { have, desiredCount, keptCount: countOf(desired.keptPerS) };
-  const memory = { ...remembered(desired.memory, counts, nowMs), holders };
+  const counts = {
+    have,
+    loading: loading.length,
+    desiredCount,
+    keptCount: countOf(desired.keptPerS),
+  };
+  // Once over it does not come back: what a crowd made wanted would hide the crowd.
+  const sparedAtMs = isNeeded(version, demand, known, self.settings)
+    ? 0
+    : rememberSpared(version, known, have >= desiredCount, nowMs);
+  const memory = { ...remembered(desired.memory, counts, nowMs), holders, sparedAtMs };
   const fell = memory.fellAtMs > 0 && nowMs - memory.fellAtMs <= self.settings.upDelayMs;
+  const coolingDown = sparedAtMs > 0 && nowMs - sparedAtMs < self.settings.downDelayMs;
   const stored = storedOn(version);
   // Most versions lack nothing at most looks, and then nobody asks who of hundreds of nodes could help.
   let found: Fitness | undefined;
   const fitness = (): Fitness => (found ??= findFitness({ version, stored }, nodes, self));
   return {
-    ...{ fell, memory, stored },
+    ...{ fell, coolingDown, memory, stored },
     ...{ version, capacity, demand, desired, ready, loading, readyPerS, havePerS, desiredCount },
     own: version.replicas.find(({ node }) => node === self.node.node),
     get eligible() {
@@ -133,15 +146,22 @@ function isServed({ replicas }: VersionView): boolean {
 /** Since when it is short or in surplus, and when it last grew. */
 function remembered(
   memory: VersionMemory,
-  counts: { readonly have: number; readonly desiredCount: number; readonly keptCount: number },
+  counts: {
+    readonly have: number;
+    /** Of those, the ones that load. */
+    readonly loading: number;
+    readonly desiredCount: number;
+    readonly keptCount: number;
+  },
   nowMs: number,
 ): VersionMemory {
-  const { have, desiredCount, keptCount } = counts;
+  const { have, desiredCount, keptCount, loading } = counts;
   return {
     ...memory,
     shortSinceMs: have < desiredCount ? (memory.shortSinceMs ?? nowMs) : null,
     surplusSinceMs: have > keptCount ? (memory.surplusSinceMs ?? nowMs) : null,
-    grewAtMs: have > memory.had ? nowMs : memory.grewAtMs,
+    // A claim made in the moment in which another is given up leaves as many as before, and one that lasts a second nobody sees.
+    grewAtMs: have > memory.had || loading > 0 ? nowMs : memory.grewAtMs,
     fellAtMs: have < memory.had ? nowMs : memory.fellAtMs,
     had: have,
   };

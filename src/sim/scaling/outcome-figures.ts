@@ -60,7 +60,7 @@ export function worstP99Ms(records: readonly Pick<VersionRecord, 'all'>[]): numb
   return Math.max(...records.map(({ all }) => all.quantileMs(0.99)));
 }
 
-/** Versions that were scaled one way and then the other within a time: a claim that serves, and a leave. */
+/** Versions that were scaled one way and then the other within a time: a claim, given up again or not, and a leave. */
 export function oscillations({ actions }: Pick<SwarmOutcome, 'actions'>, withinMs: number): number {
   const last = new Map<string, { readonly isUp: boolean; readonly atMs: number }>();
   const swung = new Set<string>();

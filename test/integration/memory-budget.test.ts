@@ -111,7 +111,7 @@ describe('A node with memory for one of its versions', () => {
   it('refuses for good a version that would not fit alone', async () => {
     const files = { 'swarm.json': JSON.stringify({ deployment: { memoryBytes: 100 * MIB } }) };
     const publication = testnet.publish(addModel(6), { name: 'large', files });
-    await expect(publication).rejects.toThrow('this node gives its models 157286400 in all');
+    await expect(publication).rejects.toThrow('this node gives its models 150 MiB in all');
   });
 
   it.skipIf(process.platform !== 'linux')('has the memory back of what it evicts', async () => {

@@ -129,8 +129,11 @@ export class VersionQueue {
    */
   admit(deadlineMs: number, elements = 0, bytes = 0, caller?: string): void {
     if (this.#draining) throw new BusyError('version is being unloaded', 1_000);
-    const queue = this.#view(caller, this.#waitMs(), this.#times.estimateMs(elements));
     const request = { deadlineMs, bytes };
+    if (decideAdmission(this.#view(caller, elements), request).admitted) return;
+    // What came in this turn and may begin leaves its place to others.
+    if (this.#runs.hasFreePlace) this.#advance();
+    const queue = this.#view(caller, elements);
     const decision = decideAdmission(queue, request);
     if (decision.admitted) return;
     const { message, details } = describeRefusal(queue, request, decision.reason);
@@ -140,11 +143,12 @@ export class VersionQueue {
   /** Checks that there is a place and room still for who was admitted before; how long it waits was looked at then. */
   #readmit(bytes: number, caller: string | undefined): void {
     const request = { deadlineMs: Infinity, bytes };
-    if (!this.#draining && decideAdmission(this.#view(caller, 0, null), request).admitted) return;
+    if (!this.#draining && decideAdmission(this.#view(caller), request).admitted) return;
     this.admit(request.deadlineMs, 0, bytes, caller);
   }
 
-  #view(caller: string | undefined, waitMs: number, serviceMs: number | null): QueueView {
+  /** @param elements of who asks; undefined where the wait is of no matter */
+  #view(caller: string | undefined, elements?: number): QueueView {
     const { maxQueued, maxQueuedBytes = DEFAULT_MAX_QUEUED_BYTES } = this.#init;
     const { length: queued, bytes: queuedBytes } = this.#line;
     const { callerQueued, callerBytes } = this.#line.of(caller);
@@ -156,8 +160,8 @@ export class VersionQueue {
       maxQueuedBytes,
       callerQueued,
       callerBytes,
-      waitMs,
-      serviceMs,
+      waitMs: elements === undefined ? 0 : this.#waitMs(),
+      serviceMs: elements === undefined ? null : this.#times.estimateMs(elements),
     };
   }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { SYSTEM_CLOCK } from '../../../../node/scheduler/clock.ts';
 import { ExecutionError, InvalidInputError } from '../../../../protocols/errors.ts';
 import { Cancellation } from '../../../../protocols/inference/index.ts';
 import { Tensor } from '../../../../protocols/tensor.ts';
@@ -53,6 +54,16 @@ describe('VersionQueue', () => {
     expect(queue.load().serviceMs).toBeGreaterThan(5);
     await vi.advanceTimersByTimeAsync(1);
     expect(queue.load().serviceMs).toBe(5);
+  });
+
+  test('what came in one turn and may begin takes no place of others', async () => {
+    const { model, queue } = heldQueue({ maxQueued: 1, clock: SYSTEM_CLOCK });
+    const [first, second, third] = [1, 2, 3].map(() => queue.submit([]));
+    await expect(third).rejects.toMatchObject({ code: 'ERR_BUSY' });
+    expect(queue.load()).toMatchObject({ inFlight: 1, queued: 1 });
+    await model.answer();
+    await model.answer();
+    await expect(Promise.all([first, second])).resolves.toHaveLength(2);
   });
 
   test('runs the higher priority first', async () => {

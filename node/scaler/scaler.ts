@@ -185,6 +185,7 @@ export class Scaler {
     if (self === undefined) return null;
     const plan = planReplicas(view, self, nowMs, Math.random);
     this.#memory = plan.memory;
+    for (const node of plan.meetings) void this.#components.peer.liveness.meet(node);
     this.#plan = plan.versions.flatMap((version) => {
       const scaled = watch.version(version.cid);
       return scaled === undefined ? [] : { ...version, ...modelOf(scaled) };

@@ -1,4 +1,5 @@
 import type { PeerId } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
 import { BoundedMap } from '../../protocols/bounded-map.ts';
 import { handleKeepAlive, LIVENESS_VERSION } from '../../protocols/liveness/index.ts';
 import { protocolId } from '../../protocols/protocol-id.ts';
@@ -25,6 +26,9 @@ const MAX_SEEKING = 64;
 
 /** How long a message of a buried node waits until that is found: it holds up what else its sender sends. */
 const ADMIT_WAIT_MS = 300;
+
+/** Peers of which it is remembered that there was a connection to them. */
+const MAX_MET = 4_096;
 
 /** Keep-alive streams that one peer may have open here. */
 const MAX_STREAMS = 4;
@@ -55,6 +59,7 @@ export class Liveness {
   readonly #listeners = new Set<DeathListener>();
   readonly #seeking = new Map<NodeId, Promise<boolean>>();
   readonly #flaps = new BoundedMap<NodeId, number>(MAX_FLAPPING);
+  readonly #met = new BoundedMap<string, true>(MAX_MET);
   readonly #plans: (() => ReadonlySet<NodeId>)[] = [];
   #watched: WatchedNodes | undefined;
 
@@ -99,6 +104,18 @@ export class Liveness {
     await this.#isGone(node, options);
   }
 
+  /** Looks for a node of which only others have told. Resolves when it is known whether it is there; never rejects. */
+  async meet(node: NodeId): Promise<void> {
+    await this.#isGone(node, { pauseMs: HEARSAY_PAUSE_MS });
+  }
+
+  /** Whether there is or was a connection to a node, as far back as this peer remembers. */
+  hasMet(node: NodeId): boolean {
+    return (
+      this.#met.has(node) || this.#peer.libp2p.getConnections(peerIdFromString(node)).length > 0
+    );
+  }
+
   /** False for a buried node that is not found within a moment: what is heard of it is not believed. It is looked for all the same. */
   async admit(node: NodeId): Promise<boolean> {
     if (this.#peer.view.buried(node, Date.now()) === undefined) return true;
@@ -130,7 +147,9 @@ export class Liveness {
   }
 
   readonly #onConnect = ({ detail }: CustomEvent<PeerId>): void => {
-    this.#peer.view.revive(detail.toString() as NodeId, Date.now());
+    const node = detail.toString();
+    this.#met.set(node, true);
+    this.#peer.view.revive(node as NodeId, Date.now());
   };
 
   readonly #onDisconnect = ({ detail }: CustomEvent<PeerId>): void => {

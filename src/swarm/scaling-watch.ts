@@ -1,5 +1,6 @@
 import type { LoadReport, NodeId, VersionCid } from '../../protocols/types.ts';
 import { median } from '../policy/median.ts';
+import { HolderDoubts } from '../policy/scaling/holder-doubt.ts';
 import type {
   ReplicaView as PlannedReplica,
   ScalingNode,
@@ -33,7 +34,8 @@ interface Since {
 export class ScalingWatch {
   readonly #peer: SwarmPeer;
   readonly #versions: ScaledVersions;
-  readonly #unsubscribe: () => void;
+  readonly #listening: readonly (() => void)[];
+  readonly #doubts = new HolderDoubts();
   /** Since when each node's part in a version has been as it is. */
   #since = new Map<string, Since>();
   /** Since when all of a small swarm is heard; undefined while it is not. */
@@ -42,7 +44,12 @@ export class ScalingWatch {
   constructor(peer: SwarmPeer, readManifest: ReadManifest) {
     this.#peer = peer;
     this.#versions = new ScaledVersions(peer, readManifest);
-    this.#unsubscribe = peer.recruits.onNotice((notice) => this.#versions.recruit(notice));
+    this.#listening = [
+      peer.recruits.onNotice((notice) => this.#versions.recruit(notice)),
+      peer.liveness.onDeath((node, held) => {
+        if (!peer.liveness.hasMet(node)) this.#doubts.miss(node, held, Date.now());
+      }),
+    ];
   }
 
   /** True while something is asked about versions that were heard of. */
@@ -64,6 +71,10 @@ export class ScalingWatch {
     for (const holders of replicas.values()) {
       for (const origin of originsOf(holders)) this.#versions.get(origin);
     }
+    this.#doubts.see(
+      nodes.map(({ announcement }) => announcement.node),
+      nowMs,
+    );
     const since = this.#since;
     this.#since = new Map();
     const versions = [...replicas].flatMap(([cid, holders]): VersionView[] => {
@@ -80,7 +91,7 @@ export class ScalingWatch {
   }
 
   async stop(): Promise<void> {
-    this.#unsubscribe();
+    for (const end of this.#listening) end();
     await this.#versions.stop();
   }
 
@@ -120,10 +131,18 @@ export class ScalingWatch {
         const before = since.get(key);
         const now = before?.state === state ? before : { state, atMs: nowMs };
         this.#since.set(key, now);
-        return { node: id, state, requestsPerS: requestsPerS(load), forMs: nowMs - now.atMs };
+        const confirmed = this.#isConfirmed(id, cid, nowMs);
+        const forMs = nowMs - now.atMs;
+        return { node: id, state, requestsPerS: requestsPerS(load), forMs, confirmed };
       }),
+      phantoms: this.#doubts.phantoms(cid, nowMs),
       noticeAgeMs: spokenAtMs === 0 ? null : nowMs - spokenAtMs,
     };
+  }
+
+  #isConfirmed(node: NodeId, cid: VersionCid, nowMs: number): boolean {
+    const { id, liveness } = this.#peer;
+    return node === id || liveness.hasMet(node) || this.#doubts.isEstablished(node, cid, nowMs);
   }
 }
 

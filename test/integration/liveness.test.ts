@@ -92,6 +92,20 @@ describe.skipIf(process.platform !== 'linux')('A peer that watches a node (needs
     expect(further.libp2p.getPeers().map(String)).not.toContain(node.id);
   });
 
+  it('meets a node of which it was told, and remembers that it has; one that was made up it buries', async () => {
+    const node = await start();
+    const gone = await start();
+    const { peer } = await start();
+    await node.announce(VERSION, [peer]);
+    await gone.announce(VERSION, [peer]);
+    await gone.peer.stop();
+    expect([node, gone].map(({ id }) => peer.liveness.hasMet(id))).toEqual([false, false]);
+    await Promise.all([node, gone].map(({ id }) => peer.liveness.meet(id)));
+    expect([node, gone].map(({ id }) => knows(peer, id))).toEqual([true, false]);
+    await Promise.all(peer.libp2p.getConnections().map((connection) => connection.close()));
+    expect([node, gone].map(({ id }) => peer.liveness.hasMet(id))).toEqual([true, false]);
+  });
+
   it('tells those who never met a node that it is gone, who look for it themselves', async () => {
     const node = await start();
     const [{ peer: watcher }, { peer: listener }, { peer: further }] = [

@@ -10,7 +10,7 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, min: 60_000, 
 
 /**
  * Runs the commands of a story about a swarm that scales itself: `settings`, `nodes`, `version`, `place`, then `ask`, `run`,
- * `die`, `drain`, `forbid`, `pin`, `lie` as often as it takes; `show` says how the versions stand.
+ * `die`, `drain`, `forbid`, `pin`, `lie`, `announce` as often as it takes; `show` says how the versions stand.
  */
 export class ScalingStory {
   #swarm = new ScalingSwarm();
@@ -67,6 +67,9 @@ export class ScalingStory {
         return;
       case 'pin':
         for (const name of rest) this.#swarm.node(name).pinned.add(first as VersionCid);
+        return;
+      case 'announce':
+        for (const name of rest) this.#swarm.announce(first, name);
         return;
       case 'lie':
         this.#swarm.node(first).exaggeration = Number(rest[0]);

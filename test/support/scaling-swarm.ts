@@ -1,6 +1,7 @@
 import type { ReplicaState } from '../../protocols/capacity/index.ts';
 import type { NodeId, OwnerId, VersionCid } from '../../protocols/types.ts';
 import { DemandMeter } from '../../src/policy/scaling/demand-meter.ts';
+import { HolderDoubts } from '../../src/policy/scaling/holder-doubt.ts';
 import { planReplicas } from '../../src/policy/scaling/plan-replicas.ts';
 import {
   EMPTY_SCALING_MEMORY,
@@ -20,6 +21,9 @@ import { seededRandom } from '../../src/sim/random.ts';
 
 const STEP_MS = 100;
 
+/** Milliseconds until a node is missed that is not there. */
+const MISSED_MS = 4_000;
+
 interface Replica {
   state: ReplicaState;
   sinceMs: number;
@@ -37,6 +41,8 @@ export interface SwarmNode {
   readonly memoryBytes: number;
   accepting: boolean;
   alive: boolean;
+  /** Until when it is announced although there is no such node; null for one that there is. */
+  announcedUntilMs: number | null;
   /** Times what it was asked for, that it tells. */
   exaggeration: number;
   readonly replicas: Map<string, Replica>;
@@ -75,6 +81,9 @@ export class ScalingSwarm {
   /** Of the client that finds no replica. */
   readonly #missed = new Map<string, { readonly meter: DemandMeter; carry: number }>();
   readonly #notices = new Map<string, number>();
+  /** News travels at once: who was met by one is known to all. */
+  readonly #doubts = new HolderDoubts();
+  readonly #met = new Set<string>();
   readonly #random: () => number;
   nowMs = 0;
 
@@ -101,6 +110,13 @@ export class ScalingSwarm {
     this.node(node).replicas.set(version, { state, sinceMs: this.nowMs, meter, carry: 0 });
   }
 
+  /** Has somebody announce a node that does not exist. */
+  announce(version: string, name: string): void {
+    const announcedUntilMs = this.nowMs + MISSED_MS;
+    this.nodes.push({ ...swarmNode(name), alive: false, announcedUntilMs });
+    this.place(version, name, 'ready');
+  }
+
   holders(version: string, state: ReplicaState): SwarmNode[] {
     return this.nodes.filter((node) => node.alive && node.replicas.get(version)?.state === state);
   }
@@ -110,6 +126,7 @@ export class ScalingSwarm {
     const endMs = this.nowMs + durationMs;
     while (this.nowMs < endMs) {
       this.nowMs += STEP_MS;
+      this.#missPhantoms();
       this.#finishLoads();
       for (const version of this.versions) this.#ask(version);
       for (const [index, node] of this.nodes.entries()) {
@@ -117,6 +134,31 @@ export class ScalingSwarm {
         if (node.alive && this.nowMs % this.settings.tickMs === turnMs) this.#plan(node);
       }
     }
+  }
+
+  #missPhantoms(): void {
+    const heard = this.nodes.filter((node) => this.#isHeard(node));
+    this.#doubts.see(
+      heard.map(({ name }) => name as NodeId),
+      this.nowMs,
+    );
+    for (const node of heard) {
+      const { name, announcedUntilMs, replicas } = node;
+      if (announcedUntilMs === null || this.nowMs < announcedUntilMs) continue;
+      this.#doubts.miss(name as NodeId, [...replicas.keys()] as VersionCid[], this.nowMs);
+      replicas.clear();
+    }
+  }
+
+  /** Whether others count on it: it lives, or nobody has found yet that there is no such node. */
+  #isHeard({ alive, announcedUntilMs, replicas }: SwarmNode): boolean {
+    return alive || (announcedUntilMs !== null && replicas.size > 0);
+  }
+
+  #meet(name: string): void {
+    const node = this.node(name);
+    if (node.announcedUntilMs === null) this.#met.add(name);
+    else node.announcedUntilMs = this.nowMs;
   }
 
   #finishLoads(): void {
@@ -170,13 +212,14 @@ export class ScalingSwarm {
     };
     const others = this.nodes.filter((other) => other.alive && other !== node);
     const view = {
-      versions: this.versions.map((version) => this.#versionView(version)),
+      versions: this.versions.map((version) => this.#versionView(version, node.name)),
       nodes: others.map((other) => this.#viewOf(other)),
       population: others.length + 1,
     };
     node.plan = planReplicas(view, self, this.nowMs, this.#random);
     node.memory = node.plan.memory;
     for (const cid of node.plan.notices) this.#notices.set(cid, this.nowMs);
+    for (const name of node.plan.meetings) this.#meet(name);
     for (const action of node.plan.actions) this.#act(node, action);
   }
 
@@ -220,17 +263,20 @@ export class ScalingSwarm {
     };
   }
 
-  #versionView(version: SwarmVersion): VersionView {
+  #versionView(version: SwarmVersion, viewer: string): VersionView {
     const replicas: ReplicaView[] = [];
     const reports: DemandReport[] = [];
     const cid = version.name as VersionCid;
     const fresh = { cid, ageMs: 0, intervalMs: this.settings.tickMs };
     for (const node of this.nodes) {
       const replica = node.replicas.get(version.name);
-      if (replica === undefined || !node.alive) continue;
+      if (replica === undefined || !this.#isHeard(node)) continue;
       const requestsPerS = replica.state === 'ready' ? this.#perS(node, version) : null;
       const forMs = this.nowMs - replica.sinceMs;
-      replicas.push({ node: node.name as NodeId, state: replica.state, requestsPerS, forMs });
+      const id = node.name as NodeId;
+      const confirmed =
+        id === viewer || this.#met.has(id) || this.#doubts.isEstablished(id, cid, this.nowMs);
+      replicas.push({ node: id, state: replica.state, requestsPerS, forMs, confirmed });
       const demand = replica.meter.read(this.nowMs);
       const told = (rates: typeof demand.stable) => ({
         ...rates,
@@ -244,7 +290,10 @@ export class ScalingSwarm {
     const { deployment, memoryBytes, fileBytes } = version;
     const noticedMs = this.#notices.get(version.name);
     const noticeAgeMs = noticedMs === undefined ? null : this.nowMs - noticedMs;
-    return { cid, deployment, memoryBytes, fileBytes, reports, replicas, noticeAgeMs };
+    return {
+      ...{ cid, deployment, memoryBytes, fileBytes, reports, replicas, noticeAgeMs },
+      phantoms: this.#doubts.phantoms(cid, this.nowMs),
+    };
   }
 
   #missedOf(version: string): { readonly meter: DemandMeter; carry: number } {
@@ -265,7 +314,7 @@ export function swarmNode(
 ): SwarmNode {
   const { memoryBytes = 2 * 1024 ** 3, ...rest } = fields;
   return {
-    ...{ name, memoryBytes, accepting: true, alive: true, exaggeration: 1 },
+    ...{ name, memoryBytes, accepting: true, alive: true, exaggeration: 1, announcedUntilMs: null },
     fields: {
       owner: `owner of ${name}` as OwnerId,
       zone: '',

@@ -1,5 +1,6 @@
 import type { VersionCid } from '../../../protocols/types.ts';
 import { planClaim, shortageOf } from './claim-plan.ts';
+import { planMeetings } from './holder-doubt.ts';
 import { planMove } from './move-plan.ts';
 import { commonestHindrance, describeHindrance } from './node-fitness.ts';
 import { rendezvousDistance } from './node-rank.ts';
@@ -16,6 +17,9 @@ import { assessVersion, nodesById, type VersionState } from './version-state.ts'
 
 /** Share of a recruit interval by which a notice is put off at random, so that two who see the same do not both speak. */
 const NOTICE_JITTER = 0.5;
+
+/** Nodes that may have been made up, looked for at one look at the plan: each costs a connection. */
+const MAX_MEETINGS = 4;
 
 /** Looks in the time of one tick while a crowd is there that replicas are lacking for: each tells more of how large it is. */
 const HURRIED_LOOKS = 4;
@@ -72,6 +76,7 @@ export function planReplicas(
     actions,
     versions: states.map((state) => describe(state)),
     notices: planNotices(states, self, nowMs, random),
+    meetings: planMeetings(view.versions, MAX_MEETINGS, random),
     lookAtMs,
     memory: new Map(states.map(({ version, memory }) => [version.cid, memory])),
   };

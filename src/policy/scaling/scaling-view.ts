@@ -39,6 +39,8 @@ export interface ReplicaView {
   readonly requestsPerS: number | null;
   /** Milliseconds for which it has been in this state, as far as this peer knows. */
   readonly forMs: number;
+  /** Whether this peer has met the node, or would have missed it by now; what is not counts for less where {@link VersionView.phantoms} were seen. */
+  readonly confirmed: boolean;
 }
 
 /** What one peer said of a version's demand. */
@@ -74,6 +76,8 @@ export interface VersionView {
   readonly reports: readonly DemandReport[];
   /** Of each live node that has a part in it, this node included. */
   readonly replicas: readonly ReplicaView[];
+  /** Nodes that said of late that they have a part in it, and were not there when they were first looked for. */
+  readonly phantoms: number;
   /** Milliseconds since a recruit notice about it was heard, this node's own included; null for never. */
   readonly noticeAgeMs: number | null;
 }
@@ -149,6 +153,8 @@ export interface ReplicaPlan {
   readonly versions: readonly VersionPlan[];
   /** Versions to publish a recruit notice for. */
   readonly notices: readonly VersionCid[];
+  /** Nodes to look for, which others may have made up. */
+  readonly meetings: readonly NodeId[];
   /** When it is worth to look before the next tick: a claim falls due, or a crowd grows. Null for never. */
   readonly lookAtMs: number | null;
   /** To be handed in with the next plan. */

@@ -1,6 +1,7 @@
 import type { NodeId, OwnerId } from '../../../protocols/types.ts';
 import { isNeeded, rememberSpared } from './cool-down.ts';
 import { type DesiredCapacity, desiredCapacity } from './desired-capacity.ts';
+import { countedReplicas } from './holder-doubt.ts';
 import { type MergedDemand, mergeDemand } from './merged-demand.ts';
 import { type Hindrance, hindranceOf } from './node-fitness.ts';
 import { measureCapacity, type ReplicaCapacity } from './replica-capacity.ts';
@@ -19,6 +20,7 @@ const FORMER_WINDOWS = 2;
 
 /** One version as one node sees it, with what follows from that. */
 export interface VersionState {
+  /** With those of the announced replicas that count. */
   readonly version: VersionView;
   readonly capacity: ReplicaCapacity;
   readonly demand: MergedDemand;
@@ -72,11 +74,12 @@ export function nodeOf(id: NodeId, nodes: NodesById): ScalingNode {
 }
 
 export function assessVersion(
-  version: VersionView,
+  announced: VersionView,
   nodes: NodesById,
   self: ScalingSelf,
   nowMs: number,
 ): VersionState {
+  const version = { ...announced, replicas: countedReplicas(announced) };
   const known = self.memory.get(version.cid) ?? firstMemory(nowMs, isServed(version));
   const capacity = measureCapacity(version, self.settings.stableWindowMs);
   const ready = version.replicas.filter(({ state }) => state === 'ready');
@@ -117,7 +120,8 @@ export function assessVersion(
   const stored = storedOn(version);
   // Most versions lack nothing at most looks, and then nobody asks who of hundreds of nodes could help.
   let found: Fitness | undefined;
-  const fitness = (): Fitness => (found ??= findFitness({ version, stored }, nodes, self));
+  const fitness = (): Fitness =>
+    (found ??= findFitness({ version: announced, stored }, nodes, self));
   return {
     ...{ fell, coolingDown, memory, stored },
     ...{ version, capacity, demand, desired, ready, loading, readyPerS, havePerS, desiredCount },

@@ -206,6 +206,7 @@ export class NodePlanner {
       replicas.push({
         ...{ node: holder.id, state, forMs: nowMs - replica.changedAtMs },
         requestsPerS: digest?.requestsPerS ?? null,
+        confirmed: true,
       });
     }
     const missed = version.missed.meter.read(nowMs);
@@ -219,7 +220,10 @@ export class NodePlanner {
     if (version.visible.length === 0) reports.push({ ...client, reporter: 'clients' as NodeId });
     const { deployment, memoryBytes, fileBytes } = version.spec;
     const noticeAgeMs = Number.isFinite(version.noticeAtMs) ? nowMs - version.noticeAtMs : null;
-    return { cid: version.cid, deployment, memoryBytes, fileBytes, replicas, reports, noticeAgeMs };
+    return {
+      ...{ cid: version.cid, deployment, memoryBytes, fileBytes },
+      ...{ replicas, reports, noticeAgeMs, phantoms: 0 },
+    };
   }
 
   #act(node: SimNode, action: ReplicaAction): void {

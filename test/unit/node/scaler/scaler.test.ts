@@ -29,6 +29,7 @@ function prepare({
 } = {}) {
   const looks: ScalingSelf[] = [];
   const actions: ReplicaAction[] = [];
+  const meetings: NodeId[] = [];
   const done: string[] = [];
   const leaving = Promise.withResolvers<void>();
   const heard: Partial<Record<'notice' | 'death', () => void>> = {};
@@ -36,7 +37,7 @@ function prepare({
   vi.mocked(planReplicas).mockImplementation((_view, self) => {
     looks.push(self);
     const plan = { versions: [], notices: [], lookAtMs: null, memory: EMPTY_SCALING_MEMORY };
-    return { ...plan, actions: actions.splice(0) };
+    return { ...plan, actions: actions.splice(0), meetings: meetings.splice(0) };
   });
   const replicas = {
     replicas: [],
@@ -61,6 +62,7 @@ function prepare({
         },
       },
       liveness: {
+        meet: async (node: NodeId) => void done.push(`meet ${node}`),
         onDeath: (listener: DeathListener) => {
           heard.death = () => {
             // Of one that held nothing nobody need look.
@@ -101,7 +103,7 @@ function prepare({
   };
   scaler.start();
   return {
-    ...{ actions, done, heard, nextLook, left: leaving.resolve },
+    ...{ actions, meetings, done, heard, nextLook, left: leaving.resolve },
     stop: () => scaler.stop(),
     failPrefetch: () => present(prefetchFailed)(),
     async [Symbol.asyncDispose]() {
@@ -137,6 +139,12 @@ describe('Scaler', () => {
       expect(heard).toEqual({});
     },
   );
+
+  it('looks for the nodes that the plan is in doubt of', async () => {
+    await using made = prepare();
+    made.meetings.push('n1' as NodeId, 'n2' as NodeId);
+    await vi.waitFor(() => expect(made.done).toEqual(['meet n1', 'meet n2']));
+  });
 
   it('claims in a move once, when its place is free, and counts it as loading until then', async () => {
     await using made = prepare();

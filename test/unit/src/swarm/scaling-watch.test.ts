@@ -33,6 +33,7 @@ function peerHearing(
     },
     releases: { cached: ignore, find: () => Promise.reject(new NoNodeError('nobody has it')) },
     recruits: { onNotice: () => ignore },
+    liveness: { onDeath: () => ignore },
     gossip: { joinAll: ignore },
     demand: { joinAll: ignore },
     follow: ignore,

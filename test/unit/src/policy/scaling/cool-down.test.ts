@@ -32,10 +32,11 @@ function versionOf(
   latencyObjectiveMs?: number,
 ): VersionView {
   const replicas = Object.entries(states).map(([node, state]) => {
-    return { node: node as NodeId, state, requestsPerS: 20, forMs: 60_000 };
+    return { node: node as NodeId, state, requestsPerS: 20, forMs: 60_000, confirmed: true };
   });
   return {
-    ...{ cid: 'version' as VersionCid, memoryBytes: 1, fileBytes: 1, noticeAgeMs: null, replicas },
+    ...{ cid: 'version' as VersionCid, memoryBytes: 1, fileBytes: 1, noticeAgeMs: null },
+    ...{ replicas, phantoms: 0 },
     deployment: resolveDeployment({ targetInFlight: 4, latencyObjectiveMs }),
     reports: replicas.map(({ node }) => reportOf(node, told)),
   };

@@ -18,10 +18,10 @@ interface Holder {
 
 function view(holders: readonly Holder[], others: readonly DemandReport[] = []): VersionView {
   return {
-    ...{ cid, memoryBytes: 1, fileBytes: 1, noticeAgeMs: null },
+    ...{ cid, memoryBytes: 1, fileBytes: 1, noticeAgeMs: null, phantoms: 0 },
     deployment: resolveDeployment({}),
     replicas: holders.map(({ perS, forMs = 1e6 }, index) => ({
-      ...({ state: 'ready', requestsPerS: perS, forMs } as const),
+      ...({ state: 'ready', requestsPerS: perS, forMs, confirmed: true } as const),
       node: `holder-${index}` as NodeId,
     })),
     reports: [

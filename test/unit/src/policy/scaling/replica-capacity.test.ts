@@ -19,11 +19,11 @@ interface Holder {
 
 function versionOf(holders: readonly Holder[]): VersionView {
   const replicas = holders.map(({ saysPerS, forMs = 1e6 }, index) => ({
-    ...({ state: 'ready', requestsPerS: saysPerS, forMs } as const),
+    ...({ state: 'ready', requestsPerS: saysPerS, forMs, confirmed: true } as const),
     node: `holder-${index}` as NodeId,
   }));
   return {
-    ...{ cid, memoryBytes: 1, fileBytes: 1, noticeAgeMs: null, replicas },
+    ...{ cid, memoryBytes: 1, fileBytes: 1, noticeAgeMs: null, replicas, phantoms: 0 },
     deployment: resolveDeployment({}),
     reports: holders.map(({ offeredPerS, ageMs = 0 }, index) => {
       const rates = { arrivalsPerS: offeredPerS, refusalsPerS: 0, coldMissesPerS: 0 };

@@ -19,10 +19,11 @@ function memoryAfter(
   let memory: ReadonlyMap<VersionCid, VersionMemory> = new Map([[CID, firstMemory(0)]]);
   for (const [index, states] of looks.entries()) {
     const replicas = Object.entries(states).map(([node, state]) => {
-      return { node: node as NodeId, state, requestsPerS: 10, forMs: 0 };
+      return { node: node as NodeId, state, requestsPerS: 10, forMs: 0, confirmed: true };
     });
     const version: VersionView = {
       ...{ cid: CID, memoryBytes: 1, fileBytes: 1, reports: [], replicas, noticeAgeMs: null },
+      phantoms: 0,
       deployment: resolveDeployment({}),
     };
     const self = {

@@ -11,7 +11,7 @@ const RETRY_MS = 60_000;
 
 export interface NodePolicyInit {
   readonly allowPublishers: AllowList;
-  /** Versions held at most: any, or those named. */
+  /** Versions held at most: all there are, or those named. */
   readonly allowVersions: AllowList;
   /** What models may do, in the words of their manifests. */
   readonly allowTasks: AllowList;

@@ -154,7 +154,7 @@ function createConfine(command: readonly string[], hidden: readonly string[]): C
   };
 }
 
-/** Whether a process that is confined is shut in as any, and Node starts in there. */
+/** Whether a process that is confined is shut in like every other, and Node starts in there. */
 async function tryConfine(confine: Confine, trial: readonly string[]): Promise<boolean> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'gpu-swarm-trial-'));
   try {

@@ -30,7 +30,7 @@ const FOLDER_VARIABLES = ['LD_LIBRARY_PATH', 'CUDA_PATH'];
 const FILE_VARIABLES = ['VK_ICD_FILENAMES', 'VK_DRIVER_FILES'];
 
 /**
- * The folder that the tree is mounted over, for the process alone: any that each Linux has and nothing is taken from. In the host's
+ * The folder that the tree is mounted over, for the process alone: one that each Linux has and nothing is taken from. In the host's
  * own tree it stays what it is.
  */
 const ROOT = '/sys/kernel';

@@ -114,10 +114,14 @@ export class NodeMetrics implements MetricsText, RequestListener {
       },
     ]);
     for (const [name, help, field] of [
-      ['swarm_node_requests_in_flight', 'Requests that run.', 'inFlight'],
-      ['swarm_node_requests_queued', 'Requests that wait for their run.', 'queued'],
+      ['swarm_node_requests_in_flight', 'Requests that run, of versions in memory.', 'inFlight'],
+      [
+        'swarm_node_requests_queued',
+        'Requests that wait for their run, of versions in memory.',
+        'queued',
+      ],
     ] as const) {
-      this.#gauge(name, `${help.slice(0, -1)}, of versions in memory.`, [
+      this.#gauge(name, help, [
         LABEL_NAMES,
         (add) => {
           for (const { origin, queue } of replicas()) {

@@ -10,7 +10,7 @@ import type { VersionStore } from '../store/version-store.ts';
 /** The DHT is asked only when room is needed and nobody announced the version: a fetch waits for the answer. */
 const PROVIDERS_TIMEOUT_MS = 5_000;
 
-/** Copies beyond this change nothing: any of them will do. */
+/** Copies beyond this change nothing: each of them will do. */
 const ENOUGH_HOLDERS = 3;
 
 export interface VersionKnowledgeComponents {

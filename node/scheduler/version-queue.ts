@@ -195,7 +195,7 @@ export class VersionQueue {
         submittedAtMs,
         deadlineAtMs,
         cancellation,
-        onExpired: (phase) => lateError(phase),
+        onExpired: lateError,
         resolve,
         reject,
       });

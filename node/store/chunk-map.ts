@@ -20,7 +20,7 @@ export class ChunkMap {
   readonly files: readonly (readonly ChunkPlace[])[];
   /** By file, one byte per chunk: `MISSING`, `IN_PLACE` or `COMING`. */
   readonly #states: readonly Uint8Array[];
-  /** One place in place for each digest that has any. */
+  /** One place in place for each digest that has one. */
   readonly #byDigest = new Map<string, ChunkPlace>();
   #missingBytes: number;
 

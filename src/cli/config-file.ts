@@ -3,7 +3,7 @@ import { ConfigError } from '../../protocols/errors.ts';
 import type { SettingValue } from './setting-spec.ts';
 import { SETTING_KEYS, type SettingKey, settingSpec } from './settings.ts';
 
-/** The configuration file: any settings by their names; one that is not known is an error. */
+/** The configuration file: settings by their names; one that is not known is an error. */
 export const configFileSchema = z.strictObject(
   Object.fromEntries(SETTING_KEYS.map((key) => [key, settingSchema(key).optional()])),
 );

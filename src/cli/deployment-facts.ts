@@ -1,5 +1,5 @@
 import type { Deployment } from '../../protocols/manifest/index.ts';
-import { formatBytes } from './figures.ts';
+import { formatBytes } from '../../protocols/byte-size.ts';
 
 /** What a manifest says of its deployment, as names and words for people; undefined where it says nothing. */
 export function deploymentFacts(

@@ -1,5 +1,3 @@
-export { formatBytes } from '../../protocols/byte-size.ts';
-
 /** `3.2 ms`, `48 ms`, `1.2 s`. */
 export function formatMs(ms: number): string {
   if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`;

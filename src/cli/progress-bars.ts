@@ -1,4 +1,5 @@
-import { formatBytes, formatTimeLeft } from './figures.ts';
+import { formatBytes } from '../../protocols/byte-size.ts';
+import { formatTimeLeft } from './figures.ts';
 import { RateMeter } from './rate-meter.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -79,7 +79,7 @@ export function parseClasses(parameters: Readonly<Record<string, unknown>>): num
 }
 
 /**
- * The protocol's priority as the nodes have it: any that is given goes before none, 1 before 2.
+ * The protocol's priority as the nodes have it: one that is given goes before none, 1 before 2.
  *
  * @param highest what the caller's key allows, from 0 to 255
  */

@@ -14,7 +14,7 @@ import { PackageStaging } from '../../model/package-staging.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
-import { formatBytes } from '../figures.ts';
+import { formatBytes } from '../../../protocols/byte-size.ts';
 import { tellNotes } from '../model-notes.ts';
 import { printable } from '../printable.ts';
 import { resolveModelRef } from '../publisher-names.ts';

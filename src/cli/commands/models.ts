@@ -8,7 +8,7 @@ import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-spec.ts';
 import { deploymentFacts } from '../deployment-facts.ts';
 import { EXIT } from '../exit-code.ts';
-import { formatBytes } from '../figures.ts';
+import { formatBytes } from '../../../protocols/byte-size.ts';
 import { printable, shortId } from '../printable.ts';
 import { resolveModelRef } from '../publisher-names.ts';
 import { joinSwarm } from '../swarm-join.ts';

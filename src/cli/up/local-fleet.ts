@@ -12,7 +12,7 @@ export interface LocalFleetInit extends Omit<FleetKeeperInit, 'tickMs'> {
 }
 
 /**
- * Has the number of a local swarm's nodes follow its demand, seen as any peer sees it; resolves when the signal aborts, at once
+ * Has the number of a local swarm's nodes follow its demand, seen as every peer sees it; resolves when the signal aborts, at once
  * where there is nothing to follow.
  */
 export async function keepFleet(

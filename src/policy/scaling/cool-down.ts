@@ -1,5 +1,6 @@
 import { totalPerS } from '../../../protocols/demand/index.ts';
 import type { MergedDemand } from './merged-demand.ts';
+import { isOverdue } from './replica-capacity.ts';
 import type { VersionMemory } from './scaling-memory.ts';
 import type { ScalingSettings } from './scaling-settings.ts';
 import type { DemandReport, VersionView } from './scaling-view.ts';
@@ -43,7 +44,7 @@ export function isNeeded(
 /** Whether holders turn requests away, or more run and wait than the publisher bears. */
 function isPressed({ deployment, replicas, reports }: VersionView): boolean {
   const ready = new Set(replicas.filter(({ state }) => state === 'ready').map(({ node }) => node));
-  const current = reports.filter((report) => isCurrent(report) && ready.has(report.reporter));
+  const current = reports.filter((report) => !isOverdue(report) && ready.has(report.reporter));
   const sum = (of: (report: DemandReport) => number): number => {
     return current.reduce((total, report) => total + of(report), 0);
   };
@@ -55,9 +56,4 @@ function isPressed({ deployment, replicas, reports }: VersionView): boolean {
   // Little: of so many in flight one after another the last is answered after as many service times.
   const takesMs = sum(({ inFlight, serviceTimeMs }) => inFlight * (serviceTimeMs ?? 0));
   return takesMs > latencyObjectiveMs * current.length;
-}
-
-/** What is overdue is of another time. */
-function isCurrent({ ageMs, intervalMs }: DemandReport): boolean {
-  return ageMs <= 2 * intervalMs;
 }

@@ -2,7 +2,7 @@ import { totalPerS } from '../../../protocols/demand/index.ts';
 import type { NodeId } from '../../../protocols/types.ts';
 import { median } from '../median.ts';
 import type { ScalingSettings } from './scaling-settings.ts';
-import type { ReplicaView, ScalingNode, VersionView } from './scaling-view.ts';
+import type { DemandReport, ReplicaView, ScalingNode, VersionView } from './scaling-view.ts';
 
 /** Requests a second assumed of a replica while nothing was measured anywhere: a small model on a CPU. */
 const ASSUMED_PER_S = 50;
@@ -113,7 +113,7 @@ function shownPerS(
   for (const { reporter, role, stable, ageMs, intervalMs } of reports) {
     const perS = settled.get(reporter);
     // What is overdue is of another time than what the others say.
-    if (perS === undefined || role !== 'node' || ageMs > OVERDUE * intervalMs) continue;
+    if (perS === undefined || role !== 'node' || isOverdue({ ageMs, intervalMs })) continue;
     judged.push({ node: reporter, offeredPerS: totalPerS(stable), perS });
   }
   const middle = median(judged.map(({ offeredPerS, perS }) => offeredPerS / perS)) ?? 0;
@@ -125,4 +125,12 @@ function shownPerS(
 
 function isPositive(value: number | null): boolean {
   return value !== null && value > 0 && Number.isFinite(value);
+}
+
+/** Whether a report that was to be followed by another is of another time. */
+export function isOverdue({
+  ageMs,
+  intervalMs,
+}: Pick<DemandReport, 'ageMs' | 'intervalMs'>): boolean {
+  return ageMs > OVERDUE * intervalMs;
 }

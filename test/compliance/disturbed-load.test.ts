@@ -1,48 +1,44 @@
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
 import { hostIsolation } from '../../node/backend/isolation.ts';
 import { createOnnxBackend } from '../../node/backend/onnx-backend.ts';
 import { Tensor } from '../../protocols/tensor.ts';
 import { echoModel } from '../support/echo-model.ts';
 import { createModelFolder } from '../support/model-folder.ts';
-import { childrenOf } from '../support/process-tree.ts';
 import { createTestFolder } from '../support/test-folder.ts';
 
-// Its trial starts processes of its own, once: not to be taken for a model's.
-await hostIsolation();
-
-const WAIT = { timeout: 10_000, interval: 1 };
+/**
+ * Takes one file out of the folder that is its name and is killed for it; where none is left it becomes what it was started for.
+ * What a process's parent sees of it is what it sees of any SIGKILL, at a moment that is the same in each run.
+ */
+const KILLED_FOR_EACH_FILE =
+  'for file in "$0"/*; do if rm "$file" 2>/dev/null; then kill -KILL $$; fi; done; exec "$@"';
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-/** Begins to load a model whose processes are killed from outside, the first `kills` of them while they load it. */
+/** Loads a model whose processes are killed from outside, the first `kills` of them while they load it. */
 async function loadDisturbed(kills: number) {
   const folder = await createModelFolder(echoModel({ x: { datatype: 'FP32', shape: ['n'] } }));
   const work = await createTestFolder();
-  const backend = createOnnxBackend({ threads: 1, workDir: work.path });
+  const killers = await createTestFolder();
+  for (let kill = 0; kill < kills; kill += 1) {
+    await writeFile(path.join(killers.path, String(kill)), '');
+  }
+  const { kind, launcher } = await hostIsolation();
+  const disturbed = ['sh', '-c', KILLED_FOR_EACH_FILE, killers.path, ...launcher];
+  const isolation = { kind, launcher: disturbed };
+  const backend = createOnnxBackend({ threads: 1, workDir: work.path, isolation });
   cleanups.push(
+    async () => killers[Symbol.asyncDispose](),
     async () => work[Symbol.asyncDispose](),
     async () => folder[Symbol.asyncDispose](),
     async () => backend.stop(),
   );
-  const load = backend.load(folder.files);
-  // Looked at below: until then nobody hears it.
-  load.catch(() => {});
-  const killed = new Set<number>();
-  for (let left = kills; left > 0; left -= 1) {
-    const fresh = await vi.waitFor(async () => {
-      const children = (await childrenOf(process.pid)).filter(({ pid }) => !killed.has(pid));
-      expect(children).not.toEqual([]);
-      return children;
-    }, WAIT);
-    for (const { pid } of fresh) killed.add(pid);
-    // The first is our own child; where it has one, that goes with it.
-    const [child] = fresh;
-    if (child !== undefined) process.kill(child.pid, 'SIGKILL');
-  }
-  return load;
+  return backend.load(folder.files);
 }
 
 describe.skipIf(process.platform !== 'linux')(

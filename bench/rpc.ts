@@ -15,7 +15,7 @@ import { FLOAT_BYTES, writeTinyModel } from './rpc/model.ts';
 import { bestOf, type Cell, Pair, type Sample } from './rpc/pair.ts';
 import { MODES, type Mode } from './rpc/service.ts';
 import { type RpcRow, rpcTargets } from './rpc/targets.ts';
-import { DIRECT, OURS, TRANSPORT_NAMES, type TransportName } from './rpc/transport.ts';
+import { DIRECT, OURS, TRANSPORT_NAMES, type TransportName } from './rpc/transports.ts';
 
 const PAYLOADS_BYTES = [64, 16 * 1024, 600 * 1024];
 

@@ -8,7 +8,7 @@ import { installBitswap } from './transfer/bitswap-package.ts';
 import { measureDedup, type Revision } from './transfer/dedup.ts';
 import { measureFlashCrowd } from './transfer/flash-crowd.ts';
 import { TENSOR_BYTES, writeModel } from './transfer/model.ts';
-import { BITSWAP, MOVER_NAMES, type MoverName } from './transfer/mover.ts';
+import { BITSWAP, MOVER_NAMES, type MoverName } from './transfer/movers.ts';
 import { measureOneSource } from './transfer/one-source.ts';
 import { COLUMNS, MIB, type TransferRow, toRow } from './transfer/row.ts';
 import {

@@ -2,7 +2,7 @@ import { ASK_TIMEOUT_MS, WorkerProcess } from '../worker-process.ts';
 import type { Measurement } from './measure.ts';
 import type { PeerQuestions } from './peer.ts';
 import type { Mode } from './service.ts';
-import { DIRECT, type TransportName } from './transport.ts';
+import { DIRECT, type TransportName } from './transports.ts';
 
 const PEER_MODULE = new URL('peer.ts', import.meta.url);
 

@@ -10,7 +10,8 @@ import {
   expectedReply,
   type Mode,
 } from './service.ts';
-import { LIMIT, loadTransport, OURS, type RpcClient, type TransportName } from './transport.ts';
+import type { RpcClient } from './transport.ts';
+import { LIMIT, loadTransport, OURS, type TransportName } from './transports.ts';
 
 interface MeasureQuestion extends MeasureOptions {
   readonly payloadBytes: number;

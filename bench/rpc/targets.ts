@@ -1,6 +1,6 @@
 import { atLeast, atMost, type Target } from '../report.ts';
 import type { Mode } from './service.ts';
-import { LIMIT, OURS, type TransportName } from './transport.ts';
+import { LIMIT, OURS, type TransportName } from './transports.ts';
 
 /** What was found of one transport on one kind of traffic: the best of all rounds, column by column. */
 export interface RpcRow {

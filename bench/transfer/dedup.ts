@@ -2,7 +2,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { BenchHost } from '../command.ts';
 import { type ModelInit, writeModel } from './model.ts';
-import { OURS } from './mover.ts';
+import { OURS } from './movers.ts';
 import { PeerProcess } from './peer-process.ts';
 import type { Sample } from './row.ts';
 

@@ -1,5 +1,5 @@
 import type { BenchHost } from '../command.ts';
-import { OURS } from './mover.ts';
+import { OURS } from './movers.ts';
 import { PeerProcess } from './peer-process.ts';
 import type { Sample } from './row.ts';
 

@@ -1,5 +1,5 @@
 import type { BenchHost } from '../command.ts';
-import type { MoverName } from './mover.ts';
+import type { MoverName } from './movers.ts';
 import { PeerProcess } from './peer-process.ts';
 import type { Sample } from './row.ts';
 

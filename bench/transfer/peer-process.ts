@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { WorkerProcess } from '../worker-process.ts';
-import type { MoverName } from './mover.ts';
+import type { MoverName } from './movers.ts';
 import type { Fetched, PeerQuestions } from './peer.ts';
 
 const PEER_MODULE = new URL('peer.ts', import.meta.url);

@@ -2,7 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { tuneGarbageCollection } from '../../src/cli/garbage-collection.ts';
 import { answerQuestions } from '../worker.ts';
-import { BITSWAP, type Endpoint, type EndpointInit, loadMover, type MoverName } from './mover.ts';
+import type { Endpoint, EndpointInit } from './mover.ts';
+import { BITSWAP, loadMover, type MoverName } from './movers.ts';
 
 /** What was found of one fetch, from the side that fetched. */
 export interface Fetched {

@@ -1,6 +1,6 @@
 import { atLeast, atMost, type Target } from '../report.ts';
 import { TENSOR_BYTES } from './model.ts';
-import { BITSWAP, LIMIT, OURS } from './mover.ts';
+import { BITSWAP, LIMIT, OURS } from './movers.ts';
 import { MIB, type TransferRow } from './row.ts';
 
 /** Bytes a second that the crowd's seeder sends at most. */

@@ -1,5 +1,6 @@
 import { InvalidModelError } from '../../protocols/errors.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
+import type { ModelInterface } from './model-scan.ts';
 import type { PackageSettings } from './package-file.ts';
 import { findPackage } from './package-folder.ts';
 import { inspectPackage } from './package-inspection.ts';
@@ -13,6 +14,8 @@ export interface PackageContents {
   /** Names of all files, those of external data included. */
   readonly names: readonly string[];
   readonly settings: PackageSettings;
+  /** What the scan found. */
+  readonly model: ModelInterface;
 }
 
 /**
@@ -28,6 +31,6 @@ export async function readPackage(
   await using files = new PackageFiles(found.folder);
   const inspected = await inspectPackage(found, files, { signal: options.signal });
   if (inspected === undefined) throw new InvalidModelError('package cannot be described');
-  const { entry, settings, fileBytes } = inspected;
-  return { folder: found.folder, entry, settings, names: [...fileBytes.keys()].sort() };
+  const { entry, settings, fileBytes, model } = inspected;
+  return { folder: found.folder, entry, settings, names: [...fileBytes.keys()].sort(), model };
 }

@@ -2,6 +2,7 @@ import { type BlockCid, cidOfDigest, DIGEST_BYTES } from '../../protocols/digest
 import { InvalidModelError, isSwarmError } from '../../protocols/errors.ts';
 import { encodeManifest } from '../../protocols/manifest/index.ts';
 import type { AbortOptions } from '../../protocols/types.ts';
+import { modelNotes } from './model-notes.ts';
 import { describePackage } from './package.ts';
 import { type FaultPlace, placeOf } from './package-fault.ts';
 import { findPackage } from './package-folder.ts';
@@ -20,6 +21,8 @@ export interface LintResult {
   readonly faults: readonly LintFault[];
   /** Faults beyond those listed. */
   readonly moreFaults: number;
+  /** What is no fault, but should be known of it, in sentences. */
+  readonly notes: readonly string[];
   /** The file of golden vectors; null when there is none, or was not looked for. */
   readonly golden: string | null;
 }
@@ -40,11 +43,13 @@ export async function lintPackage(
     else faults.push({ ...placeOf(fault), message: fault.message });
   };
   let golden: string | null = null;
+  let notes: readonly string[] = [];
   try {
     const found = await findPackage(location, report);
     await using files = new PackageFiles(found.folder);
     const inspected = await inspectPackage(found, files, { signal, report });
     golden = inspected?.golden ?? null;
+    notes = inspected === undefined ? [] : modelNotes(inspected.model);
     if (inspected !== undefined && faults.length === 0) encodeManifest(draft(inspected));
   } catch (error) {
     signal?.throwIfAborted();
@@ -52,7 +57,7 @@ export async function lintPackage(
     // What ends the search: a file that is no model, names that cannot be looked up, a manifest without end.
     report(new InvalidModelError(error.message, { cause: error, details: error.details }));
   }
-  return { faults, moreFaults, golden };
+  return { faults, moreFaults, notes, golden };
 }
 
 const REFUSALS: ReadonlySet<string> = new Set([

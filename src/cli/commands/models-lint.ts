@@ -3,6 +3,7 @@ import { type LintFault, lintPackage } from '../../model/package-lint.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
+import { tellNotes } from '../model-notes.ts';
 import { printable } from '../printable.ts';
 
 /** Characters of a fault that are printed; what it quotes of the package is bounded, lists of names add up. */
@@ -14,13 +15,15 @@ export async function runModelsLint(
   options: CommandOptions,
 ): Promise<number> {
   const location = String(options['path']);
-  const { faults, moreFaults, golden } = await lintPackage(path.resolve(cwd, location), { signal });
+  const found = await lintPackage(path.resolve(cwd, location), { signal });
+  const { faults, moreFaults, notes, golden } = found;
   for (const { file, field, message } of faults) {
     terminal.event({ event: 'fault', file, field, message });
     terminal.print(
       `${terminal.style('bad', 'fault')}  ${printable(message, MAX_FAULT_CHARACTERS)}`,
     );
   }
+  tellNotes(terminal, notes);
   const count = faults.length + moreFaults;
   terminal.event({ event: 'linted', path: location, faults: count, golden });
   if (!terminal.json) terminal.note(verdict(faults, count, golden));

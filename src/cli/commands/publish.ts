@@ -3,6 +3,7 @@ import { DeadlineError } from '../../../protocols/errors.ts';
 import { parseName } from '../../../protocols/reference.ts';
 import { publishVersion } from '../../client/publisher.ts';
 import { openPackage } from '../../model/import/package-import.ts';
+import { modelNotes } from '../../model/model-notes.ts';
 import { packModel } from '../../model/package.ts';
 import { byteSetting } from '../byte-setting.ts';
 import type { CommandContext } from '../command-context.ts';
@@ -62,6 +63,7 @@ export async function runPublish(
     });
     if (golden !== undefined) tellGolden(context, golden);
     await using version = await packModel(location, { signal });
+    tellNotes(context.terminal, modelNotes(version.model));
     const model = await openModelSigner(context, name, { create: true });
     await using swarm = await joinSwarm(context);
     const report = new PublishReport(context.terminal);

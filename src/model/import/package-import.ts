@@ -4,7 +4,8 @@ import { InvalidInputError, StoreError } from '../../../protocols/errors.ts';
 import { GOLDEN_FILE_NAME } from '../../../protocols/manifest/index.ts';
 import type { AbortOptions } from '../../../protocols/types.ts';
 import { ensureFolder } from '../ensured-folder.ts';
-import { readPackage } from '../package-contents.ts';
+import { modelNotes } from '../model-notes.ts';
+import { type PackageContents, readPackage } from '../package-contents.ts';
 import { PackageStaging, type StagingOptions } from '../package-staging.ts';
 import { importHubModel } from './hub-import.ts';
 import { downloadModel, parseModelAddress } from './model-download.ts';
@@ -38,7 +39,7 @@ export interface ImportedPackage {
   readonly location: string;
   /** Names of the files, when a folder was made. */
   readonly files: readonly string[];
-  /** What could not be taken over, in sentences. */
+  /** What could not be taken over, and what should be known of the model, in sentences. */
   readonly notes: readonly string[];
 }
 
@@ -56,7 +57,9 @@ export async function importPackage(
 ): Promise<ImportedPackage> {
   const origin = await recogniseOrigin(what, options.model);
   checkChoices(origin, options);
-  const { location, files, notes } = await stage(origin, folder, { ...options, check: true });
+  const staged = await stage(origin, folder, { ...options, check: true });
+  const { location, files, contents } = staged;
+  const notes = [...staged.notes, ...(contents === undefined ? [] : modelNotes(contents.model))];
   return { origin: origin.kind, location, files, notes };
 }
 
@@ -114,6 +117,8 @@ interface Staged extends StagedModel {
   readonly location: string;
   readonly files: readonly string[];
   readonly staging: PackageStaging;
+  /** What packing would take, where that was looked at. */
+  readonly contents: PackageContents | undefined;
 }
 
 async function stage(
@@ -125,8 +130,8 @@ async function stage(
   try {
     const model = await fill(origin, staging, choices);
     // What packing would refuse is better said here, while the source is at hand.
-    if (check) await readPackage(folder, { signal: choices.signal });
-    return { ...model, location: folder, files: staging.names.toSorted(), staging };
+    const contents = check ? await readPackage(folder, { signal: choices.signal }) : undefined;
+    return { ...model, location: folder, files: staging.names.toSorted(), staging, contents };
   } catch (error) {
     await staging.discard();
     throw error;

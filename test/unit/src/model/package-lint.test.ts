@@ -39,6 +39,7 @@ describe('lintPackage', () => {
     expect(await lintPackage(folder.path)).toEqual({
       faults: [],
       moreFaults: 0,
+      notes: [],
       golden: 'golden.json',
     });
     await using version = await packModel(folder.path);

@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { formatBytes } from '../../protocols/byte-size.ts';
 import { StoreError } from '../../protocols/errors.ts';
 
 /** Bytes of the disk that versions never take: LevelDB, logs and the rest of the machine need to write too. */
@@ -32,10 +33,13 @@ export function checkDiskRoom(what: string, room: DiskRoom): void {
   if (lackingBytes(room) === 0) return;
   const { neededBytes, promisedBytes, freeBytes, usedBytes, quotaBytes } = room;
   const usable = usableBytes(room);
-  const disk = `${freeBytes} free, ${promisedBytes} promised to other versions, ${RESERVED_DISK_BYTES} kept for the system`;
-  const quota = quotaBytes === null ? '' : `; ${usedBytes} used of a quota of ${quotaBytes}`;
+  const disk = `${formatBytes(freeBytes)} free, ${formatBytes(promisedBytes)} promised to other versions, ${formatBytes(RESERVED_DISK_BYTES)} kept for the system`;
+  const quota =
+    quotaBytes === null
+      ? ''
+      : `; ${formatBytes(usedBytes)} used of a quota of ${formatBytes(quotaBytes)}`;
   throw new StoreError(
-    `${what} needs ${neededBytes} bytes of disk, found ${usable} (${disk}${quota})`,
+    `${what} needs ${formatBytes(neededBytes)} of disk, found ${formatBytes(usable)} (${disk}${quota})`,
     { details: { ...room, usableBytes: usable, reservedBytes: RESERVED_DISK_BYTES } },
   );
 }

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { open, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { formatBytes } from '../../protocols/byte-size.ts';
 import { type BlockCid, sameBytes } from '../../protocols/digest.ts';
 import { InvalidRecordError, isSwarmError, StoreError } from '../../protocols/errors.ts';
 import {
@@ -35,11 +36,11 @@ export class VersionFolder implements VersionTarget {
     return guard(`version ${cid} cannot be written to '${this.#folder}'`, async () => {
       await ensureFolder(this.#folder);
       const { bavail, bsize } = await statfs(this.#folder);
-      const neededBytes = manifestBytes(manifest);
-      if (neededBytes > bavail * bsize) {
+      const [neededBytes, freeBytes] = [manifestBytes(manifest), bavail * bsize];
+      if (neededBytes > freeBytes) {
         throw new StoreError(
-          `version ${cid} needs ${neededBytes} bytes of disk, found ${bavail * bsize}`,
-          { details: { neededBytes, freeBytes: bavail * bsize } },
+          `version ${cid} needs ${formatBytes(neededBytes)} of disk, found ${formatBytes(freeBytes)}`,
+          { details: { neededBytes, freeBytes } },
         );
       }
       for (const { path: name, size } of manifest.files) {

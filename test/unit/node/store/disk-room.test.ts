@@ -24,7 +24,7 @@ describe('checkDiskRoom', () => {
     expect(() => checkDiskRoom('version v', full)).toThrow(
       refusal(
         'ERR_STORE',
-        'version v needs 1001 bytes of disk, found 1000 (67110364 free, 500 promised to other versions, 67108864 kept for the system)',
+        'version v needs 1001 B of disk, found 1000 B (64.0 MiB free, 500 B promised to other versions, 64.0 MiB kept for the system)',
       ),
     );
   });
@@ -39,7 +39,7 @@ describe('checkDiskRoom', () => {
     const quota = { ...room, freeBytes: 10 * RESERVED_DISK_BYTES, quotaBytes: 1_700 };
     expect(() => checkDiskRoom('version v', quota)).not.toThrow();
     expect(() => checkDiskRoom('version v', { ...quota, neededBytes: 1_001 })).toThrow(
-      refusal('ERR_STORE', /found 1000 .*; 200 used of a quota of 1700\)$/),
+      refusal('ERR_STORE', /found 1000 B .*; 200 B used of a quota of 1.7 KiB\)$/),
     );
   });
 });

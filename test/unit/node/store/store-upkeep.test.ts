@@ -311,7 +311,7 @@ describe('StoreUpkeep', () => {
       for (const { cid } of [first, other]) await protect(cid);
       await expect(put(incoming)).rejects.toMatchObject({
         code: 'ERR_STORE',
-        message: expect.stringMatching(/ used of a quota of 130000\)$/),
+        message: expect.stringMatching(/ used of a quota of 127 KiB\)$/),
       });
       expect(evicted).toEqual([]);
       expect(await store.get(first.cid)).toBeDefined();

@@ -94,7 +94,7 @@ describe('VersionFolder', () => {
       }),
     });
     await expect(new VersionFolder(out).begin(fixture.cid, fixture.manifestBytes)).rejects.toEqual(
-      refusal('ERR_STORE', /needs \d+ bytes of disk, found \d+$/),
+      refusal('ERR_STORE', /needs [\d.]+ \w+ of disk, found [\d.]+ \w+$/),
     );
     expect(await readTree(out)).toEqual({});
   });

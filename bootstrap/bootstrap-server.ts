@@ -75,7 +75,7 @@ export async function createBootstrapServer(
   const privateKey = await loadOrCreateKey(path.join(init.dataDir, 'bootstrap.key'), {
     onWarning: (message) => init.logger.warn(message),
   });
-  const records = await RecordStore.open(path.join(init.dataDir, 'records'));
+  const records = await RecordStore.open(path.join(init.dataDir, 'records'), init.logger);
   let peer: SwarmPeer | undefined;
   try {
     peer = await SwarmPeer.start({

@@ -209,7 +209,7 @@ async function assemble(
   opened.push(() => store.close());
   const packing = new PackingLoop(store.packing, { idleMs: init.retireAfterMs, logger });
   opened.push(() => packing.stop());
-  const records = await RecordStore.open(path.join(dataDir, 'records'));
+  const records = await RecordStore.open(path.join(dataDir, 'records'), logger);
   opened.push(() => records.close());
   const isolation = await isolateModels(init);
   const devices = new DeviceProber({ cacheDir: dataDir, logger, isolation });

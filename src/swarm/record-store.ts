@@ -1,9 +1,10 @@
 import * as dagCbor from '@ipld/dag-cbor';
-import { LevelDatastore } from 'datastore-level';
 import type { Datastore } from 'interface-datastore';
+import type { Logger } from 'pino';
 import { z } from 'zod';
 import { StoreError } from '../../protocols/errors.ts';
 import type { SeenRelease, SequenceStore } from '../../protocols/release/index.ts';
+import { RecordDatastore } from './record-datastore.ts';
 
 /** Beside libp2p's own keys (`/dht`, `/peers`), which it never lists. */
 const SEQUENCE_PREFIX = '/swarm/sequence/';
@@ -19,17 +20,20 @@ const seenSchema = z.object({
 
 /** What a peer that keeps records has on disk: libp2p's datastore and, in the same database, the sequences it saw. */
 export class RecordStore {
-  readonly #datastore: LevelDatastore;
+  readonly #datastore: RecordDatastore;
   /** The highest sequence seen per model; each is on the disk before it counts. */
   readonly sequences: SequenceStore;
 
   /**
    * Opens the database in a folder, or makes it.
    *
+   * @param logger hears when the disk takes libp2p's records no more
    * @throws {ERR_STORE} when another process has it open, or it is damaged.
    */
-  static async open(folder: string): Promise<RecordStore> {
-    const datastore = new LevelDatastore(folder);
+  static async open(folder: string, logger?: Pick<Logger, 'warn'>): Promise<RecordStore> {
+    const datastore = new RecordDatastore(folder, (error) => {
+      logger?.warn({ err: error }, 'disk takes no records: they are in memory alone until it does');
+    });
     try {
       // The database first: the datastore keeps nothing of why it did not open.
       await datastore.db.open();
@@ -42,7 +46,7 @@ export class RecordStore {
     return store;
   }
 
-  private constructor(datastore: LevelDatastore) {
+  private constructor(datastore: RecordDatastore) {
     this.#datastore = datastore;
     const { db } = datastore;
     this.sequences = {
@@ -52,7 +56,14 @@ export class RecordStore {
       },
       async put(model, seen) {
         // Were it lost with the power, an older release could come back as the newest.
-        await db.put(SEQUENCE_PREFIX + model, dagCbor.encode(seen), { sync: true });
+        await db
+          .put(SEQUENCE_PREFIX + model, dagCbor.encode(seen), { sync: true })
+          .catch((cause) => {
+            const message = cause instanceof Error ? cause.message : String(cause);
+            throw new StoreError(`release of ${model} cannot be written down: ${message}`, {
+              cause,
+            });
+          });
       },
     };
   }

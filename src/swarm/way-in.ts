@@ -18,6 +18,8 @@ export interface WayInInit {
   readonly network: string;
   /** Addresses, with `/p2p/<id>`, of peers that are tried when this one knows nobody. */
   readonly bootstrap: readonly Multiaddr[];
+  /** Called when no address leads to a peer, with why of each: once, and again only after there was one. @default nobody is told */
+  readonly onUnreached?: ((message: string) => void) | undefined;
 }
 
 /** How a peer comes to its first peer, and back to one whenever all have vanished. */
@@ -26,14 +28,17 @@ export class WayIn {
   readonly #network: string;
   readonly #bootstrap: readonly Multiaddr[];
   readonly #stopping = new AbortController();
-  /** Of the bootstrap addresses those at which the last dial that ended found nobody. */
-  readonly #failed = new Set<Multiaddr>();
+  /** Of the bootstrap addresses those at which the last dial that ended found nobody, and why. */
+  readonly #failed = new Map<Multiaddr, unknown>();
+  readonly #onUnreached: ((message: string) => void) | undefined;
+  #told = false;
   #rejoin: NodeJS.Timeout | undefined;
 
-  constructor(libp2p: SwarmLibp2p, { network, bootstrap }: WayInInit) {
+  constructor(libp2p: SwarmLibp2p, { network, bootstrap, onUnreached }: WayInInit) {
     this.#libp2p = libp2p;
     this.#network = network;
     this.#bootstrap = bootstrap;
+    this.#onUnreached = onUnreached;
   }
 
   start(): void {
@@ -42,6 +47,9 @@ export class WayIn {
       this.#libp2p.dial(detail.id, { signal: this.#deadline() }).catch(() => {
         // A peer that mDNS saw may be of another network or gone: it is one of many ways in.
       });
+    });
+    this.#libp2p.addEventListener('peer:connect', () => {
+      this.#told = false;
     });
     this.#join();
     this.#rejoin = setInterval(() => this.#join(), REJOIN_INTERVAL_MS);
@@ -84,13 +92,28 @@ export class WayIn {
   #unreached(waitedMs: number): SwarmError {
     const peer = `no peer of network '${this.#network}'`;
     const tried = `(tried ${this.#bootstrap.map(String).join(', ') || 'mDNS only'})`;
-    const refused = this.#bootstrap.length > 0 && this.#failed.size === this.#bootstrap.length;
-    return refused || waitedMs >= JOIN_TIMEOUT_MS
+    return this.#allFailed || waitedMs >= JOIN_TIMEOUT_MS
       ? new ConnectionError(`${peer} could be reached ${tried}`)
       : new DeadlineError(
           `${peer} was reached within ${Math.ceil(waitedMs)} ms, and none refused ${tried}`,
           'dial',
         );
+  }
+
+  get #allFailed(): boolean {
+    return this.#bootstrap.length > 0 && this.#failed.size === this.#bootstrap.length;
+  }
+
+  #tellUnreached(): void {
+    if (this.#told || !this.#allFailed || this.#stopping.signal.aborted) return;
+    if (this.#libp2p.getPeers().length > 0) return;
+    this.#told = true;
+    const tried = [...this.#failed].map(
+      ([address, error]) => `${address.toString()}: ${reasonOf(error)}`,
+    );
+    this.#onUnreached?.(
+      `no peer of network '${this.#network}' can be reached, which is tried again and again: ${tried.join('; ')}`,
+    );
   }
 
   /** Dials the way in when nobody is connected: at start, and again whenever all peers vanished. */
@@ -99,8 +122,11 @@ export class WayIn {
     for (const address of this.#bootstrap) {
       this.#libp2p.dial(address, { signal: this.#deadline() }).then(
         () => this.#failed.delete(address),
-        // Tried again at the next interval for as long as nobody is connected.
-        () => this.#failed.add(address),
+        (error: unknown) => {
+          // Tried again at the next interval for as long as nobody is connected.
+          this.#failed.set(address, error);
+          this.#tellUnreached();
+        },
       );
     }
     void this.#redialKnown();
@@ -121,4 +147,13 @@ export class WayIn {
   #deadline(): AbortSignal {
     return AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(JOIN_TIMEOUT_MS)]);
   }
+}
+
+/** Libp2p's own words, and what they mean to who reads them. */
+function reasonOf(error: unknown): string {
+  // Of a peer that is dialled at several addresses.
+  if (error instanceof AggregateError) return [...new Set(error.errors.map(reasonOf))].join(', ');
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  if (message === 'Unexpected Peer') return 'another peer answers there than the address names';
+  return name === 'TimeoutError' ? `no answer within ${JOIN_TIMEOUT_MS} ms` : message;
 }

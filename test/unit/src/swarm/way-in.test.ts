@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { generateKeyPair } from '@libp2p/crypto/keys';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { describe, expect, it, vi } from 'vitest';
 import { createMemorySequenceStore } from '../../../../protocols/release/index.ts';
 import { createClient } from '../../../../src/index.ts';
@@ -30,12 +31,26 @@ async function deadAddress(): Promise<string> {
   return address;
 }
 
-async function startPeer(bootstrap: readonly string[]) {
+async function startPeer(bootstrap: readonly string[], onUnreached?: (message: string) => void) {
   const peer = await SwarmPeer.start({
     network: 'way-in',
     privateKey: await generateKeyPair('Ed25519'),
     dhtMode: 'client',
     bootstrap,
+    sequences: createMemorySequenceStore(),
+    onUnreached,
+  });
+  return { peer, [Symbol.asyncDispose]: () => peer.stop() };
+}
+
+/** A peer that can be met. */
+async function startListener() {
+  const peer = await SwarmPeer.start({
+    network: 'way-in',
+    privateKey: await generateKeyPair('Ed25519'),
+    dhtMode: 'server',
+    bootstrap: [],
+    listen: ['/ip4/127.0.0.1/tcp/0'],
     sequences: createMemorySequenceStore(),
   });
   return { peer, [Symbol.asyncDispose]: () => peer.stop() };
@@ -66,6 +81,25 @@ describe('SwarmPeer.connected', () => {
         }),
       { timeout: 10_000 },
     );
+  });
+});
+
+describe('SwarmPeerInit.onUnreached', () => {
+  it('is told once what each address answered, and again after there was a peer', async () => {
+    const dead = await deadAddress();
+    const told: string[] = [];
+    await using met = await startListener();
+    const elsewhere = peerIdFromPrivateKey(await generateKeyPair('Ed25519')).toString();
+    const other = `${met.peer.addresses[0]?.split('/p2p/')[0]}/p2p/${elsewhere}`;
+    await using started = await startPeer([dead, other], (message) => told.push(message));
+    const { libp2p } = started.peer;
+    await vi.waitFor(() => expect(told).toHaveLength(1), { timeout: 10_000 });
+    expect(told[0]).toMatch(/^no peer of network 'way-in' can be reached, which is tried again/);
+    expect(told[0]).toMatch(/tcp\/\d+\/p2p\/\w+: connection error .*ECONNREFUSED/);
+    expect(told[0]).toContain(`${other}: another peer answers there than the address names`);
+    await libp2p.dial(met.peer.libp2p.getMultiaddrs());
+    await met.peer.stop();
+    await vi.waitFor(() => expect(told).toHaveLength(2), { timeout: 10_000 });
   });
 });
 

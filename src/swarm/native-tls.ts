@@ -14,7 +14,7 @@ import type { TLSComponents } from '@libp2p/tls';
 import { AbstractMultiaddrConnection } from '@libp2p/utils';
 import { ConnectionError } from '../../protocols/errors.ts';
 import { raced } from './raced.ts';
-import { type TlsCertificate, TlsCertificates } from './tls-certificate.ts';
+import { PeerCertificate, type TlsCertificate } from './tls-certificate.ts';
 import { TlsStream } from './tls-stream.ts';
 
 /** Milliseconds for a handshake whose caller sets no bound of its own; libp2p's upgrader always does. */
@@ -27,8 +27,8 @@ const NO_MUXER = 'libp2p';
  * `/tls/1.0.0`, the same bytes on the wire as `@libp2p/tls`, with Node's TLS straight on the TCP socket.
  *
  * The stock module puts it on a JavaScript stream: every record crosses JSStreamSocket, and every chunk waits for a `drain`.
- * Measured at 600 KiB a request: half the client's CPU, a third less of the server's (bench/README.md). Certificates are made
- * and checked by the stock module's functions; over anything but TCP all of the work is its own. It is loaded at the first
+ * Measured at 600 KiB a request: half the client's CPU, a third less of the server's (bench/README.md). Certificates are
+ * checked by the stock module's functions; over anything but TCP all of the work is its own. It is loaded at the first
  * handshake: its certificate library is a fourth of what importing the client costs.
  *
  * @see https://github.com/libp2p/specs/blob/master/tls/tls.md
@@ -42,18 +42,12 @@ class NativeTls implements ConnectionEncrypter {
   readonly [serviceCapabilities] = ['@libp2p/connection-encryption'];
   readonly [Symbol.toStringTag] = 'gpu-swarm/native-tls';
   readonly #components: TLSComponents;
-  readonly #certificates: TlsCertificates;
+  readonly #certificate: PeerCertificate;
   #stock: ConnectionEncrypter | undefined;
 
   constructor(components: TLSComponents) {
     this.#components = components;
-    this.#certificates = new TlsCertificates({
-      privateKey: components.privateKey,
-      generate: async (privateKey) => {
-        const { generateCertificate } = await import('@libp2p/tls/utils');
-        return generateCertificate(privateKey);
-      },
-    });
+    this.#certificate = new PeerCertificate(components.privateKey);
   }
 
   async secureInbound(connection: MessageStream, options: SecureConnectionOptions = {}) {
@@ -84,10 +78,10 @@ class NativeTls implements ConnectionEncrypter {
       options.skipStreamMuxerNegotiation === true
         ? new Map<string, StreamMuxerFactory>()
         : this.#components.upgrader.getStreamMuxers();
-    const certificate = await raced(this.#certificates.current(), signal);
     const failure = new AbortController();
     const ended = AbortSignal.any([signal, failure.signal]);
     try {
+      const certificate = await raced(this.#certificate.get(), signal);
       const read = await takeSocket(connection);
       const socket = startTls(connection, read, {
         isServer,

@@ -96,7 +96,7 @@ export async function openPlacementGrant(
   const { issuedAtMs, expiresAtMs } = parsed.data;
   if (nowMs >= expiresAtMs || issuedAtMs > nowMs + MAX_CLOCK_SKEW_MS) {
     throw new InvalidRecordError(
-      `placement grant of ${signer} is good from ${issuedAtMs} to ${expiresAtMs}, it is ${nowMs} here`,
+      `placement grant of ${signer} is good from ${dateOf(issuedAtMs)} to ${dateOf(expiresAtMs)}, the clock here says ${dateOf(nowMs)}`,
     );
   }
   const { certificate, ...grant } = parsed.data;
@@ -105,8 +105,14 @@ export async function openPlacementGrant(
   const { publisher, name, delegate } = delegation;
   if (delegate !== signer || name !== grant.name || nowMs >= delegation.expiresAtMs) {
     throw new InvalidRecordError(
-      `placement grant of ${signer} for '${grant.name}' carries the certificate of ${publisher}/${name} for ${delegate} until ${delegation.expiresAtMs}, it is ${nowMs} here`,
+      `placement grant of ${signer} for '${grant.name}' carries the certificate of ${publisher}/${name} for ${delegate} until ${dateOf(delegation.expiresAtMs)}, the clock here says ${dateOf(nowMs)}`,
     );
   }
   return { ...grant, publisher, delegation };
+}
+
+/** For people; a time that no calendar has stays a number. */
+function dateOf(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString();
 }

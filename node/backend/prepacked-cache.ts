@@ -197,7 +197,12 @@ async function bytesIn(directory: string): Promise<number> {
 /** What the form depends on besides the model: the runtime, and what the processor can do. */
 function describeHost(): string {
   const require = createRequire(import.meta.url);
-  const { version } = require('onnxruntime-node/package.json') as { version: string };
+  let version = '';
+  try {
+    ({ version } = require('onnxruntime-node/package.json') as { version: string });
+  } catch {
+    // Not installed: whoever loads a model says so.
+  }
   return [version, process.platform, process.arch, os.cpus()[0]?.model, cpuFlags()].join('\n');
 }
 

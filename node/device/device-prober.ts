@@ -218,7 +218,9 @@ export class DeviceProber {
       signal.throwIfAborted();
       fault = error instanceof Error ? error.message : String(error);
     }
-    logger.info({ provider, ...on, reason: fault }, 'execution provider does not work here');
+    // Without the CPU no model runs here at all.
+    const level = provider === 'cpu' ? 'warn' : 'info';
+    logger[level]({ provider, ...on, reason: fault }, 'execution provider does not work here');
     return { outcome: { provider, fault, ...on }, result: undefined };
   }
 

@@ -66,10 +66,14 @@ describe('The packed package, installed in an empty folder,', () => {
     expect(events.at(-1)).toMatchObject({ event: 'done', ok: true, failed: 0 });
   });
 
-  it('gives an application the client, by its name and with its types, without a runtime of models', async () => {
+  it('without a runtime of models says what to install, and gives an application the client, by its name and with its types', async () => {
     for (const optional of ['onnxruntime-node', 'onnxruntime-common', 'sharp']) {
       await rm(path.join(folder.path, 'node_modules', optional), { recursive: true, force: true });
     }
+    const { code: refused, stderr: why } = await swarm('up', '--demo', '--once');
+    expect(refused).not.toBe(0);
+    expect(why).toContain('onnxruntime-node is not installed; npm install onnxruntime-node@');
+
     await using testnet = await createTestnet({ nodes: 1, clients: 0 });
     const { publisher } = await testnet.publish(addModel(), { name: 'adder' });
     const program = `

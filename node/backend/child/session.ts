@@ -137,7 +137,8 @@ export async function importRuntime(): Promise<Ort> {
     return ort;
   } catch (cause) {
     const missing = (cause as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND';
-    const message = cause instanceof Error ? cause.message : String(cause);
+    // Below the first line is who asked for it.
+    const [message] = (cause instanceof Error ? cause.message : String(cause)).split('\n', 1);
     throw new ConfigError(missing ? INSTALL_HINT : `ONNX Runtime does not start: ${message}`, {
       cause,
     });

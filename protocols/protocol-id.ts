@@ -23,3 +23,8 @@ export function parseNetwork(network: string): string {
 export function protocolId(network: string, name: string, version: string): string {
   return `/gpu-swarm/${network}/${name}/${version}`;
 }
+
+/** Whether a protocol id is one of a network's. */
+export function isOfNetwork(id: string, network: string): boolean {
+  return id.startsWith(`/gpu-swarm/${network}/`);
+}

@@ -1,5 +1,6 @@
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { ConnectionError, DeadlineError, type SwarmError } from '../../protocols/errors.ts';
+import { isOfNetwork } from '../../protocols/protocol-id.ts';
 import type { SwarmLibp2p } from './libp2p.ts';
 
 /** How often a peer that lost all others tries the way in again. */
@@ -18,7 +19,10 @@ export interface WayInInit {
   readonly network: string;
   /** Addresses, with `/p2p/<id>`, of peers that are tried when this one knows nobody. */
   readonly bootstrap: readonly Multiaddr[];
-  /** Called when no address leads to a peer, with why of each: once, and again only after there was one. @default nobody is told */
+  /**
+   * Called when no address leads to a peer, with why of each: once, and again only after there was one. Also of a peer there that turns
+   * out to be of another network. @default nobody is told
+   */
   readonly onUnreached?: ((message: string) => void) | undefined;
 }
 
@@ -50,6 +54,9 @@ export class WayIn {
     });
     this.#libp2p.addEventListener('peer:connect', () => {
       this.#told = false;
+    });
+    this.#libp2p.addEventListener('peer:identify', ({ detail: { peerId, protocols } }) => {
+      this.#checkNetwork(peerId.toString(), protocols);
     });
     this.#join();
     this.#rejoin = setInterval(() => this.#join(), REJOIN_INTERVAL_MS);
@@ -98,6 +105,15 @@ export class WayIn {
           `${peer} was reached within ${Math.ceil(waitedMs)} ms, and none refused ${tried}`,
           'dial',
         );
+  }
+
+  /** Whoever dials a swarm by the address of another would find nobody in it, and see no reason. */
+  #checkNetwork(peer: string, protocols: readonly string[]): void {
+    const address = this.#bootstrap.find((one) => one.toString().endsWith(`/p2p/${peer}`));
+    if (address === undefined || protocols.some((id) => isOfNetwork(id, this.#network))) return;
+    this.#onUnreached?.(
+      `peer at ${address.toString()} is of another network than '${this.#network}' (--network)`,
+    );
   }
 
   get #allFailed(): boolean {

@@ -31,9 +31,13 @@ async function deadAddress(): Promise<string> {
   return address;
 }
 
-async function startPeer(bootstrap: readonly string[], onUnreached?: (message: string) => void) {
+async function startPeer(
+  bootstrap: readonly string[],
+  onUnreached?: (message: string) => void,
+  network = 'way-in',
+) {
   const peer = await SwarmPeer.start({
-    network: 'way-in',
+    network,
     privateKey: await generateKeyPair('Ed25519'),
     dhtMode: 'client',
     bootstrap,
@@ -100,6 +104,18 @@ describe('SwarmPeerInit.onUnreached', () => {
     await libp2p.dial(met.peer.libp2p.getMultiaddrs());
     await met.peer.stop();
     await vi.waitFor(() => expect(told).toHaveLength(2), { timeout: 10_000 });
+  });
+
+  it('is told that the peer at an address is of another network, and not of one that is of this', async () => {
+    await using met = await startListener();
+    const [address = ''] = met.peer.addresses;
+    const told: string[] = [];
+    await using same = await startPeer([address], (message) => told.push(message));
+    await same.peer.connected(AbortSignal.timeout(10_000));
+    await using other = await startPeer([address], (message) => told.push(message), 'other');
+    await other.peer.connected(AbortSignal.timeout(10_000));
+    await vi.waitFor(() => expect(told).toHaveLength(1), { timeout: 10_000 });
+    expect(told).toEqual([`peer at ${address} is of another network than 'other' (--network)`]);
   });
 });
 

@@ -88,6 +88,14 @@ describe('SpanExporter', () => {
     expect(collector.spans.length).toBeGreaterThan(0);
   });
 
+  it('ends with the first message that a collector leaves unanswered', async () => {
+    const exporter = create();
+    collector.status = undefined;
+    for (let index = 0; index < 2000; index += 1) exporter.add(span());
+    await exporter.stop();
+    expect([collector.asked, failures]).toEqual([1, [512]]);
+  });
+
   it.each(['', 'localhost:4318', 'ftp://a'])('refuses the address %j', (endpoint) => {
     expect(() => create(endpoint)).toThrow(/expected an address such as http:\/\/localhost:4318$/);
   });

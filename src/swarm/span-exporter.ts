@@ -110,10 +110,16 @@ export class SpanExporter implements SpanSink {
       return true;
     } catch (error) {
       this.#lost += batch.length;
-      if (!this.#told) this.#init.onFailure(error, this.#lost);
+      if (!this.#told) this.#init.onFailure(this.#explain(error), this.#lost);
       this.#told = true;
       return false;
     }
+  }
+
+  /** The platform's own words for a time that is up name neither who was asked nor for how long. */
+  #explain(error: unknown): unknown {
+    if (!(error instanceof DOMException)) return error;
+    return new Error(`${this.#url.href} has not answered within ${SEND_TIMEOUT_MS} ms`);
   }
 
   #message(batch: readonly Span[]): object {

@@ -79,7 +79,7 @@ export class BareNames {
     if (publisher === undefined) {
       // That a model is gone is seen where it is asked for: its record says so, no silence.
       if (before !== undefined) return before.publisher;
-      if (answered * 2 >= asked && answered > 0) throw unknownModel(name);
+      if (answered * 2 > asked) throw unknownModel(name);
       throw new ConnectionError(
         `model ${shown(name)} was not found, and only ${answered} of ${asked} peers said what they know`,
       );

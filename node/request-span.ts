@@ -23,8 +23,10 @@ export class RequestSpan {
   answered({ queueMs, executeMs, together }: Omit<QueuedResult, 'outputs'>): void {
     const span = this.#span;
     if (span === undefined) return;
-    span.end(this.#attributes);
-    const beganMs = span.startMs + queueMs;
+    const endMs = span.end(this.#attributes);
+    // The model's process took the one time, this one the other, by when it heard of it: together they may be more than the whole.
+    const doneMs = Math.min(endMs, span.startMs + queueMs + executeMs);
+    const beganMs = Math.max(span.startMs, doneMs - executeMs);
     const part = { kind: 'internal', parentSpanId: span.context.spanId } as const;
     this.#sink?.add({
       ...{ ...part, name: 'queue', context: childOf(span.context), attributes: {} },
@@ -32,7 +34,7 @@ export class RequestSpan {
     });
     this.#sink?.add({
       ...{ ...part, name: 'execute', context: childOf(span.context) },
-      ...{ startMs: beganMs, endMs: beganMs + executeMs },
+      ...{ startMs: beganMs, endMs: doneMs },
       attributes: { 'swarm.batch.requests': together },
     });
   }

@@ -23,6 +23,9 @@ export const MAX_TENSORS = 1024;
 /** Dimensions of one tensor; ONNX models in the wild stay under 8. */
 export const MAX_RANK = 32;
 
+/** Size of one dimension of a tensor: ONNX Runtime for Node takes no larger one. */
+export const MAX_DIMENSION = 4_294_967_295;
+
 /** UTF-8 bytes of a tensor's name. Exporters write paths; the longest seen was 65 536. */
 export const MAX_NAME_BYTES = 65_536;
 

@@ -58,6 +58,9 @@ export interface CatalogResult {
   readonly models: readonly FoundModel[];
   /** True when a peer knew more than an answer holds: a narrower search finds the rest. */
   readonly incomplete: boolean;
+  /** Peers that were asked for their catalogs, and those of them that answered: where few did, what was not found may still be there. */
+  readonly asked: number;
+  readonly answered: number;
 }
 
 interface Candidate {
@@ -94,6 +97,8 @@ export async function searchCatalog(
       .filter((model) => matchesCatalog(model, query))
       .toSorted((a, b) => (key(a) < key(b) ? -1 : 1)),
     incomplete: told.some(({ omitted }) => omitted > 0),
+    asked: asked.length,
+    answered: told.length,
   };
 }
 

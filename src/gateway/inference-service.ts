@@ -164,7 +164,7 @@ export class InferenceService {
     const { cache } = this.#components;
     const wanted = request.outputs.map(({ name }) => name);
     const lookMs = performance.now();
-    const keeps = cache?.keeps(model.name) === true;
+    const keeps = cache?.keeps(model) === true;
     const key = keeps ? cacheKey(model.cid, request.inputs, wanted) : '';
     const kept = keeps ? cache.get(key) : undefined;
     const cacheMs = keeps ? performance.now() - lookMs : undefined;

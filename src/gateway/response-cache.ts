@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Tensor } from '../../protocols/tensor.ts';
 import type { VersionCid } from '../../protocols/types.ts';
+import type { ServedModel } from './models/model-directory.ts';
 
 /** Bytes that an entry takes beside its tensors, about: its key, names and shapes. */
 const ENTRY_BYTES = 512;
@@ -35,9 +36,12 @@ export class ResponseCache {
     return this.#bytes;
   }
 
-  /** True for a model, by `publisher/name`, whose answers are kept. */
-  keeps(model: string): boolean {
-    return this.#models.has(model);
+  /**
+   * True for a version whose answers are kept: of a model that was named, and with golden vectors. None are made of a model that answers equal
+   * inputs differently, so that whoever names one, or gets such a version by a new release, does not have one answer over and over.
+   */
+  keeps({ name, manifest }: Pick<ServedModel, 'name' | 'manifest'>): boolean {
+    return this.#models.has(name) && manifest.golden !== undefined;
   }
 
   get(key: string): Outputs | undefined {

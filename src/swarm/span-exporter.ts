@@ -41,7 +41,10 @@ export class SpanExporter implements SpanSink {
   #sending: Promise<void> | undefined;
   #lost = 0;
   #told = false;
-  readonly #stopping = new AbortController();
+  /** Ends the pause before a message; undefined outside of one. */
+  #wake: (() => void) | undefined;
+  /** By `performance.now`: nothing is sent after it. */
+  #endMs = Number.POSITIVE_INFINITY;
 
   /** @throws {ERR_CONFIG} when the endpoint is no address of HTTP. */
   constructor(init: SpanExporterInit) {
@@ -61,9 +64,10 @@ export class SpanExporter implements SpanSink {
     });
   }
 
-  /** Sends what waits, within the time that sending may take. */
+  /** Sends what waits, within the time that one message may take: who ends is not held up by a collector. */
   async stop(): Promise<void> {
-    this.#stopping.abort();
+    this.#endMs = Math.min(this.#endMs, performance.now() + SEND_TIMEOUT_MS);
+    this.#wake?.();
     await this.#sending;
   }
 
@@ -72,37 +76,50 @@ export class SpanExporter implements SpanSink {
       await this.#pause();
       const batch = this.#waiting.slice(0, MAX_BATCH);
       this.#waiting = this.#waiting.slice(MAX_BATCH);
-      await this.#send(batch);
+      if (await this.#send(batch)) continue;
+      if (this.#endMs === Number.POSITIVE_INFINITY) continue;
+      this.#lost += this.#waiting.length;
+      this.#waiting = [];
     }
   }
 
   /** Until there may be more, or there is no time left. */
   async #pause(): Promise<void> {
-    const { signal } = this.#stopping;
-    if (signal.aborted || this.#waiting.length >= MAX_BATCH) return;
+    if (this.#endMs !== Number.POSITIVE_INFINITY || this.#waiting.length >= MAX_BATCH) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, BATCH_PAUSE_MS);
       timer.unref();
-      signal.addEventListener('abort', () => resolve(), { once: true });
+      this.#wake = resolve;
     });
+    this.#wake = undefined;
   }
 
-  async #send(batch: readonly Span[]): Promise<void> {
+  /** False when they are lost. */
+  async #send(batch: readonly Span[]): Promise<boolean> {
+    const leftMs = Math.max(0, this.#endMs - performance.now());
     try {
       const response = await fetch(this.#url, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(this.#message(batch)),
-        signal: AbortSignal.timeout(SEND_TIMEOUT_MS),
+        signal: AbortSignal.timeout(Math.min(SEND_TIMEOUT_MS, Math.ceil(leftMs))),
       });
       await response.body?.cancel();
       if (!response.ok) throw new Error(`${this.#url.href} answers ${response.status}`);
       this.#told = false;
+      return true;
     } catch (error) {
       this.#lost += batch.length;
-      if (!this.#told) this.#init.onFailure(error, this.#lost);
+      if (!this.#told) this.#init.onFailure(this.#explain(error), this.#lost);
       this.#told = true;
+      return false;
     }
+  }
+
+  /** The platform's own words for a time that is up name neither who was asked nor for how long. */
+  #explain(error: unknown): unknown {
+    if (!(error instanceof DOMException)) return error;
+    return new Error(`${this.#url.href} has not answered within ${SEND_TIMEOUT_MS} ms`);
   }
 
   #message(batch: readonly Span[]): object {

@@ -44,9 +44,11 @@ export class OpenSpan {
     this.#begun = { name, kind, parentSpanId: parent?.spanId };
   }
 
-  end(attributes: SpanAttributes, error?: string): void {
+  /** Returns when that was, as of {@link Span.endMs}. */
+  end(attributes: SpanAttributes, error?: string): number {
     const { context, startMs } = this;
     const endMs = spanNowMs();
     this.#sink?.add({ ...this.#begun, context, startMs, endMs, attributes, error });
+    return endMs;
   }
 }

@@ -3,12 +3,27 @@ import { addModel } from '../support/models.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 import { createTestnet } from '../support/testnet.ts';
 
-it('A gateway answers what it kept until another version is released, of models that were named alone', async () => {
+/** What {@link addModel} answers, so that its answers may be kept. */
+const golden = (offset: number) => ({
+  'golden.json': JSON.stringify({
+    cases: [
+      {
+        inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: [0, 0, 0, 0] }],
+        outputs: [
+          { name: 'sum', datatype: 'FP32', shape: [1, 4], data: [offset, offset, offset, offset] },
+        ],
+      },
+    ],
+  }),
+});
+
+it('A gateway answers what it kept until another version is released, of models that were named and have golden vectors alone', async () => {
   await using testnet = await createTestnet({ nodes: 1, clients: 0 });
-  const { publisher } = await testnet.publish(addModel(1), { name: 'kept' });
-  await testnet.publish(addModel(2), { name: 'other' });
+  const { publisher } = await testnet.publish(addModel(1), { name: 'kept', files: golden(1) });
+  await testnet.publish(addModel(2), { name: 'other', files: golden(2) });
+  await testnet.publish(addModel(3), { name: 'untold' });
   await using gateway = await startTestGateway(testnet, {
-    cache: { models: [`${publisher}/kept`], maxBytes: 100_000 },
+    cache: { models: [`${publisher}/kept`, `${publisher}/untold`], maxBytes: 100_000 },
   });
   const infer = async (name: string, data = [1, 2, 3, 4]) => {
     const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 4], data }];
@@ -29,6 +44,8 @@ it('A gateway answers what it kept until another version is released, of models 
   expect(await infer('kept', [0, 0, 0, 0])).toMatchObject({ sum: [1, 1, 1, 1], cached: false });
   const other = { id: 'mine', sum: [3, 4, 5, 6], cached: false };
   for (const _ of [1, 2]) expect(await infer('other')).toEqual(other);
+  const untold = { id: 'mine', sum: [4, 5, 6, 7], cached: false };
+  for (const _ of [1, 2]) expect(await infer('untold')).toEqual(untold);
 
   const stats = await fetch(`${gateway.http}/v2/models/kept/stats`);
   expect(await stats.json()).toMatchObject({
@@ -51,7 +68,7 @@ it('A gateway answers what it kept until another version is released, of models 
   );
   expect(metrics).toMatch(/swarm_gateway_cache_bytes [1-9]/);
 
-  await testnet.publish(addModel(10), { name: 'kept' });
+  await testnet.publish(addModel(10), { name: 'kept', files: golden(10) });
   await expect
     .poll(() => infer('kept'), { timeout: 20_000 })
     .toEqual({ id: 'mine', sum: [11, 12, 13, 14], cached: false });

@@ -78,6 +78,56 @@ describe('What is no request', () => {
   });
 });
 
+describe('What few clients send', () => {
+  const live = (head: string) => `GET ${head}\r\nconnection: close\r\n\r\n`;
+  const infer = (head: string) =>
+    `POST /v2/models/m/infer HTTP/1.1\r\nhost: x\r\nconnection: close\r\n${head}\r\n\r\n`;
+
+  it('names no host and is refused, but for who speaks HTTP/1.0', async () => {
+    const { status, head, body } = await send(live('/v2/health/live HTTP/1.1'));
+    expect([status, body]).toEqual([
+      ...[400, { error: 'header host is missing, expected one in a request of HTTP/1.1' }],
+    ]);
+    expect(head).toMatch(/x-request-id: [0-9a-f-]{36}/);
+    expect(await send(live('/v2/health/live HTTP/1.0'))).toMatchObject({ status: 200 });
+  });
+
+  it('has its host in the path, as a proxy has it', async () => {
+    expect(await send(live('http://x/v2/health/live HTTP/1.1\r\nhost: x'))).toMatchObject({
+      ...{ status: 200, body: { live: true } },
+    });
+  });
+
+  it.each(['json', '', 'a/b/c'])('is of the type %j, which means nothing', async (type) => {
+    const sent = infer(`content-type: ${type}\r\ncontent-length: 2`);
+    expect(await send(`${sent}{}`)).toMatchObject({ status: 503 });
+  });
+
+  it('expects what is unknown here, and gets an answer all the same', async () => {
+    const sent = live('/v2/health/live HTTP/1.1\r\nhost: x\r\nexpect: 200-ok');
+    expect(await send(sent)).toMatchObject({ status: 200 });
+  });
+
+  it('asks before it sends its body, and is told to go on', async () => {
+    const socket = open();
+    socket.write(infer('expect: 100-continue\r\ncontent-length: 2'));
+    const [told] = (await once(socket, 'data')) as [Buffer];
+    expect(String(told)).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+    socket.write('{}');
+    expect(await text(socket)).toMatch(/^HTTP\/1.1 503 /);
+  });
+
+  it('asks before it sends a body that is too large, and is refused before', async () => {
+    const { status, head, body } = await send(
+      'POST /v2/models/m/infer HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 99999999\r\n\r\n',
+    );
+    expect([status, body]).toEqual([
+      ...[400, { error: expect.stringContaining('more than 67108864 bytes') }],
+    ]);
+    expect(head).toMatch(/^connection: close$/im);
+  });
+});
+
 /** Its first byte would be a field of a kind that protobuf has not. */
 const GARBAGE = Buffer.from('no message');
 

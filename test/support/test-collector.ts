@@ -38,19 +38,24 @@ export class TestCollector implements AsyncDisposable {
   readonly spans: CollectedSpan[] = [];
   /** Spans of each message. */
   readonly batches: number[] = [];
-  /** Status of its answers. */
-  status = 200;
+  /** Messages that came, whatever became of them. */
+  asked = 0;
+  /** Status of its answers; undefined for none. */
+  status: number | undefined = 200;
   readonly #server: Server;
 
   private constructor() {
     this.#server = createServer((request, response) => {
+      const { status } = this;
+      this.asked += 1;
+      if (status === undefined) return;
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.once('end', () => {
-        if (request.url === '/v1/traces' && this.status === 200) {
+        if (request.url === '/v1/traces' && status === 200) {
           this.#keep(JSON.parse(Buffer.concat(chunks).toString()) as Message);
         }
-        response.writeHead(request.url === '/v1/traces' ? this.status : 404).end('{}');
+        response.writeHead(request.url === '/v1/traces' ? status : 404).end('{}');
       });
     });
   }

@@ -35,7 +35,10 @@ export interface EmbeddingRequest {
  */
 export function parseEmbeddingRequest(body: Uint8Array): EmbeddingRequest {
   const request = parseObject(body);
-  const { model, encoding_format: encoding = 'float', dimensions } = request;
+  // Null is how some clients write a setting that they were not given.
+  const encoding = request['encoding_format'] ?? 'float';
+  const dimensions = request['dimensions'] ?? undefined;
+  const { model } = request;
   if (typeof model !== 'string' || model === '') throw wrong('model', 'the name of a model', model);
   if (encoding !== 'float' && encoding !== 'base64') {
     throw wrong('encoding_format', "'float' or 'base64'", encoding);
@@ -58,7 +61,7 @@ function parseObject(body: Uint8Array): Readonly<Record<string, unknown>> {
     request = parseJson(body);
   } catch (cause) {
     if (!isSwarmError(cause)) throw cause;
-    throw new GatewayRefusal('invalid', `the request is not JSON: ${cause.message}`);
+    throw new GatewayRefusal('invalid', `the request is ${cause.message}`);
   }
   if (typeof request === 'object' && request !== null && !Array.isArray(request)) {
     return request as Readonly<Record<string, unknown>>;
@@ -67,7 +70,7 @@ function parseObject(body: Uint8Array): Readonly<Record<string, unknown>> {
 }
 
 function parseInput(input: unknown): EmbeddingRequest['input'] {
-  if (typeof input === 'string') return checkCharacters([input]);
+  if (typeof input === 'string') return checkTexts([input]);
   if (!Array.isArray(input) || input.length === 0) {
     throw wrong('input', 'a text, a list of texts, tokens, or a list of lists of tokens', input);
   }
@@ -84,10 +87,12 @@ function parseInput(input: unknown): EmbeddingRequest['input'] {
     if (typeof item === 'string') return item;
     throw wrong('input', `a text at [${index}]`, item);
   });
-  return checkCharacters(texts);
+  return checkTexts(texts);
 }
 
-function checkCharacters(texts: readonly string[]): readonly string[] {
+function checkTexts(texts: readonly string[]): readonly string[] {
+  const broken = texts.find((text) => !text.isWellFormed());
+  if (broken !== undefined) throw wrong('input', 'texts of whole Unicode characters', broken);
   const characters = texts.reduce((sum, { length }) => sum + length, 0);
   if (characters <= MAX_CHARACTERS) return texts;
   const message = `input has ${characters} characters, expected at most ${MAX_CHARACTERS}`;

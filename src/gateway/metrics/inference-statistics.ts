@@ -41,7 +41,8 @@ export interface ModelStatistics {
 interface Counts {
   readonly name: string;
   readonly cid: VersionCid;
-  readonly version: string;
+  /** The last release sequence under which it was asked for, or the CID until there was one. */
+  version: string;
   lastMs: number;
   /** Of requests that nodes answered, as the two below. */
   rows: number;
@@ -92,7 +93,8 @@ export class InferenceStatistics {
 
   /** Of one version, also when it was never asked. */
   of(model: ServedModel): ModelStatistics {
-    return { ...format(this.#counts.get(key(model)) ?? empty(model)), name: model.asked };
+    const { asked: name, version } = model;
+    return { ...format(this.#counts.get(key(model)) ?? empty(model)), name, version };
   }
 
   /** Of every version that was asked. */
@@ -102,7 +104,11 @@ export class InferenceStatistics {
 
   #of(model: ServedModel): Counts {
     const known = this.#counts.get(key(model));
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      // A rollback gives the version a new sequence.
+      if (model.version !== model.cid) known.version = model.version;
+      return known;
+    }
     const counts = empty(model);
     this.#counts.set(key(model), counts);
     return counts;

@@ -1,4 +1,3 @@
-import { BoundedMap } from '../../../protocols/bounded-map.ts';
 import { InvalidInputError, LimitError, NotFoundError } from '../../../protocols/errors.ts';
 import type { Manifest } from '../../../protocols/manifest/index.ts';
 import {
@@ -12,11 +11,8 @@ import {
 } from '../../../protocols/reference.ts';
 import type { PublisherId, VersionCid } from '../../../protocols/types.ts';
 import type { SwarmAccess } from '../swarm-access.ts';
-import { shown } from './shown-name.ts';
-
-/** Bare names whose publisher is remembered, and for how long: a second model of the name must soon be noticed. */
-const MAX_BARE_NAMES = 1024;
-const BARE_NAME_MS = 5_000;
+import { BareNames } from './bare-names.ts';
+import { shown, unknownModel } from './shown-name.ts';
 
 /** Models that are not served at most. */
 const MAX_REFUSED = 1024;
@@ -51,21 +47,21 @@ export interface ModelDirectoryInit {
   readonly publishers: ReadonlyMap<string, PublisherId>;
 }
 
-interface BareName {
-  readonly publisher: PublisherId;
-  readonly atMs: number;
-}
-
 /** Finds models by the names and versions that callers of an inference server use. */
 export class ModelDirectory {
   readonly #access: SwarmAccess;
   readonly #publishers: ReadonlyMap<string, PublisherId>;
   readonly #refused = new Set<string>();
-  readonly #bareNames = new BoundedMap<string, BareName>(MAX_BARE_NAMES);
+  readonly #bareNames: BareNames;
 
   constructor(access: SwarmAccess, { publishers }: ModelDirectoryInit) {
     this.#access = access;
     this.#publishers = publishers;
+    this.#bareNames = new BareNames({
+      trusted: new Set(publishers.values()),
+      search: (text, signal) => access.client.searchModels({ text }, { signal }),
+      nowMs: () => performance.now(),
+    });
   }
 
   /**
@@ -73,7 +69,8 @@ export class ModelDirectory {
    * sequence in digits, or a CID; `''` is the stable channel, less a canary's share).
    *
    * @throws {ERR_NOT_FOUND} when it is unknown, refused, or the bare name is several publishers'.
-   * @throws {ERR_INVALID_INPUT} when a part is malformed. {ERR_NO_NODE} when nobody could give its manifest.
+   * @throws {ERR_INVALID_INPUT} when a part is malformed. {ERR_NO_NODE} when nobody could give its manifest. {ERR_CONNECTION} when too few peers
+   * said which models there are.
    */
   async find(
     asked: string,
@@ -142,26 +139,7 @@ export class ModelDirectory {
   /** The one publisher that has a model of this name; those that have a petname come before strangers. */
   async #soleOf(name: string, signal: AbortSignal): Promise<PublisherId> {
     if (!isName(name)) throw unknownModel(name);
-    const remembered = this.#bareNames.get(name);
-    if (remembered !== undefined && Date.now() - remembered.atMs < BARE_NAME_MS) {
-      return remembered.publisher;
-    }
-    const { models } = await this.#access.client.searchModels({ text: name }, { signal });
-    const all = models.filter((model) => model.name === name).map(({ publisher }) => publisher);
-    const named = new Set(this.#publishers.values());
-    const trusted = all.filter((publisher) => named.has(publisher));
-    const [publisher, another] = trusted.length > 0 ? trusted : all;
-    if (publisher === undefined) throw unknownModel(name);
-    if (another !== undefined) {
-      throw new NotFoundError(
-        `model ${shown(name)} is several publishers', expected one of ${all
-          .slice(0, 5)
-          .map((id) => `${id}/${name}`)
-          .join(', ')}`,
-      );
-    }
-    this.#bareNames.set(name, { publisher, atMs: Date.now() });
-    return publisher;
+    return this.#bareNames.publisherOf(name, { signal });
   }
 }
 
@@ -174,9 +152,4 @@ function parseSelector(version: string): ModelSelector {
   throw new NotFoundError(
     `version ${shown(version)} is unknown, expected a channel, a release sequence or a CID`,
   );
-}
-
-/** In Triton's words, which its users know. */
-function unknownModel(name: string, options?: ErrorOptions): NotFoundError {
-  return new NotFoundError(`Request for unknown model: ${shown(name)} is not found`, options ?? {});
 }

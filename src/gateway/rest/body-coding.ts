@@ -40,14 +40,14 @@ export async function decodeBody(
     // zlib counts its own output: what a small body could unfold to is never held.
     return await DECODERS[name as keyof typeof DECODERS](body, { maxOutputLength: maxBytes });
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ERR_BUFFER_TOO_LARGE') {
       throw new GatewayRefusal(
         'too-large',
         `request has more than ${maxBytes} bytes once decompressed, expected at most that many`,
       );
     }
-    throw new GatewayRefusal('invalid', `request is not ${name}: ${String(code)}`);
+    throw new GatewayRefusal('invalid', `request is not ${name}: ${message}`);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -9,6 +9,7 @@ import type { TlsFiles } from '../access/tls-files.ts';
 import type { Readiness } from '../readiness.ts';
 import { type Failure, failureOf, GatewayRefusal, httpStatus } from '../refusal.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from '../request-id.ts';
+import { AwaitedBodies } from './awaited-bodies.ts';
 import { decodeBody, encodeBody, selectEncoding } from './body-coding.ts';
 import { OpenAnswers } from './open-answers.ts';
 import { formatOpenAiError, isOpenAiPath, type OpenAiApi, openAiGroupOf } from './openai-api.ts';
@@ -27,6 +28,9 @@ const LATE_LOOK_MS = 1_000;
 
 /** Milliseconds a connection may stay without a request; longer than the 60 s of common load balancers. */
 const KEEP_ALIVE_MS = 72_000;
+
+/** A type that the library takes, for every body. */
+const ANY_TYPE = 'application/octet-stream';
 
 export interface HttpServerInit {
   readonly listen: ListenAddress;
@@ -56,6 +60,7 @@ export class HttpServer {
   readonly #init: HttpServerInit;
   readonly #components: HttpServerComponents;
   readonly #open = new OpenAnswers();
+  readonly #bodies: AwaitedBodies;
 
   constructor(init: HttpServerInit, components: HttpServerComponents) {
     this.#init = init;
@@ -64,8 +69,8 @@ export class HttpServer {
       void reply.header(REQUEST_ID_HEADER, request.id);
       void this.#refuse(error, request, reply);
     });
+    this.#bodies = new AwaitedBodies(this.#app.server);
     this.#app.removeAllContentTypeParsers();
-    // What a body is says the path, not its type: tensors come as JSON, octets and no type at all.
     this.#app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
       done(null, body),
     );
@@ -103,12 +108,24 @@ export class HttpServer {
   async #begin(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     this.#open.add(reply.raw);
     void reply.header(REQUEST_ID_HEADER, request.id);
+    checkHost(request.raw);
     const { keys, restricted } = this.#components;
     const path = pathOf(request);
     const group = groupOfPath(path);
     if (group !== undefined) restricted.checkHttp(group, (name) => header(request.headers, name));
-    if (isProbe(path)) return;
-    callers.set(request, await keys.authenticate(request.headers.authorization));
+    if (!isProbe(path)) {
+      callers.set(request, await keys.authenticate(request.headers.authorization));
+    }
+    if (this.#bodies.isAsking(request.raw)) this.#takeBody(request, reply);
+    // What a body is says the path, not its type: tensors come as JSON, octets and no type at all. The library refuses what it cannot read.
+    request.raw.headers['content-type'] = ANY_TYPE;
+  }
+
+  /** @throws {GatewayRefusal} when it would be too large. */
+  #takeBody({ raw }: FastifyRequest, reply: FastifyReply): void {
+    const { maxBodyBytes } = this.#init;
+    if (Number(raw.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge(maxBodyBytes);
+    this.#bodies.take(raw, reply.raw);
   }
 
   async #serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -165,6 +182,8 @@ export class HttpServer {
   ): Promise<FastifyReply> {
     const failure = failureOf(fromFastify(error, this.#init.maxBodyBytes));
     this.#log(failure, error, request);
+    // Its body may follow or not, so that what comes next on the connection is no request for sure.
+    if (this.#bodies.isAsking(request.raw)) void reply.header('connection', 'close');
     const path = pathOf(request);
     const { status, body, headers } = isOpenAiPath(path)
       ? formatOpenAiError(failure, path)
@@ -195,6 +214,8 @@ function createApp(
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
     connectionsCheckingInterval: LATE_LOOK_MS,
+    // Node's own refusal has no body and no id.
+    requireHostHeader: false,
   };
   const options = {
     bodyLimit: maxBodyBytes,
@@ -214,9 +235,19 @@ function createApp(
   return app;
 }
 
-/** The path as it was sent: escapes in a model's name are its own. */
+/** @throws {GatewayRefusal} when the header that HTTP/1.1 asks for is not there. */
+function checkHost({ httpVersion, headers }: IncomingMessage): void {
+  if (headers.host !== undefined || httpVersion !== '1.1') return;
+  throw new GatewayRefusal(
+    'invalid',
+    'header host is missing, expected one in a request of HTTP/1.1',
+  );
+}
+
+/** The path as it was sent: escapes in a model's name are its own. A proxy may send the server's name before it. */
 function pathOf({ url }: FastifyRequest): string {
-  return url.split('?', 1)[0] ?? url;
+  const path = url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?#]*/i, '');
+  return path.split('?', 1)[0] ?? path;
 }
 
 /** The group of the API that a path is of, in either form; undefined where there is nothing. */
@@ -224,6 +255,13 @@ function groupOfPath(path: string): ApiGroup | undefined {
   if (isOpenAiPath(path)) return openAiGroupOf(path);
   const route = parseRestPath(path);
   return route === undefined ? undefined : groupOf(route);
+}
+
+function tooLarge(maxBodyBytes: number): GatewayRefusal {
+  return new GatewayRefusal(
+    'too-large',
+    `request has more than ${maxBodyBytes} bytes, expected at most that many (--max-body-bytes)`,
+  );
 }
 
 /** What the HTTP library refuses by itself, as ours. */
@@ -234,10 +272,7 @@ function fromFastify(error: unknown, maxBodyBytes: number): unknown {
     message?: string;
   };
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new GatewayRefusal(
-      'too-large',
-      `request has more than ${maxBodyBytes} bytes, expected at most that many (--max-body-bytes)`,
-    );
+    return tooLarge(maxBodyBytes);
   }
   // Before its body was whole: nobody's fault here, and nobody reads the answer.
   if (code === 'ECONNRESET') return new GatewayRefusal('cancelled', 'the client went away');

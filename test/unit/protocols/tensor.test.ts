@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DATATYPES, type Datatype, elementBytes } from '../../../protocols/datatype.ts';
-import { MAX_RANK } from '../../../protocols/limits.ts';
+import { MAX_DIMENSION, MAX_RANK } from '../../../protocols/limits.ts';
 import { formatShape, Tensor } from '../../../protocols/tensor.ts';
 
 describe('Tensor', () => {
@@ -98,6 +98,13 @@ describe('Tensor', () => {
     expect(Tensor.from('UINT8', shape(MAX_RANK), [7]).size).toBe(1);
     expect(() => Tensor.from('UINT8', shape(MAX_RANK + 1), [7])).toThrow(
       'shape has 33 dimensions, expected at most 32',
+    );
+  });
+
+  it('takes a dimension as large as the limit beside one of 0, and none that is larger', () => {
+    expect(Tensor.from('UINT8', [MAX_DIMENSION, 0], []).size).toBe(0);
+    expect(() => Tensor.from('UINT8', [0, MAX_DIMENSION + 1], [])).toThrow(
+      'shape [0, 4294967296] has dimension 4294967296, expected at most 4294967295',
     );
   });
 

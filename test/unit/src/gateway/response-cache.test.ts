@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Manifest } from '../../../../protocols/manifest/index.ts';
 import { Tensor } from '../../../../protocols/tensor.ts';
 import type { VersionCid } from '../../../../protocols/types.ts';
 import { cacheKey, ResponseCache } from '../../../../src/gateway/response-cache.ts';
@@ -9,9 +10,14 @@ const of = (bytes: number) => ({ y: new Tensor('UINT8', [bytes], new Uint8Array(
 const x = Tensor.from('FP32', [2], [1, 2]);
 
 describe('ResponseCache', () => {
-  it('keeps the answers of the models that were named', () => {
+  it('keeps the answers of the models that were named, where golden vectors show that they are always the same', () => {
     const cache = new ResponseCache({ models: ['p/m'], maxBytes: 1000 });
-    expect([cache.keeps('p/m'), cache.keeps('p/other')]).toEqual([true, false]);
+    const keeps = (name: string, golden?: { file: string }) =>
+      cache.keeps({ name, manifest: { golden } as Manifest });
+    const golden = { file: 'golden.json' };
+    expect([keeps('p/m', golden), keeps('p/m'), keeps('p/other', golden)]).toEqual([
+      ...[true, false, false],
+    ]);
   });
 
   it('drops what was not asked for the longest', () => {

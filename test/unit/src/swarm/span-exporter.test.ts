@@ -6,9 +6,11 @@ import { TestCollector } from '../../../support/test-collector.ts';
 
 let collector: TestCollector;
 let failures: number[];
+let told: string[];
 beforeEach(async () => {
   collector = await TestCollector.start();
   failures = [];
+  told = [];
 });
 afterEach(() => collector[Symbol.asyncDispose]());
 
@@ -17,7 +19,10 @@ const create = (endpoint = collector.endpoint) =>
     endpoint,
     service: 'gpu-swarm-node',
     attributes: {},
-    onFailure: (_error, lost) => failures.push(lost),
+    onFailure: (error, lost) => {
+      failures.push(lost);
+      told.push((error as Error).message);
+    },
   });
 
 const span = (more: Partial<Span> = {}): Span => ({
@@ -86,6 +91,15 @@ describe('SpanExporter', () => {
     exporter.add(span());
     await exporter.stop();
     expect(collector.spans.length).toBeGreaterThan(0);
+  });
+
+  it('ends with the first message that a collector leaves unanswered', async () => {
+    const exporter = create();
+    collector.status = undefined;
+    for (let index = 0; index < 2000; index += 1) exporter.add(span());
+    await exporter.stop();
+    expect([collector.asked, failures]).toEqual([1, [512]]);
+    expect(told).toEqual([`${collector.endpoint}/v1/traces has not answered within 5000 ms`]);
   });
 
   it.each(['', 'localhost:4318', 'ftp://a'])('refuses the address %j', (endpoint) => {

@@ -33,4 +33,27 @@ describe('parseEmbeddingRequest', () => {
       }),
     );
   });
+
+  it('takes null for what is not set', () => {
+    const request = { model: 'words', input: 'cat', encoding_format: null, dimensions: null };
+    expect(parseEmbeddingRequest(Buffer.from(JSON.stringify(request)))).toEqual({
+      ...{ model: 'words', input: ['cat'], encoding: 'float', dimensions: undefined },
+    });
+  });
+
+  it('refuses half a character, of which a tokenizer would make another', () => {
+    expect(() => parse(['cat', 'a\ud800'])).toThrow(
+      expect.objectContaining({
+        ...{ kind: 'invalid', param: 'input' },
+        message: 'input: expected texts of whole Unicode characters, found "a\\ud800"',
+      }),
+    );
+  });
+
+  it.each([
+    ['[', 'the request is not JSON: Unexpected end of JSON input'],
+    ['[]', 'expected an object, found an array of 0'],
+  ])('says of %s what it is', (body, message) => {
+    expect(() => parseEmbeddingRequest(Buffer.from(body))).toThrow(message);
+  });
 });

@@ -22,7 +22,8 @@ describe('decodeBody', () => {
   it.each([
     ['more than the bound', 'gzip', gzipSync(text), 'too-large', /more than 99 bytes/],
     ['raw deflate', 'deflate', deflateRawSync(text), 'invalid', /is not deflate/],
-    ['no gzip', 'gzip', text, 'invalid', /is not gzip/],
+    ['no gzip', 'gzip', text, 'invalid', /^request is not gzip: incorrect header check$/],
+    ['half of it', 'gzip', gzipSync(text).subarray(0, 12), 'invalid', /: unexpected end of file$/],
     ['an unknown encoding', 'br', text, 'unsupported', /expected gzip or deflate/],
     ['two encodings', 'gzip, gzip', text, 'unsupported', /expected gzip or deflate/],
   ])('refuses %s', async (_what, encoding, body, kind, message) => {

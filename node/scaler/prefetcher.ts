@@ -63,11 +63,11 @@ export class Prefetcher {
     });
   }
 
-  /** Ends the fetch of a version that is wanted in memory now; what it has brought is there for whoever goes on. */
-  async end(cid: VersionCid): Promise<void> {
-    const underway = this.#underway.get(cid);
-    underway?.abort.abort();
-    await underway?.done;
+  /** Ends all fetches: a version is wanted in memory now, and they give way to it. What they have brought is there for whoever goes on. */
+  async end(): Promise<void> {
+    const ended = [...this.#underway.values()];
+    for (const { abort } of ended) abort.abort();
+    await Promise.all(ended.map(({ done }) => done));
   }
 
   async stop(): Promise<void> {

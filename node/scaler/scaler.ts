@@ -64,6 +64,8 @@ export class Scaler {
   #memory: ScalingMemory = EMPTY_SCALING_MEMORY;
   #plan: readonly PlannedVersion[] = [];
   readonly #failed = new FailedClaims();
+  /** Apart from claims: what could not be fetched for later, from whom may have gone since, may be lacking now. */
+  readonly #failedFetches = new FailedClaims();
   /** Versions that are claimed as soon as the one has left whose place they take. */
   readonly #moving = new Set<VersionCid>();
   #started = false;
@@ -222,12 +224,15 @@ export class Scaler {
       if ((policy.refusal(version) ?? policy.taskRefusal(version.task)) !== undefined) return true;
       return this.#failed.has(cid, nowMs) && replicas.get(cid)?.state !== 'ready';
     });
+    const unfetched = view.versions.filter(({ cid }) => this.#failedFetches.has(cid, nowMs));
     const loading = replicas.replicas.filter(({ state }) => state === 'loading').length;
     return {
       node,
       refused: new Set(refused.map(({ cid }) => cid)),
+      unfetched: new Set(unfetched.map(({ cid }) => cid)),
       pinned: new Set(policy.pinned),
-      loading: loading + prefetcher.size + this.#moving.size,
+      loading: loading + this.#moving.size,
+      prefetching: prefetcher.size,
       settings,
       memory: this.#memory,
     };
@@ -252,7 +257,7 @@ export class Scaler {
         return;
       case 'prefetch':
         this.#components.prefetcher.fetch(originOf(version), this.#holders(cid), () =>
-          this.#failed.add(cid, Date.now()),
+          this.#failedFetches.add(cid, Date.now()),
         );
     }
   }
@@ -275,7 +280,7 @@ export class Scaler {
   async #claim(version: ScaledVersion): Promise<void> {
     const { replicas, prefetcher } = this.#components;
     const { cid } = version;
-    await prefetcher.end(cid);
+    await prefetcher.end();
     const evict = (idle: VersionCid): boolean => this.mayLeave(idle);
     const claim = replicas.claim(originOf(version), { peers: this.#holders(cid), evict });
     // Not waited for: a fetch may take as long as it likes. The log has why it failed.

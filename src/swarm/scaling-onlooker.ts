@@ -53,7 +53,8 @@ export class ScalingOnlooker {
       view,
       {
         node: this.#node,
-        ...{ refused: new Set(), pinned: new Set(), loading: 0 },
+        ...{ refused: new Set(), unfetched: new Set(), pinned: new Set() },
+        ...{ loading: 0, prefetching: 0 },
         settings: this.#settings,
         memory: this.#memory,
       },

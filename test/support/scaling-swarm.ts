@@ -43,6 +43,8 @@ export interface SwarmNode {
   alive: boolean;
   /** Until when it is announced although there is no such node; null for one that there is. */
   announcedUntilMs: number | null;
+  /** Fetches for later that are under way there all the time. */
+  prefetching: number;
   /** Times what it was asked for, that it tells. */
   exaggeration: number;
   readonly replicas: Map<string, Replica>;
@@ -205,8 +207,10 @@ export class ScalingSwarm {
     const self = {
       node: this.#viewOf(node),
       refused: node.refused,
+      unfetched: new Set<VersionCid>(),
       pinned: node.pinned,
       loading: [...node.replicas.values()].filter(({ state }) => state === 'loading').length,
+      prefetching: node.prefetching,
       settings: this.settings,
       memory: node.memory,
     };
@@ -315,6 +319,7 @@ export function swarmNode(
   const { memoryBytes = 2 * 1024 ** 3, ...rest } = fields;
   return {
     ...{ name, memoryBytes, accepting: true, alive: true, exaggeration: 1, announcedUntilMs: null },
+    prefetching: 0,
     fields: {
       owner: `owner of ${name}` as OwnerId,
       zone: '',

@@ -64,7 +64,8 @@ export function planReplicas(
     const move = planMove(states, nodes, self);
     if (move !== undefined) actions.push(move);
   }
-  if (room > 0 && actions.length === 0) {
+  // What is fetched for later takes no place of what is lacking now: whom it is fetched from may have gone.
+  if (room > self.prefetching && actions.length === 0) {
     for (const state of states) {
       const prefetch = planPrefetch(state, nodes, self);
       if (prefetch === undefined) continue;

@@ -39,6 +39,7 @@ export function planPrefetch(
   const { version, own, desired, havePerS, stored } = state;
   const { diskFreeBytes } = self.node;
   if (own !== undefined || self.refused.has(version.cid)) return undefined;
+  if (self.unfetched.has(version.cid)) return undefined;
   const { prefetchShare } = self.settings;
   if (diskFreeBytes === null || version.fileBytes > prefetchShare * diskFreeBytes) return undefined;
   const lacking = lackingCopies(state);

@@ -96,10 +96,14 @@ export interface ScalingSelf {
   readonly node: ScalingNode;
   /** Versions that its operator forbids or its policy refuses: it never holds them. */
   readonly refused: ReadonlySet<VersionCid>;
+  /** Versions whose files could not be fetched ahead of need of late: it may claim them, and fetches them for later no more for a while. */
+  readonly unfetched: ReadonlySet<VersionCid>;
   /** Versions that its operator pinned: it never leaves them. */
   readonly pinned: ReadonlySet<VersionCid>;
-  /** Fetches and loads under way. */
+  /** Loads under way, with the fetches for them. */
   readonly loading: number;
+  /** Fetches under way ahead of need. */
+  readonly prefetching: number;
   readonly settings: ScalingSettings;
   /** What the last plan gave; `EMPTY_SCALING_MEMORY` at first. */
   readonly memory: ScalingMemory;

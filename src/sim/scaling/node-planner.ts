@@ -79,8 +79,10 @@ export class NodePlanner {
     if (versions.length === 0) return null;
     const nodes = this.#nodesOf(node, versions);
     const self = {
-      ...{ node: node.told, refused: NOBODY, pinned: NOBODY, settings, memory: node.memory },
-      loading: count(node, (replica) => replica.state === 'loading' || replica.prefetching),
+      ...{ node: node.told, refused: NOBODY, unfetched: NOBODY, pinned: NOBODY },
+      ...{ settings, memory: node.memory },
+      loading: count(node, ({ state }) => state === 'loading'),
+      prefetching: count(node, ({ prefetching }) => prefetching),
     };
     const view = {
       versions: versions.map((version) => this.#viewOf(version, node)),

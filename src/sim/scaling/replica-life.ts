@@ -34,6 +34,7 @@ export class ReplicaLife {
   /** Fetches what is missing, or goes on with what is fetched for later, then loads. */
   claim(node: SimNode, version: SimVersion): void {
     const replica = this.#state.partOf(node, version);
+    for (const other of node.replicas.values()) if (other !== replica) this.#putOff(other);
     replica.prefetching = false;
     replica.become('loading', this.#state.nowMs);
     this.#begin(replica, this.#fetchMs(replica, node, version) + version.spec.loadMs);
@@ -93,6 +94,15 @@ export class ReplicaLife {
     const [first] = rankForWake(candidates, version.cid);
     const node = first === undefined ? undefined : this.#state.nodes[first.index];
     if (node !== undefined) this.claim(node, version);
+  }
+
+  /** What is fetched for later gives way; the part that has come counts for nothing, where a real store keeps it. */
+  #putOff(replica: SimReplica): void {
+    const version = this.#state.versions[replica.version];
+    if (!replica.prefetching || version === undefined) return;
+    replica.prefetching = false;
+    replica.loadNumber += 1;
+    this.#endFetch(replica, version);
   }
 
   #begin(replica: SimReplica, durationMs: number): void {

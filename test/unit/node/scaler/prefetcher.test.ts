@@ -37,8 +37,8 @@ function prepare() {
     accept: async () => {},
     logger: pino({ level: 'silent' }),
   });
-  const fetch = (peers: readonly string[]): void => {
-    prefetcher.fetch(origin, peers, () => (failures += 1));
+  const fetch = (peers: readonly string[], version = origin): void => {
+    prefetcher.fetch(version, peers, () => (failures += 1));
   };
   return { prefetcher, fetch, kept, fetches, failures: () => failures };
 }
@@ -70,10 +70,12 @@ describe('Prefetcher', () => {
     await prefetcher.stop();
   });
 
-  it('ends a fetch for a load of the same version, and when the node stops', async () => {
+  it('ends all fetches for a load, whose way in they would share, and when the node stops', async () => {
     const { prefetcher, fetch, kept, failures } = prepare();
     fetch(['holder']);
-    await prefetcher.end(origin.cid);
+    fetch(['gone'], { ...origin, cid: 'other version' as VersionCid });
+    expect(prefetcher.size).toBe(2);
+    await prefetcher.end();
     expect(prefetcher.size).toBe(0);
     fetch(['holder']);
     await prefetcher.stop();

@@ -84,11 +84,11 @@ function prepare({
     },
     replicas,
     prefetcher: {
-      size: 0,
+      size: 1,
       fetch: (_origin: unknown, _peers: unknown, onFailed: () => void) => {
         prefetchFailed = onFailed;
       },
-      end: async () => {},
+      end: async () => void done.push('end fetches'),
       stop: async () => {},
     },
     room: { look: async () => {}, memoryFreeBytes: null, diskFreeBytes: null },
@@ -160,28 +160,36 @@ describe('Scaler', () => {
     await nextLook();
     expect(done).toEqual(['leave a']);
     left();
-    await vi.waitFor(() => expect(done).toEqual(['leave a', 'claim b']));
+    await vi.waitFor(() => expect(done).toEqual(['leave a', 'end fetches', 'claim b']));
     await nextLook();
     expect((await nextLook()).loading).toBe(0);
   });
 
-  it('leaves a version to others for a while that could not be fetched ahead', async () => {
+  it('fetches no more ahead for a while what could not be fetched, and may claim it all the same', async () => {
     await using made = prepare();
     const { actions, nextLook, failPrefetch } = made;
     actions.push({ kind: 'prefetch', cid: B, ...because });
     await nextLook();
-    expect((await nextLook()).refused).toEqual(new Set());
+    expect(await nextLook()).toMatchObject({ refused: new Set(), unfetched: new Set() });
     failPrefetch();
     await nextLook();
-    expect((await nextLook()).refused).toEqual(new Set([B]));
+    expect(await nextLook()).toMatchObject({ refused: new Set(), unfetched: new Set([B]) });
+  });
+
+  it('counts what is fetched for later apart from what loads, and ends it for a claim', async () => {
+    await using made = prepare();
+    const { actions, done, nextLook } = made;
+    expect(await nextLook()).toMatchObject({ loading: 0, prefetching: 1 });
+    actions.push({ kind: 'claim', cid: B, ...because });
+    await vi.waitFor(() => expect(done).toEqual(['end fetches', 'claim b']));
   });
 
   it('claims what is pinned and not in memory, and leaves that alone for a while too when it fails', async () => {
     await using made = prepare({ pinned: [A, B] });
     const { done, nextLook } = made;
-    await vi.waitFor(() => expect(done).toEqual(['claim b']));
+    await vi.waitFor(() => expect(done).toEqual(['end fetches', 'claim b']));
     await nextLook();
     expect((await nextLook()).refused).toEqual(new Set([B]));
-    expect(done).toEqual(['claim b']);
+    expect(done).toEqual(['end fetches', 'claim b']);
   });
 });

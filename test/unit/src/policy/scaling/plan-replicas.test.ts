@@ -102,6 +102,28 @@ describe('planReplicas', () => {
     );
   });
 
+  it('has what is fetched for later take no place of what is lacking now', () => {
+    const swarm = swarmOf({ nodes: 2, speeds: [1], memoryGib: 2 }, 1);
+    const deployment = resolveDeployment({ minReplicas: 2 });
+    swarm.versions.push(version('hot', { deployment }));
+    swarm.place('hot', 'node-0', 'ready');
+    swarm.node('node-1').prefetching = 1;
+    swarm.run(5_000);
+    expect(swarm.holders('hot', 'ready').map(({ name }) => name)).toEqual(['node-0', 'node-1']);
+  });
+
+  it('fetches one version ahead of need at a time', () => {
+    const swarm = swarmOf({ nodes: 2, speeds: [1], memoryGib: 2 }, 1);
+    swarm.versions.push(version('hot', { askedPerS: 12.5 }));
+    swarm.place('hot', 'node-0', 'ready');
+    swarm.node('node-1').prefetching = 1;
+    swarm.run(20_000);
+    expect(swarm.holders('hot', 'cold')).toEqual([]);
+    swarm.node('node-1').prefetching = 0;
+    swarm.run(10_000);
+    expect(swarm.holders('hot', 'cold').map(({ name }) => name)).toEqual(['node-1']);
+  });
+
   it('settles: at steady demand nobody is called on any more, and who leaves is not called back', () => {
     fc.assert(
       fc.property(shape, fc.integer({ min: 1, max: 200 }), fc.nat(), (init, askedPerS, seed) => {

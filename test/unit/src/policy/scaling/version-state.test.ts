@@ -28,7 +28,8 @@ function memoryAfter(
     };
     const self = {
       ...{ node: nodeOf('n0' as NodeId, new Map()), refused: new Set<VersionCid>(), loading: 0 },
-      ...{ pinned: new Set<VersionCid>(), settings: resolveScalingInit(), memory },
+      ...{ prefetching: 0, pinned: new Set<VersionCid>(), unfetched: new Set<VersionCid>() },
+      ...{ settings: resolveScalingInit(), memory },
     };
     const state = assessVersion(version, new Map(), self, 1_000 + 2_000 * index);
     memory = new Map([[CID, state.memory]]);

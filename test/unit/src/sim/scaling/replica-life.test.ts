@@ -5,18 +5,19 @@ import { createScenario } from '../../../../../src/sim/scaling/scenario-init.ts'
 import { SwarmState } from '../../../../../src/sim/scaling/swarm-state.ts';
 import { EVENT } from '../../../../../src/sim/scaling/timeline.ts';
 
-/** A swarm of three nodes, of which the first has the only version: a fetch takes 8 s, a load 2 s. */
+/** A swarm of three nodes, of which the first has the first of two versions: a fetch takes 8 s, a load 2 s. */
 function create() {
   const state = new SwarmState(
     createScenario({
-      ...{ nodes: 3, clients: 1, versions: 1, durationMs: 60_000, trace: steadyTrace(1) },
+      ...{ nodes: 3, clients: 1, versions: 2, durationMs: 60_000, trace: steadyTrace(1) },
       ...{ fileBytes: 100e6, loadMs: 2_000 },
     }),
   );
   const life = new ReplicaLife(state);
-  const [version] = state.versions;
+  const [version, other] = state.versions;
   const [holder, node, third] = state.nodes;
-  if (version === undefined || holder === undefined) throw new Error('no swarm');
+  if (version === undefined || other === undefined || holder === undefined)
+    throw new Error('no swarm');
   if (node === undefined || third === undefined) throw new Error('no swarm');
   life.place(holder, version);
   const untilMs = (atMs: number): void => {
@@ -25,7 +26,16 @@ function create() {
     }
     state.timeline.nowMs = atMs;
   };
-  return { state, life, version, node, third, replica: state.partOf(node, version), untilMs };
+  return {
+    state,
+    life,
+    version,
+    other,
+    node,
+    third,
+    replica: state.partOf(node, version),
+    untilMs,
+  };
 }
 
 describe('ReplicaLife', () => {
@@ -51,6 +61,15 @@ describe('ReplicaLife', () => {
     expect(replica.state).toBe('loading');
     untilMs(10_000);
     expect([replica.state, version.fetching]).toEqual(['ready', 0]);
+  });
+
+  it('fetches for later no more once another version is claimed', () => {
+    const { life, version, other, node, replica, untilMs } = create();
+    life.prefetch(node, version);
+    life.claim(node, other);
+    expect([replica.prefetching, version.fetching]).toEqual([false, 0]);
+    untilMs(60_000);
+    expect([replica.state, replica.stored]).toEqual(['gone', false]);
   });
 
   it('has nobody share the uplinks with a claim that was given up, or whose node is lost', () => {

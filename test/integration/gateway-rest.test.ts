@@ -141,6 +141,18 @@ describe('The REST API, of the server', () => {
     expect(reply.headers.get('content-type')).toBe('application/json');
   });
 
+  it.each([
+    ['/v2/health/ready', 200],
+    ['/v2', 200],
+    ['/v1/models', 200],
+    ['/v2/models/simple/infer', 405],
+    ['/v2/nothing', 404],
+  ])('answers HEAD %s with %i, and no body', async (path, status) => {
+    const response = await fetch(gateway.http + path, { method: 'HEAD' });
+    expect([response.status, await response.text()]).toEqual([status, '']);
+    expect(Number(response.headers.get('content-length'))).toBeGreaterThan(0);
+  });
+
   it('has the models of the swarm in its index, and only READY ones when asked', async () => {
     const { json } = await post('/v2/repository/index', '');
     expect(json).toContainEqual({

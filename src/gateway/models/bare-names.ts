@@ -1,9 +1,9 @@
 import { BoundedMap } from '../../../protocols/bounded-map.ts';
-import { ConnectionError, NotFoundError } from '../../../protocols/errors.ts';
+import { NotFoundError } from '../../../protocols/errors.ts';
 import type { PublisherId } from '../../../protocols/types.ts';
 import type { CatalogResult } from '../../client/catalog-search.ts';
 import { raced } from '../../swarm/raced.ts';
-import { shown, unknownModel } from './shown-name.ts';
+import { shown, tooFewAnswered, unknownModel } from './shown-name.ts';
 
 /** Names that are remembered at most. */
 const MAX_NAMES = 1024;
@@ -80,9 +80,7 @@ export class BareNames {
       // That a model is gone is seen where it is asked for: its record says so, no silence.
       if (before !== undefined) return before.publisher;
       if (answered * 2 > asked) throw unknownModel(name);
-      throw new ConnectionError(
-        `model ${shown(name)} was not found, and only ${answered} of ${asked} peers said what they know`,
-      );
+      throw tooFewAnswered(name, { asked, answered });
     }
     if (another !== undefined) {
       this.#known.delete(name);

@@ -140,7 +140,8 @@ export class HttpServer {
     const { api, openai } = this.#components;
     const path = pathOf(request);
     const answer = await (isOpenAiPath(path) ? openai : api).answer({
-      method,
+      // Of an answer to HEAD, which load balancers ask for health with, Node sends no body.
+      method: method === 'HEAD' ? 'GET' : method,
       path,
       headers,
       body: await decodeBody(sent, headers['content-encoding'], this.#init.maxBodyBytes),

@@ -5,9 +5,9 @@ import type { ApiGroup } from '../access/restricted-groups.ts';
 import { type EmbeddingRequest, parseEmbeddingRequest } from '../embedding/embedding-request.ts';
 import type { EmbeddingAnswer, EmbeddingService } from '../embedding/embedding-service.ts';
 import type { ModelDirectory } from '../models/model-directory.ts';
-import { shown } from '../models/shown-name.ts';
+import { shown, tooFewAnswered } from '../models/shown-name.ts';
 import { type Failure, GatewayRefusal, httpStatus } from '../refusal.ts';
-import type { SwarmAccess } from '../swarm-access.ts';
+import type { GatewayClient } from '../swarm-access.ts';
 import { type RestAnswer, type RestCall, traceHeadersOf } from './rest-api.ts';
 import { jsonBody, type RestBody } from './rest-response.ts';
 
@@ -40,16 +40,16 @@ export function openAiGroupOf(path: string): ApiGroup {
 }
 
 export interface OpenAiComponents {
-  readonly access: SwarmAccess;
-  readonly directory: ModelDirectory;
-  readonly embeddings: EmbeddingService;
+  readonly access: { readonly client: Pick<GatewayClient, 'searchModels'> };
+  readonly directory: Pick<ModelDirectory, 'find' | 'isRefused'>;
+  readonly embeddings: Pick<EmbeddingService, 'embed'>;
 }
 
 /** OpenAI's API as far as it goes without generated text: which models there are, and vectors of texts. */
 export class OpenAiApi {
-  readonly #access: SwarmAccess;
-  readonly #directory: ModelDirectory;
-  readonly #embeddings: EmbeddingService;
+  readonly #access: OpenAiComponents['access'];
+  readonly #directory: OpenAiComponents['directory'];
+  readonly #embeddings: OpenAiComponents['embeddings'];
 
   constructor({ access, directory, embeddings }: OpenAiComponents) {
     this.#access = access;
@@ -87,12 +87,13 @@ export class OpenAiApi {
   async #one({ caller, signal }: RestCall, id: string): Promise<RestBody> {
     const { name, ref } = await this.#directory.find(id, '', { signal });
     checkMayUse(caller, name);
-    const { models } = await this.#access.client.searchModels(
+    const { models, asked, answered } = await this.#access.client.searchModels(
       { text: ref.name, publisher: ref.publisher },
       { signal },
     );
     const found = models.find((model) => model.name === ref.name);
     if (found === undefined) {
+      if (answered * 2 <= asked) throw tooFewAnswered(id, { asked, answered });
       throw new GatewayRefusal('not-found', `The model ${shown(id)} does not exist`);
     }
     return jsonBody({ ...describe(found), id });

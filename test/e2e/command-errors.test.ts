@@ -56,6 +56,16 @@ describe('swarm, given something wrong,', () => {
     });
   const infer = (ref = reference): string[] => ['infer', ref, '--request', '-', ...join];
 
+  it('says that the peers it reached are of another network', async () => {
+    const elsewhere = [...join.slice(0, -1), 'elsewhere'];
+    const says = "is of network 'elsewhere' (--network)";
+    await refuses(['nodes', 'ls', ...elsewhere], { code: 'ERR_CONNECTION', exit: 7, says });
+    const file = path.join(testnet.folder, 'adder.onnx');
+    await writeFile(file, addModel());
+    const publish = ['publish', file, '--name', 'adder', '--data', testnet.folder, '--no-golden'];
+    await refuses([...publish, ...elsewhere], { code: 'ERR_NO_NODE', exit: 4, says });
+  });
+
   it('says that a model is unknown', () =>
     refuses(
       infer(`${NOBODY}/adder`),

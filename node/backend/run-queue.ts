@@ -24,6 +24,9 @@ const FEW_AHEAD_RUNS = MAX_AHEAD_RUNS / 2;
  */
 export const MAX_AHEAD_BYTES = 16 * 1024 * 1024;
 
+/** Milliseconds by which a timer is late when this process did not come to it: an answer may have come meanwhile and lie unread. */
+const LATE_MS = 20;
+
 /** Longest delay a timer takes, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -220,14 +223,23 @@ export class RunQueue {
 
   /** Starts the run's time, again when its input has left whole: a child that does not even read has the same time for that. */
   #limit(run: PendingRun, process: RunProcess): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(
-      () => {
+    const limitMs = Math.min(run.limitMs, MAX_TIMER_MS);
+    this.#stopAfter(limitMs, (lateMs) => {
+      const stop = (): void => {
         run.stopped = true;
         process.kill();
-      },
-      Math.min(run.limitMs, MAX_TIMER_MS),
-    );
+      };
+      // Busy, or halted with its whole host, this process heard nothing, and the other may have been halted too: as much time again.
+      if (lateMs > LATE_MS) this.#stopAfter(Math.min(lateMs, limitMs), stop);
+      else stop();
+    });
+  }
+
+  /** @param stop called with the milliseconds that it is called too late */
+  #stopAfter(ms: number, stop: (lateMs: number) => void): void {
+    clearTimeout(this.#timer);
+    const dueMs = performance.now() + ms;
+    this.#timer = setTimeout(() => stop(performance.now() - dueMs), ms);
   }
 
   #answered(frame: PipeFrame): void {

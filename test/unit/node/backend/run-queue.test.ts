@@ -181,6 +181,35 @@ describe('RunQueue', () => {
     await expect(behind).resolves.toBe(2);
   });
 
+  describe('a limit that passed while this process was kept from looking', () => {
+    /** Time that passes in one turn of the event loop. */
+    const block = (ms: number): void => {
+      const endMs = performance.now() + ms;
+      while (performance.now() < endMs);
+    };
+
+    test('leaves time to hear the answer that came meanwhile', async () => {
+      vi.useRealTimers();
+      const { process, add } = prepare();
+      const run = add(1, 20);
+      block(200);
+      // As what lies in a pipe does, it comes after the timers that are due.
+      setTimeout(() => setImmediate(() => process.answer()), 0);
+      expect(await run).toBe(1);
+      expect(process.killed).toBe(false);
+    });
+
+    test('kills a process that does not answer then either', async () => {
+      vi.useRealTimers();
+      const { process, queue, add } = prepare();
+      const run = add(1, 20);
+      block(200);
+      await vi.waitFor(() => expect(process.killed).toBe(true));
+      queue.detach(CRASH, false);
+      await expect(run).rejects.toMatchObject({ details: { limitMs: 20 } });
+    });
+  });
+
   test('the limit begins anew when the whole input has left', async () => {
     const { process, add } = prepare();
     const run = add(1, 300);

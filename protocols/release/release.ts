@@ -3,6 +3,7 @@ import type { PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { openEnvelope, type SignatureDomain, signEnvelope } from '../codec/signed-envelope.ts';
 import { InvalidRecordError, LimitError } from '../errors.ts';
+import { isoTime } from '../iso-time.ts';
 import { MAX_RELEASE_BYTES } from '../limits.ts';
 import { toCidLink } from '../record-fields.ts';
 import { describeSchemaIssue } from '../schema-issue.ts';
@@ -72,13 +73,11 @@ export async function decodeRelease(
 function checkValidity(record: ReleaseRecord, nowMs: number): void {
   const what = `release record ${record.sequence} of ${record.publisher}/${record.name}`;
   if (nowMs >= record.expiresAtMs) {
-    throw new InvalidRecordError(
-      `${what} expired at ${new Date(record.expiresAtMs).toISOString()}`,
-    );
+    throw new InvalidRecordError(`${what} expired at ${isoTime(record.expiresAtMs)}`);
   }
   if (record.issuedAtMs > nowMs + MAX_CLOCK_SKEW_MS) {
     throw new InvalidRecordError(
-      `${what} was issued at ${new Date(record.issuedAtMs).toISOString()}, more than ${MAX_CLOCK_SKEW_MS} ms ahead of this machine's clock`,
+      `${what} was issued at ${isoTime(record.issuedAtMs)}, more than ${MAX_CLOCK_SKEW_MS} ms ahead of this machine's clock`,
     );
   }
 }

@@ -1,4 +1,5 @@
 import { InvalidRecordError } from '../errors.ts';
+import { isoTime } from '../iso-time.ts';
 import { openDelegation } from './delegation.ts';
 import type { ReleaseRecord } from './release-record.ts';
 
@@ -41,8 +42,4 @@ export async function checkSigner(record: ReleaseRecord, signer: string): Promis
       `${what} is good until ${isoTime(expiresAtMs)}, longer than the certificate of ${signer}, which ends at ${isoTime(delegation.expiresAtMs)}`,
     );
   }
-}
-
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -3,6 +3,7 @@ import type { PrivateKey } from '@libp2p/interface';
 import { z } from 'zod';
 import { openEnvelope, type SignatureDomain, signEnvelope } from '../codec/signed-envelope.ts';
 import { InvalidRecordError } from '../errors.ts';
+import { isoTime } from '../iso-time.ts';
 import { type Delegation, openDelegation } from '../release/index.ts';
 import { modelNameField } from '../record-fields.ts';
 import { parsePublisherId, parseVersionCid } from '../reference.ts';
@@ -96,7 +97,7 @@ export async function openPlacementGrant(
   const { issuedAtMs, expiresAtMs } = parsed.data;
   if (nowMs >= expiresAtMs || issuedAtMs > nowMs + MAX_CLOCK_SKEW_MS) {
     throw new InvalidRecordError(
-      `placement grant of ${signer} is good from ${dateOf(issuedAtMs)} to ${dateOf(expiresAtMs)}, the clock here says ${dateOf(nowMs)}`,
+      `placement grant of ${signer} is good from ${isoTime(issuedAtMs)} to ${isoTime(expiresAtMs)}, the clock here says ${isoTime(nowMs)}`,
     );
   }
   const { certificate, ...grant } = parsed.data;
@@ -105,14 +106,8 @@ export async function openPlacementGrant(
   const { publisher, name, delegate } = delegation;
   if (delegate !== signer || name !== grant.name || nowMs >= delegation.expiresAtMs) {
     throw new InvalidRecordError(
-      `placement grant of ${signer} for '${grant.name}' carries the certificate of ${publisher}/${name} for ${delegate} until ${dateOf(delegation.expiresAtMs)}, the clock here says ${dateOf(nowMs)}`,
+      `placement grant of ${signer} for '${grant.name}' carries the certificate of ${publisher}/${name} for ${delegate} until ${isoTime(delegation.expiresAtMs)}, the clock here says ${isoTime(nowMs)}`,
     );
   }
   return { ...grant, publisher, delegation };
-}
-
-/** For people; a time that no calendar has stays a number. */
-function dateOf(ms: number): string {
-  const date = new Date(ms);
-  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString();
 }

@@ -63,6 +63,14 @@ export interface CatalogResult {
   readonly answered: number;
 }
 
+/** Whether what was not found is nowhere: more than half of the peers that were asked said what they know. */
+export function isConclusive({
+  asked,
+  answered,
+}: Pick<CatalogResult, 'asked' | 'answered'>): boolean {
+  return answered * 2 > asked;
+}
+
 interface Candidate {
   readonly release: ReleaseRecord;
   readonly entry: CatalogEntry;

@@ -1,7 +1,7 @@
 import { BoundedMap } from '../../../protocols/bounded-map.ts';
 import { NotFoundError } from '../../../protocols/errors.ts';
 import type { PublisherId } from '../../../protocols/types.ts';
-import type { CatalogResult } from '../../client/catalog-search.ts';
+import { type CatalogResult, isConclusive } from '../../client/catalog-search.ts';
 import { raced } from '../../swarm/raced.ts';
 import { shown, tooFewAnswered, unknownModel } from './shown-name.ts';
 
@@ -72,15 +72,16 @@ export class BareNames {
     const before = this.#known.get(name);
     // Whatever comes of it, the next look is not before its time.
     if (before !== undefined) this.#known.set(name, { ...before, lookedAtMs: nowMs() });
-    const { models, asked, answered } = await search(name, AbortSignal.timeout(LOOK_TIMEOUT_MS));
-    const all = models.filter((model) => model.name === name).map(({ publisher }) => publisher);
+    const found = await search(name, AbortSignal.timeout(LOOK_TIMEOUT_MS));
+    const all = found.models
+      .filter((model) => model.name === name)
+      .map(({ publisher }) => publisher);
     const named = all.filter((publisher) => trusted.has(publisher));
     const [publisher, another] = named.length > 0 ? named : all;
     if (publisher === undefined) {
       // That a model is gone is seen where it is asked for: its record says so, no silence.
       if (before !== undefined) return before.publisher;
-      if (answered * 2 > asked) throw unknownModel(name);
-      throw tooFewAnswered(name, { asked, answered });
+      throw isConclusive(found) ? unknownModel(name) : tooFewAnswered(name, found);
     }
     if (another !== undefined) {
       this.#known.delete(name);

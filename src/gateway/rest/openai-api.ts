@@ -1,5 +1,5 @@
 import { Tensor } from '../../../protocols/tensor.ts';
-import type { FoundModel } from '../../client/catalog-search.ts';
+import { type FoundModel, isConclusive } from '../../client/catalog-search.ts';
 import { checkMayUse } from '../access/api-keys.ts';
 import type { ApiGroup } from '../access/restricted-groups.ts';
 import { type EmbeddingRequest, parseEmbeddingRequest } from '../embedding/embedding-request.ts';
@@ -87,13 +87,13 @@ export class OpenAiApi {
   async #one({ caller, signal }: RestCall, id: string): Promise<RestBody> {
     const { name, ref } = await this.#directory.find(id, '', { signal });
     checkMayUse(caller, name);
-    const { models, asked, answered } = await this.#access.client.searchModels(
+    const searched = await this.#access.client.searchModels(
       { text: ref.name, publisher: ref.publisher },
       { signal },
     );
-    const found = models.find((model) => model.name === ref.name);
+    const found = searched.models.find((model) => model.name === ref.name);
     if (found === undefined) {
-      if (answered * 2 <= asked) throw tooFewAnswered(id, { asked, answered });
+      if (!isConclusive(searched)) throw tooFewAnswered(id, searched);
       throw new GatewayRefusal('not-found', `The model ${shown(id)} does not exist`);
     }
     return jsonBody({ ...describe(found), id });

@@ -89,7 +89,7 @@ export async function createBootstrapServer(
       sequences: records.sequences,
       mdns: init.mdns,
       maxConnections: init.maxConnections,
-      onUnreached: (message) => init.logger.warn(message),
+      onWarning: (message) => init.logger.warn(message),
     });
     const forGood = Number.POSITIVE_INFINITY;
     peer.gossip.joinAll(forGood);

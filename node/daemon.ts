@@ -232,7 +232,7 @@ async function assemble(
     datastore: records.datastore,
     sequences: records.sequences,
     mdns: init.mdns,
-    onUnreached: (message) => logger.warn(message),
+    onWarning: (message) => logger.warn(message),
   });
   opened.push(() => peer.stop());
   const releases = new ReleaseKeeper({ peer, store, logger });

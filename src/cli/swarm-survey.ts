@@ -1,7 +1,7 @@
 import { ConnectionError } from '../../protocols/errors.ts';
 import type { ReleaseRecord } from '../../protocols/release/index.ts';
 import type { PublisherId, VersionCid } from '../../protocols/types.ts';
-import { areOfOtherNetworks } from '../swarm/other-networks.ts';
+import { describeOtherNetworks } from '../swarm/other-networks.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 import type { NodeView, ReplicaView } from '../swarm/view.ts';
 
@@ -38,11 +38,8 @@ export interface HeldVersion {
  */
 export async function surveySwarm(peer: SwarmPeer, signal: AbortSignal): Promise<SwarmSurvey> {
   const answers = await peer.survey({ kind: 'nodes' }, { signal });
-  if (areOfOtherNetworks(answers)) {
-    throw new ConnectionError(
-      `none of the ${answers.length} peers asked is of network '${peer.network}' (--network)`,
-    );
-  }
+  const fault = describeOtherNetworks(answers, peer.network);
+  if (fault !== undefined) throw new ConnectionError(fault);
   const [first] = answers;
   if (first?.status === 'rejected' && answers.every(({ status }) => status === 'rejected')) {
     throw new ConnectionError(

@@ -3,7 +3,7 @@ import { NoNodeError } from '../../protocols/errors.ts';
 import { type Manifest, manifestBytes } from '../../protocols/manifest/index.ts';
 import type { NodeId, VersionCid } from '../../protocols/types.ts';
 import { type PlacementCandidate, rankForReplica } from '../policy/replica-placement.ts';
-import { areOfOtherNetworks } from '../swarm/other-networks.ts';
+import { describeOtherNetworks } from '../swarm/other-networks.ts';
 import type { SwarmPeer } from '../swarm/peer.ts';
 
 /** Resident bytes of a loaded model per byte of its files, measured for models loaded by path. */
@@ -96,11 +96,8 @@ export class ReplicaCandidates {
   async #survey(): Promise<void> {
     const { view, network } = this.#peer;
     const answers = await this.#peer.survey({ kind: 'nodes' }, { signal: this.#signal });
-    if (areOfOtherNetworks(answers)) {
-      throw new NoNodeError(
-        `none of the ${answers.length} peers asked is of network '${network}' (--network)`,
-      );
-    }
+    const fault = describeOtherNetworks(answers, network);
+    if (fault !== undefined) throw new NoNodeError(fault);
     const now = Date.now();
     const holders = new Set(view.holders(this.#cid, now).map(({ node }) => node.announcement.node));
     const candidates = view

@@ -60,8 +60,8 @@ export interface SwarmPeerInit {
   readonly sequences: SequenceStore;
   readonly mdns?: boolean | undefined;
   readonly maxConnections?: number | undefined;
-  /** @see WayInInit.onUnreached */
-  readonly onUnreached?: ((message: string) => void) | undefined;
+  /** @see WayInInit.onWarning */
+  readonly onWarning?: ((message: string) => void) | undefined;
   /** As what it counts demand. @default 'client' */
   readonly role?: 'node' | 'client' | undefined;
   /** Over which times it counts demand. @default those of docs/scaling.md */
@@ -78,7 +78,7 @@ export interface SurveyOptions {
 
 /** What {@link SwarmPeer.start} made before libp2p. */
 interface SwarmPeerParts
-  extends Pick<SwarmPeerInit, 'network' | 'privateKey' | 'role' | 'scaling' | 'onUnreached'> {
+  extends Pick<SwarmPeerInit, 'network' | 'privateKey' | 'role' | 'scaling' | 'onWarning'> {
   readonly bootstrap: readonly Multiaddr[];
   readonly validateRelease: ReleaseValidator;
 }

@@ -20,10 +20,10 @@ export interface WayInInit {
   /** Addresses, with `/p2p/<id>`, of peers that are tried when this one knows nobody. */
   readonly bootstrap: readonly Multiaddr[];
   /**
-   * Called when no address leads to a peer, with why of each: once, and again only after there was one. Also of a peer there that turns
-   * out to be of another network. @default nobody is told
+   * Called when no address leads to a peer, with why of each: once, and again only after there was one; and once of each at which a peer of
+   * another network was met. @default nobody is told
    */
-  readonly onUnreached?: ((message: string) => void) | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** How a peer comes to its first peer, and back to one whenever all have vanished. */
@@ -34,15 +34,17 @@ export class WayIn {
   readonly #stopping = new AbortController();
   /** Of the bootstrap addresses those at which the last dial that ended found nobody, and why. */
   readonly #failed = new Map<Multiaddr, unknown>();
-  readonly #onUnreached: ((message: string) => void) | undefined;
+  readonly #onWarning: ((message: string) => void) | undefined;
   #told = false;
+  /** Bootstrap addresses at which peers of other networks were met. */
+  readonly #foreign = new Set<Multiaddr>();
   #rejoin: NodeJS.Timeout | undefined;
 
-  constructor(libp2p: SwarmLibp2p, { network, bootstrap, onUnreached }: WayInInit) {
+  constructor(libp2p: SwarmLibp2p, { network, bootstrap, onWarning }: WayInInit) {
     this.#libp2p = libp2p;
     this.#network = network;
     this.#bootstrap = bootstrap;
-    this.#onUnreached = onUnreached;
+    this.#onWarning = onWarning;
   }
 
   start(): void {
@@ -111,7 +113,10 @@ export class WayIn {
   #checkNetwork(peer: string, protocols: readonly string[]): void {
     const address = this.#bootstrap.find((one) => one.toString().endsWith(`/p2p/${peer}`));
     if (address === undefined || protocols.some((id) => isOfNetwork(id, this.#network))) return;
-    this.#onUnreached?.(
+    // Such a peer is met again and again.
+    if (this.#foreign.has(address)) return;
+    this.#foreign.add(address);
+    this.#onWarning?.(
       `peer at ${address.toString()} is of another network than '${this.#network}' (--network)`,
     );
   }
@@ -127,7 +132,7 @@ export class WayIn {
     const tried = [...this.#failed].map(
       ([address, error]) => `${address.toString()}: ${reasonOf(error)}`,
     );
-    this.#onUnreached?.(
+    this.#onWarning?.(
       `no peer of network '${this.#network}' can be reached, which is tried again and again: ${tried.join('; ')}`,
     );
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { areOfOtherNetworks } from '../../../../src/swarm/other-networks.ts';
+import { describeOtherNetworks } from '../../../../src/swarm/other-networks.ts';
 
 const stranger = Object.assign(new Error('could not negotiate'), {
   name: 'UnsupportedProtocolError',
@@ -7,9 +7,11 @@ const stranger = Object.assign(new Error('could not negotiate'), {
 const rejected = (reason: unknown) => ({ status: 'rejected', reason }) as const;
 const fulfilled = { status: 'fulfilled', value: undefined } as const;
 
-describe('areOfOtherNetworks', () => {
-  it('is true of peers none of which speaks the protocol', () => {
-    expect(areOfOtherNetworks([rejected(stranger), rejected(stranger)])).toBe(true);
+describe('describeOtherNetworks', () => {
+  it('tells of peers none of which speaks the protocol', () => {
+    expect(describeOtherNetworks([rejected(stranger), rejected(stranger)], 'home')).toBe(
+      "none of the 2 peers asked is of network 'home' (--network)",
+    );
   });
 
   it.each([
@@ -17,7 +19,7 @@ describe('areOfOtherNetworks', () => {
     ['one of them answered', [rejected(stranger), fulfilled]],
     ['one of them failed otherwise', [rejected(stranger), rejected(new Error('stream reset'))]],
     ['what failed is no error', [rejected('aborted')]],
-  ])('is false when %s', (_, answers) => {
-    expect(areOfOtherNetworks(answers)).toBe(false);
+  ])('tells nothing when %s', (_, answers) => {
+    expect(describeOtherNetworks(answers, 'home')).toBeUndefined();
   });
 });

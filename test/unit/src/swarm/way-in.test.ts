@@ -33,7 +33,7 @@ async function deadAddress(): Promise<string> {
 
 async function startPeer(
   bootstrap: readonly string[],
-  onUnreached?: (message: string) => void,
+  onWarning?: (message: string) => void,
   network = 'way-in',
 ) {
   const peer = await SwarmPeer.start({
@@ -42,7 +42,7 @@ async function startPeer(
     dhtMode: 'client',
     bootstrap,
     sequences: createMemorySequenceStore(),
-    onUnreached,
+    onWarning,
   });
   return { peer, [Symbol.asyncDispose]: () => peer.stop() };
 }
@@ -88,7 +88,7 @@ describe('SwarmPeer.connected', () => {
   });
 });
 
-describe('SwarmPeerInit.onUnreached', () => {
+describe('SwarmPeerInit.onWarning', () => {
   it('is told once what each address answered, and again after there was a peer', async () => {
     const dead = await deadAddress();
     const told: string[] = [];

@@ -67,9 +67,13 @@ describe('The packed package, installed in an empty folder,', () => {
   });
 
   it('without a runtime of models says what to install, and gives an application the client, by its name and with its types', async () => {
-    for (const optional of ['onnxruntime-node', 'onnxruntime-common', 'sharp']) {
-      await rm(path.join(folder.path, 'node_modules', optional), { recursive: true, force: true });
-    }
+    const drop = async (part: string) =>
+      rm(path.join(folder.path, 'node_modules', part), { recursive: true, force: true });
+    await drop('onnxruntime-node/bin');
+    const { stderr: lacks } = await swarm('up', '--demo', '--once');
+    expect(lacks).toContain(`onnxruntime-node has no binary for ${process.platform}`);
+    for (const optional of ['onnxruntime-node', 'onnxruntime-common', 'sharp'])
+      await drop(optional);
     const { code: refused, stderr: why } = await swarm('up', '--demo', '--once');
     expect(refused).not.toBe(0);
     expect(why).toContain('onnxruntime-node is not installed; npm install onnxruntime-node@');

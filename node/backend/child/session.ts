@@ -11,8 +11,7 @@ import { classifyLoadError, classifyRunError } from './ort-error.ts';
 import { datatypeOfOrt, fromOrtTensor, type OrtTensor, toOrtTensor } from './ort-tensor.ts';
 
 /** The version that package.json pins; another one is another set of bugs. */
-const INSTALL_HINT =
-  'onnxruntime-node is not installed; npm install onnxruntime-node@1.30.0 --onnxruntime-node-install=skip';
+const INSTALL = 'npm install onnxruntime-node@1.30.0 --onnxruntime-node-install=skip';
 
 type Ort = typeof ort;
 
@@ -136,13 +135,19 @@ export async function importRuntime(): Promise<Ort> {
     ort.env.logLevel = 'fatal';
     return ort;
   } catch (cause) {
-    const missing = (cause as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND';
-    // Below the first line is who asked for it.
-    const [message] = (cause instanceof Error ? cause.message : String(cause)).split('\n', 1);
-    throw new ConfigError(missing ? INSTALL_HINT : `ONNX Runtime does not start: ${message}`, {
-      cause,
-    });
+    throw new ConfigError(describeImportFailure(cause), { cause });
   }
+}
+
+function describeImportFailure(cause: unknown): string {
+  const { code } = cause as { readonly code?: unknown };
+  const message = cause instanceof Error ? cause.message : String(cause);
+  if (code === 'ERR_MODULE_NOT_FOUND') return `onnxruntime-node is not installed; ${INSTALL}`;
+  // It is there and looks for its binary, which it has for some systems, and only where all of it was unpacked.
+  if (code === 'MODULE_NOT_FOUND' && message.includes('.node')) {
+    return `onnxruntime-node has no binary for ${process.platform} ${process.arch}; ${INSTALL}`;
+  }
+  return `ONNX Runtime does not start: ${message}`;
 }
 
 /** Which file the session is made of, and how. */

@@ -1,6 +1,6 @@
+import { formatBytes } from '../../protocols/byte-size.ts';
 import { resolveGuard } from '../../protocols/release/index.ts';
 import type { PublishProgress, PublishResult } from '../client/publisher.ts';
-import { formatBytes } from '../../protocols/byte-size.ts';
 import { describeGuard } from './guard-options.ts';
 import { printable, shortId } from './printable.ts';
 import { ProgressBars } from './progress-bars.ts';

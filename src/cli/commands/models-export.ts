@@ -1,5 +1,6 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { formatBytes } from '../../../protocols/byte-size.ts';
 import { ConfigError, DeadlineError, StoreError } from '../../../protocols/errors.ts';
 import { parseVersionCid } from '../../../protocols/reference.ts';
 import type { VersionCid } from '../../../protocols/types.ts';
@@ -14,7 +15,6 @@ import { PackageStaging } from '../../model/package-staging.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-spec.ts';
 import { EXIT } from '../exit-code.ts';
-import { formatBytes } from '../../../protocols/byte-size.ts';
 import { tellNotes } from '../model-notes.ts';
 import { printable } from '../printable.ts';
 import { resolveModelRef } from '../publisher-names.ts';

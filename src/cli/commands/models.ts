@@ -1,3 +1,4 @@
+import { formatBytes } from '../../../protocols/byte-size.ts';
 import { type Manifest, manifestBytes } from '../../../protocols/manifest/index.ts';
 import type { ModelRef } from '../../../protocols/reference.ts';
 import { formatShape } from '../../../protocols/tensor.ts';
@@ -8,7 +9,6 @@ import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-spec.ts';
 import { deploymentFacts } from '../deployment-facts.ts';
 import { EXIT } from '../exit-code.ts';
-import { formatBytes } from '../../../protocols/byte-size.ts';
 import { printable, shortId } from '../printable.ts';
 import { resolveModelRef } from '../publisher-names.ts';
 import { joinSwarm } from '../swarm-join.ts';

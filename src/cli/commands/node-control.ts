@@ -1,8 +1,8 @@
 import type { NodeStatus } from '../../../node/index.ts';
+import { formatBytes } from '../../../protocols/byte-size.ts';
 import { NotFoundError } from '../../../protocols/errors.ts';
 import type { CommandContext } from '../command-context.ts';
 import { EXIT } from '../exit-code.ts';
-import { formatBytes } from '../../../protocols/byte-size.ts';
 import { printable } from '../printable.ts';
 import { runningNode } from '../running-node.ts';
 import { printPairs, printTable } from '../table.ts';

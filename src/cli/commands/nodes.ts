@@ -1,8 +1,8 @@
+import { formatBytes } from '../../../protocols/byte-size.ts';
 import type { AnnouncedDevice } from '../../../protocols/capacity/index.ts';
 import type { NodeView, ReplicaView } from '../../swarm/view.ts';
 import type { CommandContext } from '../command-context.ts';
 import { EXIT } from '../exit-code.ts';
-import { formatBytes } from '../../../protocols/byte-size.ts';
 import { printable, shortId } from '../printable.ts';
 import { joinSwarm } from '../swarm-join.ts';
 import { surveySwarm } from '../swarm-survey.ts';

@@ -5,11 +5,11 @@ import type {
   StoreEntry,
   VerifiedVersion,
 } from '../../../node/index.ts';
+import { formatBytes } from '../../../protocols/byte-size.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CommandOptions } from '../command-spec.ts';
 import { dataFolder } from '../data-folder.ts';
 import { EXIT } from '../exit-code.ts';
-import { formatBytes } from '../../../protocols/byte-size.ts';
 import { counted } from '../figures.ts';
 import { printable } from '../printable.ts';
 import { askStore } from '../store-access.ts';

@@ -91,7 +91,7 @@ export class FairOrder<T extends Turn> {
   }
 
   /**
-   * Takes one more that may go along with what was taken, the first in order that is accepted. It is charged as any other, so
+   * Takes one more that may go along with what was taken, the first in order that is accepted. It is charged like the others, so
    * that going along is no way past the others.
    */
   takeAlong(accepts: (item: T) => boolean): T | undefined {

@@ -18,7 +18,7 @@ export interface NodeTraits {
   readonly tags: readonly string[];
 }
 
-/** How many lists of a wish a node meets: any one name of a list will do. */
+/** How many lists of a wish a node meets: one name of a list will do. */
 export function wishesMet(wish: NodeWish, traits: NodeTraits): number {
   const met = [
     wish.zones.includes(traits.zone),

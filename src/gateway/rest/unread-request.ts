@@ -9,7 +9,7 @@ export const MAX_HEADER_BYTES = 16 * 1024;
 export const HEADERS_TIMEOUT_MS = 15_000;
 export const REQUEST_TIMEOUT_MS = 120_000;
 
-/** What Node's HTTP parser found wrong: its code, and in words where it has any. */
+/** What Node's HTTP parser found wrong: its code, and its words where it has them. */
 interface ParserError extends Error {
   readonly code?: string;
   readonly reason?: string;
